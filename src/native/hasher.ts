@@ -1,6 +1,5 @@
 /** SHA-256 by OpenSSL for messages and by hashtree (one SIMD pass a level) for trees. */
 import { hash as hashWith } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { pureHasher } from '../chain/crypto/pure.ts';
 import type { Hasher } from '../chain/crypto/types.ts';
 
@@ -12,21 +11,29 @@ function hash(bytes: Uint8Array): Uint8Array {
   return out;
 }
 
-type HashPairs = Hasher['hashPairs'];
+type HashPairs = (input: Uint8Array, out: Uint8Array) => void;
 
-/** hashtree comes as a binary a platform; where none fits, trees are hashed without it. */
-function loadHashPairs(): HashPairs | undefined {
+/** hashtree comes as one binary a platform; where none fits, trees are hashed without it. */
+async function loadHashPairs(): Promise<HashPairs | undefined> {
   try {
-    const { hashInto } = createRequire(import.meta.url)('@chainsafe/hashtree') as { hashInto: HashPairs };
+    const { hashInto } = await import('@chainsafe/hashtree');
+    hashInto(new Uint8Array(64), new Uint8Array(32));
     return hashInto;
   } catch {
     return;
   }
 }
 
-const loaded = loadHashPairs();
+const loaded = await loadHashPairs();
 
 /** Whether tree levels are hashed by the binary; shown by diagnostics, as trees are some 15 times slower without. */
 export const hashtreeLoaded = loaded !== undefined;
 
-export const nativeHasher: Hasher = { hash, hashPairs: loaded ?? pureHasher.hashPairs };
+export const nativeHasher: Hasher = {
+  hash,
+  hashPairs:
+    loaded ??
+    ((input, out) => {
+      pureHasher.hashPairs(input, out);
+    }),
+};

@@ -1,15 +1,9 @@
-/** Ed25519 by libsodium, on the calling thread. It keeps the chain's rule; test/vectors hold it to that. */
-import sodium from 'sodium-native';
-import type { Crypto, Signer, Verifier } from '../chain/crypto/types.ts';
+/** The chain's cryptography on native code, on the calling thread. */
+import { crypto_sign_detached, crypto_sign_seed_keypair } from 'sodium-native';
+import type { Crypto, Signer } from '../chain/crypto/types.ts';
 import { NodeError } from '../errors.ts';
 import { nativeHasher } from './hasher.ts';
-
-export const nativeVerifier: Verifier = {
-  verify: (message, signature, publicKey) =>
-    signature.length === 64 &&
-    publicKey.length === 32 &&
-    sodium.crypto_sign_verify_detached(signature, message, publicKey),
-};
+import { nativeVerifier } from './verifier.ts';
 
 export const nativeCrypto: Crypto = { ...nativeHasher, ...nativeVerifier };
 
@@ -23,12 +17,12 @@ export function createNativeSigner(seed: Uint8Array): Signer {
   }
   const publicKey = new Uint8Array(32);
   const secretKey = new Uint8Array(64);
-  sodium.crypto_sign_seed_keypair(publicKey, secretKey, seed);
+  crypto_sign_seed_keypair(publicKey, secretKey, seed);
   return {
     publicKey,
     sign: (message) => {
       const signature = new Uint8Array(64);
-      sodium.crypto_sign_detached(signature, message, secretKey);
+      crypto_sign_detached(signature, message, secretKey);
       return signature;
     },
   };

@@ -1,0 +1,52 @@
+/**
+ * What the chain needs of cryptography, as interfaces: pure defaults live beside this file, native and worker-thread
+ * versions in src/native, and all of them are held to the same vectors.
+ */
+import type { Hash, PublicKey, Signature } from '../../bytes.ts';
+
+export interface Hasher {
+  /** SHA-256. */
+  hash(bytes: Uint8Array): Hash;
+  /**
+   * Level hashing for trees: for each i, out[32i..] = SHA-256(input[64i .. 64i+64]).
+   * `input.length` is a multiple of 64 and `out.length` is half of it.
+   */
+  hashPairs(input: Uint8Array, out: Uint8Array): void;
+}
+
+export interface Verifier {
+  /**
+   * Ed25519 by the chain's one rule: A, R and S canonical, A and R not of small order, and the cofactorless equation
+   * [S]B = R + [k]A. Wrong lengths give false, never an exception.
+   */
+  verify(message: Uint8Array, signature: Signature, publicKey: PublicKey): boolean;
+}
+
+export interface Signer {
+  readonly publicKey: PublicKey;
+  sign(message: Uint8Array): Signature;
+}
+
+export interface Crypto extends Hasher, Verifier {}
+
+/** One signature to check. */
+export interface SignatureCheck {
+  readonly message: Uint8Array;
+  readonly signature: Signature;
+  readonly publicKey: PublicKey;
+}
+
+export interface VerifyBatchOptions {
+  /** For what consensus waits for: overtakes batches that are not urgent, which transactions should never be. */
+  readonly urgent?: boolean;
+}
+
+/**
+ * Batch verification off the calling thread; answers in the order asked. The bytes of the checks must not change until
+ * then.
+ */
+export interface BatchVerifier {
+  /** @throws NodeError POOL_FULL when too much waits already: the same batch may be offered again later */
+  // eslint-disable-next-line no-restricted-syntax -- a type for those above; nothing in this folder waits for it
+  verifyBatch(checks: readonly SignatureCheck[], options?: VerifyBatchOptions): Promise<boolean[]>;
+}
