@@ -1,0 +1,86 @@
+/** Every message that travels between nodes, decoded. Codecs are in protocols/codec.ts; README.md is normative. */
+import type { Hash, PublicKey, Signature } from '../src/bytes.ts';
+import type { Block, Header } from '../src/chain/block.ts';
+import type { Evidence } from '../src/chain/evidence.ts';
+import type { Transaction } from '../src/chain/tx.ts';
+import type { Certificate, Proposal, Vote } from '../src/chain/votes.ts';
+
+/**
+ * A compact proposal: the signed core, the header, the body without transactions, and the ids of those; receivers take
+ * the bodies from their pools and ask for missing ones. `polka` justifies `polRound` >= 0.
+ */
+export interface ProposalMessage {
+  readonly proposal: Proposal;
+  readonly header: Header;
+  readonly lastCommit: Certificate | null;
+  readonly evidence: readonly Evidence[];
+  readonly txIds: readonly Hash[];
+  readonly polka: Certificate | null;
+}
+
+/** A validator's sign of life, every 5 s and at every new head. Binds its consensus key to its peer id. */
+export interface SignedStatus {
+  readonly height: number;
+  readonly blockId: Hash;
+  readonly timeMs: number;
+  /** libp2p peer id, text form, at most 64 bytes of ASCII. */
+  readonly peerId: string;
+  readonly validator: PublicKey;
+  readonly signature: Signature;
+}
+
+/** Head of a chain as one peer tells another; `certificate` is of the head and null at height 0. Believed only verified. */
+export interface PeerStatus {
+  readonly genesisHash: Hash;
+  readonly baseHeight: number;
+  readonly height: number;
+  readonly blockId: Hash;
+  readonly certificate: Certificate | null;
+}
+
+export interface BlocksRequest {
+  readonly from: number;
+  readonly count: number;
+}
+
+/** A final block with its own certificate. */
+export interface CertifiedBlock {
+  readonly block: Block;
+  readonly certificate: Certificate;
+}
+
+export interface TxsRequest {
+  readonly ids: readonly Hash[];
+}
+
+/** Votes (and proposals) of a height that the asker may lack: those of rounds >= `round`, and all precommits for a block. */
+export interface VotesRequest {
+  readonly height: number;
+  readonly round: number;
+}
+
+export interface VotesResponse {
+  readonly votes: readonly Vote[];
+  readonly proposals: readonly ProposalMessage[];
+}
+
+/** Request and response of each method of a chain. */
+export interface Methods {
+  status: { request: PeerStatus; response: PeerStatus };
+  blocks: { request: BlocksRequest; response: readonly CertifiedBlock[] };
+  txs: { request: TxsRequest; response: readonly Transaction[] };
+  votes: { request: VotesRequest; response: VotesResponse };
+}
+
+export type Method = keyof Methods;
+
+/** What each gossip topic of a chain carries. */
+export interface Topics {
+  tx: readonly Transaction[];
+  proposal: ProposalMessage;
+  vote: readonly Vote[];
+  evidence: Evidence;
+  status: SignedStatus;
+}
+
+export type Topic = keyof Topics;

@@ -1,0 +1,252 @@
+/**
+ * The one canonical encoding: fixed-width big-endian integers, length-prefixed byte strings, nothing optional without a
+ * presence byte of 0 or 1. A value has exactly one encoding, and a decoder accepts exactly that one: it checks every
+ * count and length against its cap and against the bytes left before it allocates, and rejects trailing bytes.
+ */
+import { NodeError } from '../errors.ts';
+
+/** Largest integer a u64 field may hold here: amounts and heights stay exact as JavaScript numbers. */
+export const MAX_U64 = Number.MAX_SAFE_INTEGER;
+
+const TWO_32 = 2 ** 32;
+
+export type CodecFault = 'truncated' | 'trailing' | 'non-canonical' | 'over-cap' | 'out-of-range';
+
+function fault(reason: CodecFault, what: string): NodeError {
+  return new NodeError('CODEC', `cannot decode ${what}: ${reason}`, { data: { reason, what } });
+}
+
+/** Appends to a buffer that grows. Encoders throw NodeError CODEC on values that have no encoding. */
+export class Writer {
+  #bytes: Uint8Array;
+  #view: DataView;
+  #length = 0;
+
+  constructor(sizeHint = 256) {
+    this.#bytes = new Uint8Array(sizeHint);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** The bytes written so far, as a copy of exact size. */
+  finish(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  u8(value: number): this {
+    const at = this.#grow(1, value, 0xff);
+    this.#view.setUint8(at, value);
+    return this;
+  }
+
+  u16(value: number): this {
+    const at = this.#grow(2, value, 0xffff);
+    this.#view.setUint16(at, value);
+    return this;
+  }
+
+  u32(value: number): this {
+    const at = this.#grow(4, value, 0xffff_ffff);
+    this.#view.setUint32(at, value);
+    return this;
+  }
+
+  u64(value: number): this {
+    const at = this.#grow(8, value, MAX_U64);
+    this.#view.setUint32(at, Math.floor(value / TWO_32));
+    this.#view.setUint32(at + 4, value % TWO_32);
+    return this;
+  }
+
+  i32(value: number): this {
+    if (!Number.isInteger(value) || value < -0x8000_0000 || value > 0x7fff_ffff) throw fault('out-of-range', 'i32');
+    const at = this.#grow(4, 0, 0);
+    this.#view.setInt32(at, value);
+    return this;
+  }
+
+  /** Two's complement, within ±(2^53 − 1). */
+  i64(value: number): this {
+    if (!Number.isSafeInteger(value)) throw fault('out-of-range', 'i64');
+    const at = this.#grow(8, 0, 0);
+    this.#view.setBigInt64(at, BigInt(value));
+    return this;
+  }
+
+  bool(value: boolean): this {
+    return this.u8(value ? 1 : 0);
+  }
+
+  /** Exactly `length` bytes, no prefix. */
+  fixed(bytes: Uint8Array, length: number): this {
+    if (bytes.length !== length) throw fault('out-of-range', `bytes of length ${length}`);
+    return this.raw(bytes);
+  }
+
+  raw(bytes: Uint8Array): this {
+    const at = this.#grow(bytes.length, 0, 0);
+    this.#bytes.set(bytes, at);
+    return this;
+  }
+
+  /** u8 length, then the bytes. */
+  bytes8(bytes: Uint8Array): this {
+    return this.u8(bytes.length).raw(bytes);
+  }
+
+  /** u16 length, then the bytes. */
+  bytes16(bytes: Uint8Array): this {
+    return this.u16(bytes.length).raw(bytes);
+  }
+
+  /** u32 length, then the bytes. */
+  bytes32(bytes: Uint8Array): this {
+    return this.u32(bytes.length).raw(bytes);
+  }
+
+  /** u8 length, then printable ASCII. */
+  ascii8(text: string): this {
+    this.u8(text.length);
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code < 0x20 || code > 0x7e) throw fault('out-of-range', 'ASCII text');
+      this.u8(code);
+    }
+    return this;
+  }
+
+  #grow(size: number, value: number, max: number): number {
+    if (!Number.isInteger(value) || value < 0 || value > max) throw fault('out-of-range', `integer up to ${max}`);
+    const at = this.#length;
+    const needed = at + size;
+    if (needed > this.#bytes.length) {
+      const bytes = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+      bytes.set(this.#bytes.subarray(0, at));
+      this.#bytes = bytes;
+      this.#view = new DataView(bytes.buffer);
+    }
+    this.#length = needed;
+    return at;
+  }
+}
+
+/** Reads one value from bytes. Byte strings come back as views of the input: do not mutate it afterwards. */
+export class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #what: string;
+  #at = 0;
+
+  /** @param what names the value in errors, e.g. "transaction" */
+  constructor(bytes: Uint8Array, what: string) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#what = what;
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  get position(): number {
+    return this.#at;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2));
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4));
+  }
+
+  u64(): number {
+    const at = this.#take(8);
+    const high = this.#view.getUint32(at);
+    if (high > 0x1f_ffff) throw fault('out-of-range', this.#what);
+    return high * TWO_32 + this.#view.getUint32(at + 4);
+  }
+
+  i32(): number {
+    return this.#view.getInt32(this.#take(4));
+  }
+
+  i64(): number {
+    const value = Number(this.#view.getBigInt64(this.#take(8)));
+    if (!Number.isSafeInteger(value)) throw fault('out-of-range', this.#what);
+    return value;
+  }
+
+  bool(): boolean {
+    const value = this.u8();
+    if (value > 1) throw fault('non-canonical', this.#what);
+    return value === 1;
+  }
+
+  fixed(length: number): Uint8Array {
+    const at = this.#take(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  bytes8(cap: number): Uint8Array {
+    return this.fixed(this.#capped(this.u8(), cap));
+  }
+
+  bytes16(cap: number): Uint8Array {
+    return this.fixed(this.#capped(this.u16(), cap));
+  }
+
+  bytes32(cap: number): Uint8Array {
+    return this.fixed(this.#capped(this.u32(), cap));
+  }
+
+  ascii8(cap: number): string {
+    let text = '';
+    for (const code of this.bytes8(cap)) {
+      if (code < 0x20 || code > 0x7e) throw fault('non-canonical', this.#what);
+      text += String.fromCharCode(code);
+    }
+    return text;
+  }
+
+  /** A u16 count of items that take at least `itemBytes` each. */
+  count16(cap: number, itemBytes: number): number {
+    return this.#counted(this.u16(), cap, itemBytes);
+  }
+
+  /** A u32 count of items that take at least `itemBytes` each. */
+  count32(cap: number, itemBytes: number): number {
+    return this.#counted(this.u32(), cap, itemBytes);
+  }
+
+  /** Rejects bytes after the value. Every top-level decoder ends with this. */
+  end(): void {
+    if (this.remaining !== 0) throw fault('trailing', this.#what);
+  }
+
+  /** For decoders that find a value whose form is not the canonical one (order, duplicates, spare bits). */
+  reject(reason: CodecFault): NodeError {
+    return fault(reason, this.#what);
+  }
+
+  #take(size: number): number {
+    if (size > this.remaining) throw fault('truncated', this.#what);
+    const at = this.#at;
+    this.#at += size;
+    return at;
+  }
+
+  #capped(length: number, cap: number): number {
+    if (length > cap) throw fault('over-cap', this.#what);
+    return length;
+  }
+
+  #counted(count: number, cap: number, itemBytes: number): number {
+    if (count > cap) throw fault('over-cap', this.#what);
+    if (count * itemBytes > this.remaining) throw fault('truncated', this.#what);
+    return count;
+  }
+}

@@ -1,0 +1,323 @@
+/**
+ * What blocks do to the state: pure functions that build, verify and apply them. The header commits to the state after
+ * its block, so validators execute before they vote, and the same execution is what is committed.
+ */
+import type { Hash, PublicKey } from '../bytes.ts';
+import { equalBytes } from '../bytes.ts';
+import { isNodeError, NodeError } from '../errors.ts';
+import { getAccount, setAccount } from './accounts.ts';
+import type { Block, Header } from './block.ts';
+import { blockId, lastCommitHash, PROTOCOL_VERSION } from './block.ts';
+import type { Crypto } from './crypto/types.ts';
+import type { Evidence } from './evidence.ts';
+import { checkEvidence, evidenceRoot, MAX_EVIDENCE } from './evidence.ts';
+import { listRoot } from './list-root.ts';
+import { MODULES, txTypeByNumber, txTypeEntry } from './modules/table.ts';
+import type { BlockContext, TxContext } from './modules/types.ts';
+import { getSets } from './modules/validators-state.ts';
+import type { ChainParams } from './params.ts';
+import { leastFeeUait } from './params.ts';
+import type { ChainEvent, Receipt } from './receipt.ts';
+import { MAX_EVENTS, RECEIPT_CODES, receiptsRoot, TxFailure } from './receipt.ts';
+import type { ChainContext } from './signing.ts';
+import type { StateChanges, StateReader } from './state.ts';
+import { StateOverlay, statePath } from './state.ts';
+import type { StateTree, TreeVersion } from './tree.ts';
+import type { Transaction } from './tx.ts';
+import { findValidator, validatorSetHash } from './validator-set.ts';
+import type { Certificate } from './votes.ts';
+import { checkCertificatePower } from './votes.ts';
+
+/** What all blocks of a chain share. */
+export interface ChainRules {
+  readonly chain: ChainContext;
+  readonly params: ChainParams;
+  readonly crypto: Crypto;
+}
+
+/** The chain up to the parent of the block in question. */
+export interface Tip {
+  readonly height: number;
+  readonly blockId: Hash;
+  readonly timeMs: number;
+  readonly state: StateReader;
+  readonly tree: StateTree;
+  readonly version: TreeVersion;
+}
+
+/** Transactions whose signatures were found good, by identity of the decoded object. */
+export interface VerifiedTransactions {
+  has(tx: Transaction): boolean;
+}
+
+export interface AppliedBlock {
+  readonly block: Block;
+  readonly blockId: Hash;
+  readonly changes: StateChanges;
+  readonly receipts: readonly Receipt[];
+  /** To commit or release on the tip's tree. */
+  readonly version: TreeVersion;
+}
+
+function badBlock(reason: string, height: number, data: Record<string, string | number> = {}): NodeError {
+  return new NodeError('BAD_BLOCK', `block ${height}: ${reason}`, { data: { height, reason, ...data } });
+}
+
+/** Is a block without transactions and evidence valid after this tip, and if not yet, from which time on? */
+export function pendingWork(state: StateReader): { readonly now: boolean; readonly atMs: number | null } {
+  let now = false;
+  let atMs: number | null = null;
+  for (const module of MODULES) {
+    const work = module.pendingWork?.(state);
+    if (!work) continue;
+    now ||= work.now;
+    if (work.atMs !== null) atMs = Math.min(atMs ?? Infinity, work.atMs);
+  }
+  return { now, atMs };
+}
+
+/** Earliest time the block after the tip may carry. */
+export function earliestTimeMs(rules: ChainRules, tip: Tip): number {
+  return tip.timeMs + (tip.height === 0 ? 0 : rules.params.minBlockIntervalMs);
+}
+
+export interface BlockProposal {
+  readonly timeMs: number;
+  readonly proposer: PublicKey;
+  readonly lastCommit: Certificate | null;
+  readonly evidence: readonly Evidence[];
+  /** Verified candidates in the order wanted; those that do not fit the state are left out. */
+  readonly txs: readonly Transaction[];
+}
+
+/** Makes the block after the tip. Evidence and transactions that would make it invalid are left out. */
+export function buildBlock(rules: ChainRules, tip: Tip, proposal: BlockProposal): AppliedBlock {
+  const height = tip.height + 1;
+  const run = startRun(rules, tip, height, proposal.timeMs);
+  const evidence = proposal.evidence.filter((item) => convictIfApplicable(run, item));
+  const txs: Transaction[] = [];
+  let bytes = 0;
+  for (const tx of proposal.txs) {
+    if (txs.length >= rules.params.maxBlockTxs) break;
+    if (bytes + tx.bytes.length > rules.params.maxBlockBytes || admissionFault(rules, run, tx) !== null) continue;
+    runTransaction(run, tx);
+    txs.push(tx);
+    bytes += tx.bytes.length;
+  }
+  const result = finishRun(rules, tip, run);
+  const sets = getSets(tip.state);
+  const header: Header = {
+    version: PROTOCOL_VERSION,
+    chainId: rules.chain.chainId,
+    height,
+    timeMs: proposal.timeMs,
+    parent: tip.blockId,
+    proposer: proposal.proposer,
+    txRoot: listRoot(rules.crypto, txs.map((tx) => tx.id)),
+    receiptsRoot: receiptsRoot(rules.crypto, result.receipts),
+    stateRoot: result.version.root,
+    validatorsHash: validatorSetHash(rules.crypto, sets.current),
+    nextValidatorsHash: validatorSetHash(rules.crypto, sets.next),
+    lastCommitHash: lastCommitHash(rules.crypto, proposal.lastCommit),
+    evidenceRoot: evidenceRoot(rules.crypto, evidence),
+  };
+  const block: Block = { header, lastCommit: proposal.lastCommit, evidence, txs };
+  return { block, blockId: blockId(rules.crypto, header), ...result };
+}
+
+/**
+ * Everything about a block that needs no execution and no signature. The signatures of its last commit, its evidence and
+ * its transactions are checked by the caller (certificateChecks, evidenceChecks, txCheck).
+ *
+ * @throws NodeError BAD_BLOCK | UPGRADE_NEEDED
+ */
+export function verifyBlock(rules: ChainRules, tip: Tip, block: Block): void {
+  const { header, evidence, txs } = block;
+  const { crypto, params } = rules;
+  const height = tip.height + 1;
+  const require = (ok: boolean, reason: string): void => {
+    if (!ok) throw badBlock(reason, header.height);
+  };
+  if (header.version > PROTOCOL_VERSION) {
+    throw new NodeError('UPGRADE_NEEDED', 'the network makes blocks of a newer protocol version', {
+      data: { version: header.version, known: PROTOCOL_VERSION },
+      hint: 'install a newer aitbc',
+    });
+  }
+  require(header.version === PROTOCOL_VERSION, 'unknown protocol version');
+  require(header.chainId === rules.chain.chainId, 'made for another chain');
+  require(header.height === height, `expected height ${height}`);
+  require(equalBytes(header.parent, tip.blockId), 'does not follow the head');
+  require(header.timeMs >= earliestTimeMs(rules, tip), 'time is before the least interval since its parent');
+  const sets = getSets(tip.state);
+  require(findValidator(sets.current, header.proposer) !== undefined, 'proposer is not a validator of this height');
+  require(equalBytes(header.validatorsHash, validatorSetHash(crypto, sets.current)), 'wrong validator set hash');
+  require(equalBytes(header.nextValidatorsHash, validatorSetHash(crypto, sets.next)), 'wrong next validator set hash');
+  checkLastCommit(rules, tip, block, require);
+  require(evidence.length <= MAX_EVIDENCE, 'too much evidence');
+  require(equalBytes(header.evidenceRoot, evidenceRoot(crypto, evidence)), 'wrong evidence root');
+  require(txs.length <= params.maxBlockTxs, 'too many transactions');
+  require(txs.reduce((sum, tx) => sum + tx.bytes.length, 0) <= params.maxBlockBytes, 'too many bytes');
+  require(equalBytes(header.txRoot, listRoot(crypto, txs.map((tx) => tx.id))), 'wrong transactions root');
+  if (txs.length === 0 && evidence.length === 0) {
+    const work = pendingWork(tip.state);
+    require(work.now || (work.atMs !== null && header.timeMs >= work.atMs), 'empty without a reason');
+  }
+}
+
+function checkLastCommit(
+  rules: ChainRules,
+  tip: Tip,
+  { header, lastCommit }: Block,
+  require: (ok: boolean, reason: string) => void,
+): void {
+  require(equalBytes(header.lastCommitHash, lastCommitHash(rules.crypto, lastCommit)), 'wrong last commit hash');
+  const { last } = getSets(tip.state);
+  require((lastCommit === null) === (last === null), 'last commit is missing or out of place');
+  if (lastCommit === null || last === null) return;
+  require(lastCommit.type === 'precommit' && lastCommit.height === tip.height, 'last commit is not of the parent');
+  require(equalBytes(lastCommit.blockId, tip.blockId), 'last commit is not for the parent');
+  checkCertificatePower(last, lastCommit);
+}
+
+/**
+ * Executes a block that `verifyBlock` passed and compares the roots.
+ *
+ * @throws NodeError BAD_BLOCK; then nothing was changed
+ */
+export function applyBlock(rules: ChainRules, tip: Tip, block: Block, verified: VerifiedTransactions): AppliedBlock {
+  const { header } = block;
+  const run = startRun(rules, tip, header.height, header.timeMs);
+  for (const item of block.evidence) convict(run, item);
+  for (const tx of block.txs) {
+    if (!verified.has(tx)) throw badBlock('a signature was not found good', header.height);
+    const fault = admissionFault(rules, run, tx);
+    if (fault !== null) throw badBlock(`a transaction is not admissible: ${fault}`, header.height);
+    runTransaction(run, tx);
+  }
+  const result = finishRun(rules, tip, run);
+  const good =
+    equalBytes(header.stateRoot, result.version.root) &&
+    equalBytes(header.receiptsRoot, receiptsRoot(rules.crypto, result.receipts));
+  if (!good) {
+    tip.tree.release(result.version);
+    throw badBlock('execution leads to other roots', header.height);
+  }
+  return { block, blockId: blockId(rules.crypto, header), ...result };
+}
+
+// One block's run
+
+interface Run {
+  readonly context: BlockContext;
+  readonly state: StateOverlay;
+  readonly receipts: Receipt[];
+  feesUait: number;
+}
+
+function startRun(rules: ChainRules, tip: Tip, height: number, timeMs: number): Run {
+  const state = new StateOverlay(tip.state);
+  const context: BlockContext = { ...rules, height, timeMs, state };
+  for (const module of MODULES) module.beginBlock?.(context);
+  return { context, state, receipts: [], feesUait: 0 };
+}
+
+function convict(run: Run, evidence: Evidence): void {
+  checkEvidence(evidence);
+  for (const module of MODULES) module.convict?.(run.context, evidence);
+}
+
+/** False, with nothing changed, when the evidence no longer applies (convicted already, too old). */
+function convictIfApplicable(run: Run, evidence: Evidence): boolean {
+  run.state.checkpoint();
+  try {
+    convict(run, evidence);
+    return true;
+  } catch (error) {
+    if (!isNodeError(error)) throw error;
+    run.state.rollback();
+    return false;
+  }
+}
+
+export type AdmissionFault = 'wrong nonce' | 'fee too low' | 'fee exceeds balance' | 'expired' | 'bad payload';
+
+/** Rules a transaction must meet for any block that holds it to be valid. */
+function admissionFault(rules: ChainRules, run: Run, tx: Transaction): AdmissionFault | null {
+  const { context } = run;
+  if (tx.validUntilHeight < context.height) return 'expired';
+  if (tx.feeUait < leastFeeUait(rules.params, tx.bytes.length)) return 'fee too low';
+  const account = getAccount(context.state, tx.senderAddress);
+  if (account.nonce !== tx.nonce) return 'wrong nonce';
+  if (account.balanceUait < tx.feeUait) return 'fee exceeds balance';
+  return payloadOf(tx) === INVALID_PAYLOAD ? 'bad payload' : null;
+}
+
+/** Stands for bytes that are no payload of their type, or of no known type. */
+export const INVALID_PAYLOAD = Symbol('invalid payload');
+const payloads = new WeakMap<Transaction, unknown>();
+
+/** The decoded payload; decoded once a transaction object. */
+export function payloadOf(tx: Transaction): unknown {
+  let payload = payloads.get(tx);
+  if (payload === undefined) {
+    try {
+      payload = txTypeByNumber(tx.type).decode(tx.payload);
+    } catch {
+      payload = INVALID_PAYLOAD;
+    }
+    payloads.set(tx, payload);
+  }
+  return payload;
+}
+
+function runTransaction(run: Run, tx: Transaction): void {
+  const { context, state } = run;
+  const account = getAccount(state, tx.senderAddress);
+  setAccount(state, tx.senderAddress, {
+    balanceUait: account.balanceUait - tx.feeUait,
+    nonce: account.nonce + 1,
+  });
+  run.feesUait += tx.feeUait;
+  state.checkpoint();
+  let events: ChainEvent[] = [];
+  let code: number = RECEIPT_CODES.OK;
+  const { txType, module } = txTypeEntry(tx.type);
+  const txContext: TxContext = {
+    ...context,
+    sender: tx.sender,
+    senderAddress: tx.senderAddress,
+    emit: (kind, data) => {
+      if (events.length >= MAX_EVENTS) throw new TxFailure('LIMIT', 'too many events');
+      events.push({ module: module.id, kind, data });
+    },
+  };
+  try {
+    txType.apply(txContext, payloadOf(tx));
+  } catch (error) {
+    if (!(error instanceof TxFailure)) throw error;
+    state.rollback();
+    events = [];
+    code = error.code;
+  }
+  run.receipts.push({ txId: tx.id, code, feeUait: tx.feeUait, events });
+}
+
+function finishRun(
+  rules: ChainRules,
+  tip: Tip,
+  run: Run,
+): { changes: StateChanges; receipts: readonly Receipt[]; version: TreeVersion } {
+  for (const module of MODULES) module.endBlock?.(run.context, { feesUait: run.feesUait });
+  const changes = run.state.changes;
+  return { changes, receipts: run.receipts, version: forkTree(rules.crypto, tip.tree, tip.version, changes) };
+}
+
+/** Next version of the state tree after some changes. */
+export function forkTree(crypto: Crypto, tree: StateTree, base: TreeVersion, changes: StateChanges): TreeVersion {
+  const updates = [...changes].map(([key, value]) => ({
+    path: statePath(crypto, key),
+    valueHash: value === undefined ? null : crypto.hash(value),
+  }));
+  return tree.fork(base, updates);
+}

@@ -1,0 +1,76 @@
+/**
+ * Root of a list of 32-byte items: pairs are hashed level by level, an odd last item moves up unchanged, and the root is
+ * SHA-256(u32 count ‖ top). The count fixes the shape, so no item can stand for an inner node.
+ */
+import type { Hash } from '../bytes.ts';
+import { equalBytes, ZERO_HASH } from '../bytes.ts';
+import { Writer } from './codec.ts';
+import type { Hasher } from './crypto/types.ts';
+
+/** Siblings from the item upwards; levels where the item moved up alone have none. */
+export interface ListProof {
+  readonly index: number;
+  readonly count: number;
+  readonly siblings: readonly Hash[];
+}
+
+export function listRoot(hasher: Hasher, items: readonly Hash[]): Hash {
+  return seal(hasher, items.length, levels(hasher, items).at(-1)?.subarray(0, 32) ?? ZERO_HASH);
+}
+
+/** @returns undefined when there is no such item */
+export function listProof(hasher: Hasher, items: readonly Hash[], index: number): ListProof | undefined {
+  if (!Number.isInteger(index) || index < 0 || index >= items.length) return;
+  const siblings: Hash[] = [];
+  let at = index;
+  for (const level of levels(hasher, items)) {
+    const sibling = (at ^ 1) * 32;
+    if (level.length > 32 && sibling < level.length) siblings.push(level.slice(sibling, sibling + 32));
+    at >>= 1;
+  }
+  return { index, count: items.length, siblings };
+}
+
+export function verifyListProof(hasher: Hasher, root: Hash, item: Hash, proof: ListProof): boolean {
+  const { index, count, siblings } = proof;
+  if (!Number.isInteger(index) || index < 0 || index >= count || count > 0xffff_ffff || item.length !== 32) return false;
+  let node = item;
+  let at = index;
+  let used = 0;
+  const pair = new Uint8Array(64);
+  for (let size = count; size > 1; size = Math.ceil(size / 2)) {
+    if ((at ^ 1) < size) {
+      const sibling = siblings[used++];
+      if (sibling?.length !== 32) return false;
+      pair.set(node, (at & 1) * 32);
+      pair.set(sibling, ((at & 1) ^ 1) * 32);
+      node = hasher.hash(pair);
+    }
+    at >>= 1;
+  }
+  return used === siblings.length && equalBytes(seal(hasher, count, node), root);
+}
+
+/** Every level as flat bytes, the items first, the top (32 bytes) last; nothing for an empty list. */
+function levels(hasher: Hasher, items: readonly Hash[]): Uint8Array[] {
+  if (items.length === 0) return [];
+  let level = new Uint8Array(items.length * 32);
+  items.forEach((item, i) => {
+    level.set(item, i * 32);
+  });
+  const all = [level];
+  while (level.length > 32) {
+    const pairs = Math.floor(level.length / 64);
+    const odd = level.length % 64;
+    const next = new Uint8Array(pairs * 32 + odd);
+    hasher.hashPairs(level.subarray(0, pairs * 64), next.subarray(0, pairs * 32));
+    if (odd) next.set(level.subarray(pairs * 64), pairs * 32);
+    level = next;
+    all.push(level);
+  }
+  return all;
+}
+
+function seal(hasher: Hasher, count: number, top: Hash): Hash {
+  return hasher.hash(new Writer(36).u32(count).raw(top).finish());
+}

@@ -1,0 +1,101 @@
+/**
+ * Transactions. Bytes: version u8, type u16, sender 32, nonce u64, fee u64, validUntilHeight u64, payload (u32 length),
+ * signature 64. The id is SHA-256 of all of them, signature included. The payload's form belongs to its module.
+ */
+import type { Address, Hash, PublicKey, Signature } from '../bytes.ts';
+import { addressOf } from './address.ts';
+import { Reader, Writer } from './codec.ts';
+import type { Hasher, SignatureCheck, Signer } from './crypto/types.ts';
+import type { ChainContext } from './signing.ts';
+import { signBytesWriter } from './signing.ts';
+
+export const TX_VERSION = 1;
+export const MAX_PAYLOAD_BYTES = 16 * 1024;
+/** Everything but the payload. */
+export const MIN_TX_BYTES = 1 + 2 + 32 + 8 + 8 + 8 + 4 + 64;
+export const MAX_TX_BYTES = MIN_TX_BYTES + MAX_PAYLOAD_BYTES;
+
+/** What the sender decides and signs. */
+export interface TxFields {
+  readonly version: number;
+  readonly type: number;
+  readonly sender: PublicKey;
+  readonly nonce: number;
+  readonly feeUait: number;
+  /** Last height whose block may hold it. */
+  readonly validUntilHeight: number;
+  readonly payload: Uint8Array;
+}
+
+export interface Transaction extends TxFields {
+  readonly signature: Signature;
+  /** The one encoding, kept from arrival to disk. */
+  readonly bytes: Uint8Array;
+  readonly id: Hash;
+  readonly senderAddress: Address;
+}
+
+function writeFields(writer: Writer, tx: TxFields): Writer {
+  return writer
+    .u8(tx.version)
+    .u16(tx.type)
+    .fixed(tx.sender, 32)
+    .u64(tx.nonce)
+    .u64(tx.feeUait)
+    .u64(tx.validUntilHeight)
+    .bytes32(tx.payload);
+}
+
+export function txSignBytes(chain: ChainContext, tx: TxFields): Uint8Array {
+  return writeFields(signBytesWriter('tx', chain, 128 + MIN_TX_BYTES + tx.payload.length), tx).finish();
+}
+
+export function txCheck(chain: ChainContext, tx: Transaction): SignatureCheck {
+  return { message: txSignBytes(chain, tx), signature: tx.signature, publicKey: tx.sender };
+}
+
+/** Puts fields and signature into their one encoding. */
+export function assembleTransaction(hasher: Hasher, fields: TxFields, signature: Signature): Transaction {
+  const bytes = writeFields(new Writer(MIN_TX_BYTES + fields.payload.length), fields)
+    .fixed(signature, 64)
+    .finish();
+  return decodeTransaction(hasher, bytes);
+}
+
+export function signTransaction(
+  hasher: Hasher,
+  chain: ChainContext,
+  signer: Signer,
+  fields: Omit<TxFields, 'version' | 'sender'>,
+): Transaction {
+  const whole: TxFields = { ...fields, version: TX_VERSION, sender: signer.publicKey };
+  return assembleTransaction(hasher, whole, signer.sign(txSignBytes(chain, whole)));
+}
+
+/** Keeps views of `bytes`. @throws NodeError CODEC */
+export function decodeTransaction(hasher: Hasher, bytes: Uint8Array): Transaction {
+  const reader = new Reader(bytes, 'transaction');
+  const version = reader.u8();
+  if (version !== TX_VERSION) throw reader.reject('non-canonical');
+  const type = reader.u16();
+  const sender = reader.fixed(32);
+  const nonce = reader.u64();
+  const feeUait = reader.u64();
+  const validUntilHeight = reader.u64();
+  const payload = reader.bytes32(MAX_PAYLOAD_BYTES);
+  const signature = reader.fixed(64);
+  reader.end();
+  return {
+    version,
+    type,
+    sender,
+    nonce,
+    feeUait,
+    validUntilHeight,
+    payload,
+    signature,
+    bytes,
+    id: hasher.hash(bytes),
+    senderAddress: addressOf(hasher, sender),
+  };
+}

@@ -1,0 +1,206 @@
+/**
+ * The validator set of a height: powers, quorum arithmetic and the weighted round robin whose priorities live in the
+ * state (CometBFT spec/consensus/proposer-selection.md gives the algorithm: add power, pick the highest, subtract total).
+ */
+import type { Address, Hash, PublicKey } from '../bytes.ts';
+import { bytesKey, compareBytes } from '../bytes.ts';
+import { NodeError } from '../errors.ts';
+import { Reader, Writer } from './codec.ts';
+import type { Hasher } from './crypto/types.ts';
+
+export const MAX_VALIDATORS = 128;
+/** So that sums and priorities of a full set stay far inside safe integers. */
+export const MAX_POWER = 2 ** 40;
+export const MAX_NAME_BYTES = 32;
+
+export interface Validator {
+  readonly publicKey: PublicKey;
+  readonly power: number;
+  /** The account that speaks for this key in votes of admission. */
+  readonly operator: Address;
+  readonly name: string;
+  /** Weighted-round-robin credit; signed. */
+  readonly priority: number;
+}
+
+/** Ordered by public key, strictly; never empty; total power above zero. */
+export interface ValidatorSet {
+  readonly validators: readonly Validator[];
+  readonly totalPower: number;
+}
+
+/** @throws NodeError BAD_BLOCK when the set is empty, too large, without power, or holds a key twice */
+export function createValidatorSet(validators: readonly Validator[]): ValidatorSet {
+  const sorted = [...validators].sort((a, b) => compareBytes(a.publicKey, b.publicKey));
+  const totalPower = sorted.reduce((sum, validator) => sum + validator.power, 0);
+  const distinct = new Set(sorted.map((validator) => bytesKey(validator.publicKey))).size;
+  if (totalPower <= 0 || sorted.length > MAX_VALIDATORS || distinct !== sorted.length) {
+    throw new NodeError('BAD_BLOCK', 'not a validator set', { data: { size: sorted.length, totalPower } });
+  }
+  return { validators: sorted, totalPower };
+}
+
+const indexes = new WeakMap<ValidatorSet, Map<string, number>>();
+
+/** Index of a key in the set, −1 for strangers. */
+export function validatorIndex(set: ValidatorSet, publicKey: PublicKey): number {
+  let index = indexes.get(set);
+  if (!index) {
+    index = new Map(set.validators.map((validator, i) => [bytesKey(validator.publicKey), i]));
+    indexes.set(set, index);
+  }
+  return index.get(bytesKey(publicKey)) ?? -1;
+}
+
+export function findValidator(set: ValidatorSet, publicKey: PublicKey): Validator | undefined {
+  return set.validators[validatorIndex(set, publicKey)];
+}
+
+/** 3·power >= 2·total: safe while Byzantine power is below a third. */
+export function hasQuorum(set: ValidatorSet, power: number): boolean {
+  return 3 * power >= 2 * set.totalPower;
+}
+
+/** 3·power > total: enough to hold a correct validator when Byzantine power is at most a third; used for round skip. */
+export function exceedsOneThird(set: ValidatorSet, power: number): boolean {
+  return 3 * power > set.totalPower;
+}
+
+interface Rotation {
+  readonly set: ValidatorSet;
+  readonly proposer: Validator;
+}
+
+/** One step of the round robin: everyone gains its power, the highest wins and pays the total. Ties: lowest index. */
+export function rotate(set: ValidatorSet): Rotation {
+  const raised = set.validators.map((validator) => ({ ...validator, priority: validator.priority + validator.power }));
+  const proposer = raised.reduce((best, validator) => (validator.priority > best.priority ? validator : best));
+  const validators = raised.map((validator) =>
+    validator === proposer ? { ...validator, priority: validator.priority - set.totalPower } : validator,
+  );
+  return { set: { validators, totalPower: set.totalPower }, proposer };
+}
+
+const rotations = new WeakMap<ValidatorSet, Rotation[]>();
+
+/**
+ * The proposer of a round, the set's priorities being those its height starts with: the winner of step `round` + 1.
+ * Rounds advance only with a quorum, so the cached list stays short; callers bound rounds from the wire first.
+ */
+export function proposerOf(set: ValidatorSet, round: number): Validator {
+  let list = rotations.get(set);
+  if (!list) {
+    list = [rotate(set)];
+    rotations.set(set, list);
+  }
+  let last = list[list.length - 1] ?? rotate(set);
+  while (list.length <= round) {
+    last = rotate(last.set);
+    list.push(last);
+  }
+  return (list[round] ?? last).proposer;
+}
+
+/** What one approved change or conviction does to a set. `rotate` keeps power, operator, name and priority. */
+export type SetChange =
+  | { readonly kind: 'add'; readonly validator: Omit<Validator, 'priority'> }
+  | { readonly kind: 'remove'; readonly publicKey: PublicKey }
+  | { readonly kind: 'rotate'; readonly publicKey: PublicKey; readonly newKey: PublicKey };
+
+/**
+ * Applies one change. A newcomer starts at −1.125 times the new total, so that leaving and joining again gains no turn;
+ * priorities are then scaled into a window of twice the total and centred on zero (integers, truncating).
+ *
+ * @returns undefined when the change does not fit (unknown or present key, full set, power would reach zero)
+ */
+export function changeSet(set: ValidatorSet, change: SetChange): ValidatorSet | undefined {
+  const index = change.kind === 'add' ? -1 : validatorIndex(set, change.publicKey);
+  const target = set.validators[index];
+  let validators: readonly Validator[];
+  switch (change.kind) {
+    case 'add': {
+      if (validatorIndex(set, change.validator.publicKey) >= 0 || set.validators.length >= MAX_VALIDATORS) return;
+      const total = set.totalPower + change.validator.power;
+      const priority = -(total + Math.floor(total / 8));
+      validators = [...set.validators, { ...change.validator, priority }];
+      break;
+    }
+    case 'remove':
+      if (!target || set.totalPower - target.power <= 0) return;
+      validators = set.validators.filter((validator) => validator !== target);
+      break;
+    case 'rotate':
+      if (!target || validatorIndex(set, change.newKey) >= 0) return;
+      validators = set.validators.map((validator) =>
+        validator === target ? { ...target, publicKey: change.newKey } : validator,
+      );
+      break;
+  }
+  return balance(createValidatorSet(validators));
+}
+
+function balance(set: ValidatorSet): ValidatorSet {
+  const priorities = set.validators.map((validator) => validator.priority);
+  const spread = Math.max(...priorities) - Math.min(...priorities);
+  const window = 2 * set.totalPower;
+  const ratio = spread > window ? Math.ceil(spread / window) : 1;
+  const scaled = priorities.map((priority) => Math.trunc(priority / ratio));
+  const mean = Math.trunc(scaled.reduce((sum, priority) => sum + priority, 0) / scaled.length);
+  const validators = set.validators.map((validator, i) => ({ ...validator, priority: (scaled[i] ?? 0) - mean }));
+  return { validators, totalPower: set.totalPower };
+}
+
+// Codec
+
+/** What headers commit to: keys, powers, operators and names, without priorities. */
+export function validatorSetHash(hasher: Hasher, set: ValidatorSet): Hash {
+  const writer = new Writer(128);
+  writer.u16(set.validators.length);
+  for (const validator of set.validators) writeIdentity(writer, validator);
+  return hasher.hash(writer.finish());
+}
+
+export function writeValidatorSet(writer: Writer, set: ValidatorSet): void {
+  writer.u16(set.validators.length);
+  for (const validator of set.validators) {
+    writeIdentity(writer, validator);
+    writer.i64(validator.priority);
+  }
+}
+
+export function readValidatorSet(reader: Reader): ValidatorSet {
+  const count = reader.count16(MAX_VALIDATORS, 69);
+  const validators: Validator[] = [];
+  let totalPower = 0;
+  for (let i = 0; i < count; i++) {
+    const publicKey = reader.fixed(32);
+    const power = reader.u64();
+    const operator = reader.fixed(20);
+    const name = reader.ascii8(MAX_NAME_BYTES);
+    const priority = reader.i64();
+    const previous = validators.at(-1);
+    if (previous && compareBytes(previous.publicKey, publicKey) >= 0) throw reader.reject('non-canonical');
+    if (power === 0 || power > MAX_POWER) throw reader.reject('out-of-range');
+    totalPower += power;
+    validators.push({ publicKey, power, operator, name, priority });
+  }
+  if (totalPower === 0) throw reader.reject('out-of-range');
+  return { validators, totalPower };
+}
+
+export function encodeValidatorSet(set: ValidatorSet): Uint8Array {
+  const writer = new Writer(128);
+  writeValidatorSet(writer, set);
+  return writer.finish();
+}
+
+export function decodeValidatorSet(bytes: Uint8Array): ValidatorSet {
+  const reader = new Reader(bytes, 'validator set');
+  const set = readValidatorSet(reader);
+  reader.end();
+  return set;
+}
+
+function writeIdentity(writer: Writer, validator: Validator): void {
+  writer.fixed(validator.publicKey, 32).u64(validator.power).fixed(validator.operator, 20).ascii8(validator.name);
+}

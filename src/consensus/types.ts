@@ -1,0 +1,84 @@
+/**
+ * The closed unions of the agreement machine. It is Tendermint (arXiv 1807.04938, Algorithm 1), one instance a height,
+ * without I/O: signatures were verified before a message comes in, and the engine carries out the effects in order.
+ */
+import type { Hash, PublicKey } from '../bytes.ts';
+import type { Evidence } from '../chain/evidence.ts';
+import type { ValidatorSet } from '../chain/validator-set.ts';
+import type { Certificate, Proposal, Vote, VoteType } from '../chain/votes.ts';
+
+/** `idle`: round 0 not entered, no reason for a block yet (block on demand). */
+export type Step = 'idle' | 'propose' | 'prevote' | 'precommit' | 'committed';
+
+export type TimeoutKind = 'propose' | 'prevote' | 'precommit';
+
+/** Durations are node-local: they may differ between nodes and cannot fork. Round r waits base + delta · r, capped. */
+export interface Timeouts {
+  readonly proposeMs: number;
+  readonly proposeDeltaMs: number;
+  readonly voteMs: number;
+  readonly voteDeltaMs: number;
+  readonly capMs: number;
+}
+
+/** What survives a crash: the guard's last record, see src/store/guard.ts. */
+export interface Resume {
+  readonly round: number;
+  readonly step: 'propose' | 'prevote' | 'precommit';
+  readonly lockedRound: number;
+  readonly lockedId: Hash | null;
+  readonly validRound: number;
+  readonly validId: Hash | null;
+  /** Everything this node signed at this height, and the votes that justified entering `round` and holding `validId`. */
+  readonly votes: readonly Vote[];
+  readonly proposals: readonly Proposal[];
+}
+
+export interface HeightStart {
+  readonly height: number;
+  readonly validators: ValidatorSet;
+  /** This node's key; null follows without signing. */
+  readonly self: PublicKey | null;
+  readonly timeouts: Timeouts;
+  readonly resume: Resume | null;
+}
+
+/**
+ * All signatures were verified, and every height equals the machine's: the engine drops or defers the rest.
+ *
+ * - work: there is a reason for a block, and the least interval since the parent has passed
+ * - proposal: the signed core arrived; the body may still be on its way
+ * - validated: the engine holds the body of `blockId` and executed it; `timely` matters for a fresh proposal only
+ * - built: the engine's answer to the effect `build`
+ * - self-vote, self-proposal: signed, guarded on disk and about to be published
+ */
+export type Input =
+  | { readonly type: 'work' }
+  | { readonly type: 'proposal'; readonly proposal: Proposal }
+  | { readonly type: 'validated'; readonly blockId: Hash; readonly valid: boolean; readonly timely: boolean }
+  | { readonly type: 'built'; readonly round: number; readonly blockId: Hash }
+  | { readonly type: 'vote'; readonly vote: Vote }
+  | { readonly type: 'self-vote'; readonly vote: Vote }
+  | { readonly type: 'self-proposal'; readonly proposal: Proposal }
+  | { readonly type: 'timeout'; readonly kind: TimeoutKind; readonly round: number };
+
+/**
+ * To be carried out in order.
+ *
+ * - build: make a fresh value for this round, answer with `built`
+ * - propose / vote: sign, write the guard with `MachineState`'s lock and valid value, sync, publish, feed back as self-*
+ * - validate: get the body of `blockId`, execute it, answer with `validated`; asked once a block id
+ * - timer: one timer a (kind, round), to answer with `timeout`
+ * - commit: a quorum of precommits in `round`, the body is held and valid; the machine is finished
+ * - await-body: a quorum decided `blockId` but its body is not here or not executed: fetch it from anyone
+ */
+export type Effect =
+  | { readonly type: 'build'; readonly round: number }
+  | { readonly type: 'propose'; readonly round: number; readonly polRound: number; readonly blockId: Hash }
+  | { readonly type: 'vote'; readonly voteType: VoteType; readonly round: number; readonly blockId: Hash | null }
+  | { readonly type: 'validate'; readonly blockId: Hash; readonly proposal: Proposal | null }
+  | { readonly type: 'timer'; readonly kind: TimeoutKind; readonly round: number; readonly ms: number }
+  | { readonly type: 'new-round'; readonly round: number; readonly proposer: PublicKey }
+  | { readonly type: 'await-body'; readonly blockId: Hash }
+  | { readonly type: 'commit'; readonly blockId: Hash; readonly certificate: Certificate }
+  | { readonly type: 'evidence'; readonly evidence: Evidence };

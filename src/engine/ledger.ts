@@ -1,0 +1,209 @@
+/**
+ * The chain as far as this node holds it: store, state tree and tip in step. The only writer of all three. Blocks are
+ * executed ahead of their commit, several candidates at a height if need be; a commit keeps one and frees the others.
+ */
+import type { Hash } from '../bytes.ts';
+import { bytesKey, equalBytes, toHex } from '../bytes.ts';
+import type { Block } from '../chain/block.ts';
+import type { AppliedBlock, BlockProposal, ChainRules, Tip, VerifiedTransactions } from '../chain/execute.ts';
+import { applyBlock, buildBlock, verifyBlock } from '../chain/execute.ts';
+import type { Genesis } from '../chain/genesis.ts';
+import { genesisBlockId, genesisState } from '../chain/genesis.ts';
+import { getSets } from '../chain/modules/validators-state.ts';
+import type { ValidatorSets } from '../chain/modules/validators-state.ts';
+import type { StateChanges, StateReader } from '../chain/state.ts';
+import { statePath } from '../chain/state.ts';
+import { StateTree } from '../chain/tree.ts';
+import type { ValidatorSet } from '../chain/validator-set.ts';
+import type { Certificate } from '../chain/votes.ts';
+import { NodeError } from '../errors.ts';
+import type { ChainStore, CommittedBlock } from '../store/types.ts';
+
+/** Candidates kept executed at once; rounds rarely need more than two. */
+const MAX_CANDIDATES = 8;
+
+/** Proves a certificate's signatures; power and structure are checked by the ledger. */
+export type CertificateVerifier = (set: ValidatorSet, certificate: Certificate) => Promise<void>;
+
+export interface CertifiedCandidate {
+  readonly block: Block;
+  readonly certificate: Certificate;
+}
+
+export class Ledger {
+  readonly rules: ChainRules;
+  readonly store: ChainStore;
+  readonly #tree: StateTree;
+  readonly #candidates = new Map<string, AppliedBlock>();
+  #tip: Tip;
+
+  private constructor(rules: ChainRules, store: ChainStore, tree: StateTree, tip: Tip) {
+    this.rules = rules;
+    this.store = store;
+    this.#tree = tree;
+    this.#tip = tip;
+  }
+
+  /**
+   * Opens the chain of a store, which is given the genesis state first when it is new. The tree is derived data, rebuilt
+   * from the flat state, and compared with the head's root.
+   *
+   * @throws NodeError CORRUPT when the state does not have the root that the head's header names
+   */
+  static async open(rules: ChainRules, genesis: Genesis, store: ChainStore, isNew: boolean): Promise<Ledger> {
+    if (isNew) await store.initialise(genesisState(rules.crypto, genesis));
+    const leaves: { path: Hash; valueHash: Hash }[] = [];
+    for await (const [key, value] of store.stateEntries()) {
+      leaves.push({ path: statePath(rules.crypto, key), valueHash: rules.crypto.hash(value) });
+    }
+    const tree = StateTree.load(rules.crypto, leaves);
+    const head = store.head();
+    if (head && !equalBytes(head.header.stateRoot, tree.head.root)) {
+      throw new NodeError('CORRUPT', 'the stored state does not have the root of the head', {
+        data: { height: head.height, expected: toHex(head.header.stateRoot), found: toHex(tree.head.root) },
+        hint: 'move the chain folder away and start again: the node syncs from its peers',
+      });
+    }
+    const tip: Tip = {
+      height: head?.height ?? 0,
+      blockId: head?.blockId ?? genesisBlockId(genesis),
+      timeMs: head?.header.timeMs ?? genesis.timeMs,
+      state: store.state,
+      tree,
+      version: tree.head,
+    };
+    return new Ledger(rules, store, tree, tip);
+  }
+
+  get tip(): Tip {
+    return this.#tip;
+  }
+
+  /** The sets of the head, the next height and the one after. */
+  get validators(): ValidatorSets {
+    return getSets(this.#tip.state);
+  }
+
+  candidate(blockId: Hash): AppliedBlock | undefined {
+    return this.#candidates.get(bytesKey(blockId));
+  }
+
+  /** Makes the next block; it is executed and kept as a candidate. */
+  build(proposal: BlockProposal): AppliedBlock {
+    return this.#keep(buildBlock(this.rules, this.#tip, proposal));
+  }
+
+  /**
+   * Verifies and executes a block for the next height; signatures were checked. @throws NodeError BAD_BLOCK
+   */
+  execute(block: Block, verified: VerifiedTransactions): AppliedBlock {
+    verifyBlock(this.rules, this.#tip, block);
+    return this.#keep(applyBlock(this.rules, this.#tip, block, verified));
+  }
+
+  /** Makes a candidate final: one atomic synced batch, then the tip moves. */
+  async commit(blockId: Hash, certificate: Certificate, guardSequence: number): Promise<AppliedBlock> {
+    const applied = this.candidate(blockId);
+    if (!applied) throw new NodeError('INTERNAL', 'a block was committed that is no candidate');
+    await this.store.commit([committed(applied, certificate, guardSequence)]);
+    this.#advance([applied]);
+    return applied;
+  }
+
+  /**
+   * Applies certified blocks of the following heights, as one synced batch. Stops at the first that is not valid; those
+   * before it are committed.
+   *
+   * @param verified the transactions of all blocks whose signatures were checked
+   * @returns how many were committed, and why the next one was not
+   */
+  async import(
+    blocks: readonly CertifiedCandidate[],
+    verified: VerifiedTransactions,
+    verifyCertificate: CertificateVerifier,
+    guardSequence: number,
+  ): Promise<{ readonly applied: readonly AppliedBlock[]; readonly fault: unknown }> {
+    const done: { applied: AppliedBlock; certificate: Certificate }[] = [];
+    let tip = this.#tip;
+    let fault: unknown = null;
+    for (const { block, certificate } of blocks) {
+      try {
+        const { current } = getSets(tip.state);
+        verifyBlock(this.rules, tip, block);
+        const applied = applyBlock(this.rules, tip, block, verified);
+        try {
+          this.#checkCertificate(applied, certificate);
+          await verifyCertificate(current, certificate);
+        } catch (error) {
+          this.#tree.release(applied.version);
+          throw error;
+        }
+        done.push({ applied, certificate });
+        tip = this.#tipAfter(applied, layered(tip.state, applied.changes));
+      } catch (error) {
+        fault = error;
+        break;
+      }
+    }
+    if (done.length > 0) {
+      try {
+        await this.store.commit(done.map(({ applied, certificate }) => committed(applied, certificate, guardSequence)));
+      } catch (error) {
+        for (const { applied } of done.reverse()) this.#tree.release(applied.version);
+        throw error;
+      }
+      this.#advance(done.map(({ applied }) => applied));
+    }
+    return { applied: done.map(({ applied }) => applied), fault };
+  }
+
+  #checkCertificate(applied: AppliedBlock, certificate: Certificate): void {
+    const { height } = applied.block.header;
+    const fits =
+      certificate.type === 'precommit' &&
+      certificate.height === height &&
+      equalBytes(certificate.blockId, applied.blockId);
+    if (!fits) throw new NodeError('BAD_CERTIFICATE', 'the certificate is for another block', { data: { height } });
+  }
+
+  #keep(applied: AppliedBlock): AppliedBlock {
+    const key = bytesKey(applied.blockId);
+    const known = this.#candidates.get(key);
+    if (known) {
+      this.#tree.release(applied.version);
+      return known;
+    }
+    for (const [oldest, { version }] of this.#candidates) {
+      if (this.#candidates.size < MAX_CANDIDATES) break;
+      this.#tree.release(version);
+      this.#candidates.delete(oldest);
+    }
+    this.#candidates.set(key, applied);
+    return applied;
+  }
+
+  /** Moves the tip over blocks that are on disk now; candidates of the old tip are void. */
+  #advance(blocks: readonly AppliedBlock[]): void {
+    const kept = new Set(blocks.map(({ version }) => version));
+    for (const { version } of this.#candidates.values()) if (!kept.has(version)) this.#tree.release(version);
+    this.#candidates.clear();
+    for (const applied of blocks) {
+      this.#tree.commit(applied.version);
+      this.#tip = this.#tipAfter(applied, this.store.state);
+    }
+  }
+
+  #tipAfter(applied: AppliedBlock, state: StateReader): Tip {
+    const { height, timeMs } = applied.block.header;
+    return { height, blockId: applied.blockId, timeMs, state, tree: this.#tree, version: applied.version };
+  }
+}
+
+function committed(applied: AppliedBlock, certificate: Certificate, guardSequence: number): CommittedBlock {
+  const { block, blockId, receipts, changes } = applied;
+  return { block, blockId, certificate, receipts, changes, guardSequence };
+}
+
+function layered(base: StateReader, changes: StateChanges): StateReader {
+  return { get: (key) => (changes.has(key) ? changes.get(key) : base.get(key)) };
+}

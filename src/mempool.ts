@@ -1,0 +1,398 @@
+/**
+ * Pending transactions: bounded, ordered by what they pay, one nonce chain a sender. Pure data: time and accounts are
+ * arguments, signatures were verified before `add`.
+ */
+import type { Address, Hash } from './bytes.ts';
+import { bytesKey } from './bytes.ts';
+import type { Account } from './chain/accounts.ts';
+import { INVALID_PAYLOAD, payloadOf } from './chain/execute.ts';
+import { txTypeByNumber } from './chain/modules/table.ts';
+import type { ChainParams } from './chain/params.ts';
+import { leastFeeUait } from './chain/params.ts';
+import type { Transaction } from './chain/tx.ts';
+import type { ErrorCode, ErrorData } from './errors.ts';
+
+export interface MempoolLimits {
+  readonly maxTxs: number;
+  readonly maxBytes: number;
+  /** Contiguous nonces one sender may have pending. */
+  readonly maxPerSender: number;
+  /** Transactions of one sender that wait beyond a missing nonce, and how far beyond. */
+  readonly maxBeyondGap: number;
+  /** A transaction that found no block for so long is dropped. */
+  readonly ttlMs: number;
+  /** How many refused ids stay known with their reason. */
+  readonly maxRejected: number;
+}
+
+export const DEFAULT_MEMPOOL_LIMITS: MempoolLimits = {
+  maxTxs: 20_000,
+  maxBytes: 64 * 1024 * 1024,
+  maxPerSender: 256,
+  maxBeyondGap: 16,
+  ttlMs: 600_000,
+  maxRejected: 20_000,
+};
+
+/** A replacement must pay this much more, in per cent. */
+const REPLACEMENT_PERCENT = 10;
+/** One scan for the cheapest frees this share of the pool, so that scans are rare under overload. */
+const EVICTION_SHARE = 1 / 64;
+
+/** Why a transaction was refused; becomes a NodeError at the faces. Not thrown: overload refuses thousands a second. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly data: ErrorData;
+}
+
+/** What the pool must know of the chain to judge a transaction. */
+export interface PoolView {
+  readonly params: ChainParams;
+  /** Height of the next block. */
+  readonly nextHeight: number;
+  readonly nowMs: number;
+  account(address: Address): Account;
+}
+
+interface Entry {
+  readonly tx: Transaction;
+  readonly key: string;
+  readonly senderKey: string;
+  /** uait a byte. */
+  readonly rate: number;
+  /** Fee and what the payload spends. */
+  readonly costUait: number;
+  readonly order: number;
+  readonly addedAtMs: number;
+}
+
+interface SenderQueue {
+  readonly address: Address;
+  /** By nonce. */
+  readonly entries: Map<number, Entry>;
+}
+
+export class Mempool {
+  readonly #limits: MempoolLimits;
+  readonly #entries = new Map<string, Entry>();
+  readonly #senders = new Map<string, SenderQueue>();
+  readonly #rejected = new Map<string, Refusal>();
+  #bytes = 0;
+  #order = 0;
+  /** While the pool is full: what the cheapest tail paid at the last scan. */
+  #floorRate = 0;
+
+  constructor(limits: MempoolLimits = DEFAULT_MEMPOOL_LIMITS) {
+    this.#limits = limits;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(id: Hash): Transaction | undefined {
+    return this.#entries.get(bytesKey(id))?.tx;
+  }
+
+  rejection(id: Hash): Refusal | undefined {
+    return this.#rejected.get(bytesKey(id));
+  }
+
+  /** Remembers a refusal found outside, e.g. a bad signature. */
+  reject(id: Hash, refusal: Refusal): void {
+    const key = bytesKey(id);
+    this.#rejected.delete(key);
+    this.#rejected.set(key, refusal);
+    if (this.#rejected.size > this.#limits.maxRejected) {
+      for (const oldest of this.#rejected.keys()) {
+        this.#rejected.delete(oldest);
+        break;
+      }
+    }
+  }
+
+  /** Everything but the signature, without changing the pool: cheap checks come before dear ones. */
+  check(tx: Transaction, view: PoolView): Refusal | null {
+    return this.#judge(tx, view).refusal;
+  }
+
+  /** @returns null when the transaction is now pending */
+  add(tx: Transaction, view: PoolView): Refusal | null {
+    const { refusal, replaces, costUait } = this.#judge(tx, view);
+    if (refusal) return refusal;
+    const senderKey = bytesKey(tx.senderAddress);
+    const entry: Entry = {
+      tx,
+      key: bytesKey(tx.id),
+      senderKey,
+      rate: tx.feeUait / tx.bytes.length,
+      costUait,
+      order: this.#order++,
+      addedAtMs: view.nowMs,
+    };
+    const full = this.#makeRoom(entry, replaces);
+    if (full) return full;
+    if (replaces) {
+      this.#remove(replaces);
+      this.reject(replaces.tx.id, refuse('UNDERPRICED', 'replaced by one that pays more', { feeUait: tx.feeUait }));
+    }
+    let queue = this.#senders.get(senderKey);
+    if (!queue) {
+      queue = { address: tx.senderAddress, entries: new Map() };
+      this.#senders.set(senderKey, queue);
+    }
+    queue.entries.set(tx.nonce, entry);
+    this.#entries.set(entry.key, entry);
+    this.#bytes += tx.bytes.length;
+    this.#rejected.delete(entry.key);
+    return null;
+  }
+
+  /**
+   * Best paying first, each sender's nonces in order, within the limits of a block.
+   */
+  select(view: PoolView, maxTxs: number, maxBytes: number): Transaction[] {
+    const heads = new Heap();
+    for (const queue of this.#senders.values()) {
+      const head = queue.entries.get(view.account(queue.address).nonce);
+      if (head) heads.push(head, queue);
+    }
+    const chosen: Transaction[] = [];
+    let bytes = 0;
+    for (let best = heads.pop(); best && chosen.length < maxTxs; best = heads.pop()) {
+      const { entry, queue } = best;
+      if (bytes + entry.tx.bytes.length > maxBytes) continue;
+      chosen.push(entry.tx);
+      bytes += entry.tx.bytes.length;
+      const following = queue.entries.get(entry.tx.nonce + 1);
+      if (following) heads.push(following, queue);
+    }
+    return chosen;
+  }
+
+  /** Is there anything the next block could hold? */
+  hasExecutable(view: PoolView): boolean {
+    for (const queue of this.#senders.values()) {
+      if (queue.entries.has(view.account(queue.address).nonce)) return true;
+    }
+    return false;
+  }
+
+  /**
+   * After a block: drops what it holds and what its senders can no longer send.
+   *
+   * @returns ids that left the pool
+   */
+  onCommitted(txs: readonly Transaction[], view: PoolView): Hash[] {
+    const gone: Hash[] = [];
+    const touched = new Set<string>();
+    for (const tx of txs) {
+      const entry = this.#entries.get(bytesKey(tx.id));
+      if (entry) this.#drop(entry, gone);
+      touched.add(bytesKey(tx.senderAddress));
+    }
+    for (const key of touched) {
+      const queue = this.#senders.get(key);
+      if (!queue) continue;
+      const { nonce } = view.account(queue.address);
+      for (const entry of [...queue.entries.values()]) {
+        if (entry.tx.nonce >= nonce) continue;
+        this.#drop(entry, gone);
+        this.reject(entry.tx.id, refuse('BAD_NONCE', 'another transaction with this nonce is final', { nonce }));
+      }
+    }
+    this.#floorRate = 0;
+    return gone;
+  }
+
+  /** Drops what is too old by height or time. @returns ids that left the pool */
+  expire(view: PoolView): Hash[] {
+    const gone: Hash[] = [];
+    for (const entry of [...this.#entries.values()]) {
+      const { tx } = entry;
+      if (tx.validUntilHeight >= view.nextHeight && view.nowMs - entry.addedAtMs < this.#limits.ttlMs) continue;
+      this.#drop(entry, gone);
+      this.reject(tx.id, refuse('EXPIRED', 'the transaction found no block in time', { height: view.nextHeight }));
+    }
+    return gone;
+  }
+
+  /** Every pending transaction, oldest first. */
+  *pending(): IterableIterator<Transaction> {
+    for (const entry of this.#entries.values()) yield entry.tx;
+  }
+
+  /** Nonce after the sender's contiguous pending ones: what a client should use next. */
+  nextNonce(address: Address, accountNonce: number): number {
+    const queue = this.#senders.get(bytesKey(address));
+    let nonce = accountNonce;
+    while (queue?.entries.has(nonce)) nonce++;
+    return nonce;
+  }
+
+  #judge(tx: Transaction, view: PoolView): { refusal: Refusal | null; replaces?: Entry; costUait: number } {
+    const no = (code: ErrorCode, message: string, data: ErrorData = {}): { refusal: Refusal; costUait: number } => ({
+      refusal: refuse(code, message, data),
+      costUait: 0,
+    });
+    const { params, nextHeight } = view;
+    if (this.#entries.has(bytesKey(tx.id))) return no('ALREADY_KNOWN', 'the transaction is pending already');
+    const payload = payloadOf(tx);
+    if (payload === INVALID_PAYLOAD) return no(...payloadFault(tx));
+    if (tx.validUntilHeight < nextHeight) {
+      return no('EXPIRED', 'valid until a height that has passed', { validUntilHeight: tx.validUntilHeight, nextHeight });
+    }
+    const leastFee = leastFeeUait(params, tx.bytes.length);
+    if (tx.feeUait < leastFee) return no('FEE_TOO_LOW', 'the fee is below the least', { feeUait: tx.feeUait, leastFee });
+    const account = view.account(tx.senderAddress);
+    if (tx.nonce < account.nonce) return no('BAD_NONCE', 'the nonce is used', { nonce: tx.nonce, expected: account.nonce });
+    const queue = this.#senders.get(bytesKey(tx.senderAddress));
+    const contiguousEnd = this.nextNonce(tx.senderAddress, account.nonce);
+    const gap = this.#gapFault(tx, queue, account.nonce, contiguousEnd);
+    if (gap) return { refusal: gap, costUait: 0 };
+    const replaces = queue?.entries.get(tx.nonce);
+    if (replaces && tx.feeUait * 100 < replaces.tx.feeUait * (100 + REPLACEMENT_PERCENT)) {
+      return no('UNDERPRICED', `a replacement must pay ${REPLACEMENT_PERCENT} % more`, { feeUait: replaces.tx.feeUait });
+    }
+    const costUait = tx.feeUait + (txTypeByNumber(tx.type).spends?.(payload) ?? 0);
+    let committed = costUait;
+    for (const entry of queue?.entries.values() ?? []) {
+      if (entry !== replaces && entry.tx.nonce < tx.nonce) committed += entry.costUait;
+    }
+    if (committed > account.balanceUait) {
+      return no('INSUFFICIENT_FUNDS', 'the balance does not cover this and what is pending before it', {
+        balanceUait: account.balanceUait,
+        neededUait: committed,
+      });
+    }
+    return { refusal: null, ...(replaces && { replaces }), costUait };
+  }
+
+  #gapFault(tx: Transaction, queue: SenderQueue | undefined, nonce: number, contiguousEnd: number): Refusal | null {
+    if (tx.nonce >= nonce + this.#limits.maxPerSender) {
+      return refuse('NONCE_GAP', `a sender has at most ${this.#limits.maxPerSender} transactions pending`, {
+        nonce: tx.nonce,
+        expected: contiguousEnd,
+      });
+    }
+    if (tx.nonce <= contiguousEnd) return null;
+    let beyond = 0;
+    for (const pending of queue?.entries.keys() ?? []) if (pending > contiguousEnd) beyond++;
+    if (tx.nonce - contiguousEnd <= this.#limits.maxBeyondGap && beyond < this.#limits.maxBeyondGap) return null;
+    return refuse('NONCE_GAP', 'the nonce is too far ahead: send the missing ones first', {
+      nonce: tx.nonce,
+      expected: contiguousEnd,
+    });
+  }
+
+  /**
+   * Evicts cheaper tails when full. Tails only, so that no sender's chain gets a hole; and only for one that pays a tenth
+   * more than the cheapest, so that a slow auction cannot make every admission a scan.
+   */
+  #makeRoom(entry: Entry, replaces: Entry | undefined): Refusal | null {
+    const size = entry.tx.bytes.length - (replaces?.tx.bytes.length ?? 0);
+    const fits = (): boolean =>
+      this.#entries.size - (replaces ? 1 : 0) < this.#limits.maxTxs && this.#bytes + size <= this.#limits.maxBytes;
+    if (fits()) return null;
+    const enough = (rate: number): boolean => entry.rate * 100 >= rate * (100 + REPLACEMENT_PERCENT);
+    if (enough(this.#floorRate)) {
+      const tails = [...this.#senders.values()]
+        .map((queue) => queue.entries.get(Math.max(...queue.entries.keys())))
+        .filter((tail): tail is Entry => tail !== undefined && tail.senderKey !== entry.senderKey)
+        .sort((a, b) => a.rate - b.rate || b.order - a.order);
+      const quota = Math.max(1, Math.floor(this.#limits.maxTxs * EVICTION_SHARE));
+      const evicted = tails.slice(0, quota).filter((tail) => enough(tail.rate));
+      for (const tail of evicted) {
+        this.#remove(tail);
+        this.reject(tail.tx.id, refuse('POOL_FULL', 'others paid more while the pool was full', { rate: tail.rate }));
+      }
+      this.#floorRate = tails[evicted.length]?.rate ?? 0;
+    }
+    if (fits()) return null;
+    return refuse('POOL_FULL', 'the pool is full of transactions that pay as much', { floorRate: this.#floorRate });
+  }
+
+  #drop(entry: Entry, gone: Hash[]): void {
+    this.#remove(entry);
+    gone.push(entry.tx.id);
+  }
+
+  #remove(entry: Entry): void {
+    if (!this.#entries.delete(entry.key)) return;
+    this.#bytes -= entry.tx.bytes.length;
+    const queue = this.#senders.get(entry.senderKey);
+    queue?.entries.delete(entry.tx.nonce);
+    if (queue?.entries.size === 0) this.#senders.delete(entry.senderKey);
+  }
+}
+
+function refuse(code: ErrorCode, message: string, data: ErrorData): Refusal {
+  return { code, message, data };
+}
+
+function payloadFault(tx: Transaction): [ErrorCode, string, ErrorData] {
+  try {
+    txTypeByNumber(tx.type).decode(tx.payload);
+    return ['INTERNAL', 'the payload decodes after all', {}];
+  } catch (error) {
+    const unknown = error instanceof Error && 'code' in error && error.code === 'UNKNOWN_TX_TYPE';
+    return unknown
+      ? ['UNKNOWN_TX_TYPE', 'no module has this transaction type', { type: tx.type }]
+      : ['CODEC', 'the payload is not canonical', { type: tx.type }];
+  }
+}
+
+/** Binary heap of senders by what their next transaction pays, then by age. */
+class Heap {
+  readonly #items: { entry: Entry; queue: SenderQueue }[] = [];
+
+  push(entry: Entry, queue: SenderQueue): void {
+    const items = this.#items;
+    items.push({ entry, queue });
+    let at = items.length - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!this.#before(at, parent)) break;
+      this.#swap(at, parent);
+      at = parent;
+    }
+  }
+
+  pop(): { entry: Entry; queue: SenderQueue } | undefined {
+    const items = this.#items;
+    const top = items[0];
+    const last = items.pop();
+    if (!top || !last || items.length === 0) return top;
+    items[0] = last;
+    for (let at = 0; ; ) {
+      const left = 2 * at + 1;
+      const right = left + 1;
+      let first = at;
+      if (left < items.length && this.#before(left, first)) first = left;
+      if (right < items.length && this.#before(right, first)) first = right;
+      if (first === at) return top;
+      this.#swap(at, first);
+      at = first;
+    }
+  }
+
+  #before(a: number, b: number): boolean {
+    const left = this.#items[a]?.entry;
+    const right = this.#items[b]?.entry;
+    if (!left || !right) return false;
+    return left.rate > right.rate || (left.rate === right.rate && left.order < right.order);
+  }
+
+  #swap(a: number, b: number): void {
+    const items = this.#items;
+    const [x, y] = [items[a], items[b]];
+    if (!x || !y) return;
+    items[a] = y;
+    items[b] = x;
+  }
+}

@@ -1,0 +1,76 @@
+/** What the rest of the node needs of a chain's store; LevelDB behind it in the node, simulated disks in tests. */
+import type { Hash, PublicKey } from '../bytes.ts';
+import type { Block, Header } from '../chain/block.ts';
+import type { Receipt } from '../chain/receipt.ts';
+import type { StateChanges, StateKey, StateReader } from '../chain/state.ts';
+import type { Certificate } from '../chain/votes.ts';
+
+export interface StoredHead {
+  readonly height: number;
+  readonly blockId: Hash;
+  readonly header: Header;
+  readonly certificate: Certificate;
+}
+
+/** Which record of which key's sign guard was the last when a block was committed. */
+export interface GuardMark {
+  readonly publicKey: PublicKey;
+  readonly sequence: number;
+}
+
+/** All that one block changes, written in one atomic batch: block, indexes, receipts, certificate, state, head. */
+export interface CommittedBlock {
+  readonly block: Block;
+  readonly blockId: Hash;
+  readonly certificate: Certificate;
+  readonly receipts: readonly Receipt[];
+  readonly changes: StateChanges;
+  /** The sign guard when this block was committed; null where none is kept. */
+  readonly guard: GuardMark | null;
+}
+
+export interface StoredTransaction {
+  readonly height: number;
+  readonly index: number;
+}
+
+export interface ChainStore {
+  /** Last whole block; null before height 1. */
+  head(): StoredHead | null;
+  /** The state at the head, also while a commit is under way. Values are shared: never write to them. */
+  readonly state: StateReader;
+  /** Highest guard sequence that a committed block recorded for this key; 0 when none did. */
+  guardSequence(publicKey: PublicKey): number;
+  /** First use of an empty store: writes the genesis state and pins the hash. Does nothing when that was done. */
+  initialise(genesisState: StateChanges): Promise<void>;
+  /**
+   * Blocks in ascending order, contiguous with the head; one atomic, synced batch. One call at a time.
+   *
+   * @throws NodeError STORAGE after which the store takes no more writes until it is opened again
+   * @throws NodeError INTERNAL when the blocks do not follow the head
+   */
+  commit(blocks: readonly CommittedBlock[]): Promise<void>;
+  block(height: number): Block | undefined;
+  /** The encoded block, as stored. */
+  blockBytes(height: number): Uint8Array | undefined;
+  header(height: number): Header | undefined;
+  heightOf(blockId: Hash): number | undefined;
+  certificate(height: number): Certificate | undefined;
+  receipts(height: number): Receipt[] | undefined;
+  transaction(id: Hash): StoredTransaction | undefined;
+  /** Every key and value of the state at the head, in key order. */
+  stateEntries(): AsyncIterable<readonly [StateKey, Uint8Array]>;
+  /** Pending transactions that survive a restart. `add` and `remove` are queued and written together, unsynced. */
+  readonly journal: MempoolJournal;
+  close(): Promise<void>;
+}
+
+export interface MempoolJournal {
+  /** Dropped (and counted) when the journal is full: the transaction then lives in memory only. */
+  add(id: Hash, bytes: Uint8Array): void;
+  remove(id: Hash): void;
+  /** Bytes of all entries, in order of their ids. */
+  load(): Promise<Uint8Array[]>;
+  /** Resolves when everything queued so far is written. @throws NodeError STORAGE */
+  flush(): Promise<void>;
+}
