@@ -10,12 +10,20 @@ import type { Certificate, Proposal, Vote } from '../src/chain/votes.ts';
  * the bodies from their pools and ask for missing ones. `polka` justifies `polRound` >= 0.
  */
 export interface ProposalMessage {
+  /** u16. Counts rebroadcasts, so that gossip does not take a repetition for the message it repeats. */
+  readonly attempt: number;
   readonly proposal: Proposal;
   readonly header: Header;
   readonly lastCommit: Certificate | null;
   readonly evidence: readonly Evidence[];
   readonly txIds: readonly Hash[];
   readonly polka: Certificate | null;
+}
+
+/** Votes of one or several validators; `attempt` as in a proposal. */
+export interface VoteBatch {
+  readonly attempt: number;
+  readonly votes: readonly Vote[];
 }
 
 /** A validator's sign of life, every 5 s and at every new head. Binds its consensus key to its peer id. */
@@ -78,7 +86,7 @@ export type Method = keyof Methods;
 export interface Topics {
   tx: readonly Transaction[];
   proposal: ProposalMessage;
-  vote: readonly Vote[];
+  vote: VoteBatch;
   evidence: Evidence;
   status: SignedStatus;
 }
