@@ -6,6 +6,8 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { BatchVerifier, SignatureCheck, VerifyBatchOptions } from '../chain/crypto/types.ts';
 import { NodeError } from '../errors.ts';
+import type { MetricsRegister } from '../metrics.ts';
+import { nopRegister } from '../metrics.ts';
 import { nativeVerifier } from './verifier.ts';
 import { packChecks } from './verify-message.ts';
 import type { Batch, Job } from './verify-queue.ts';
@@ -35,18 +37,9 @@ export interface VerifyPoolOptions {
    * a thread costs the calling thread 45 µs and one check 55 µs, so that from two checks on the thread is cheaper.
    */
   readonly inlineIdleChecks?: number;
-  readonly metrics?: VerifyPoolMetrics;
+  readonly metrics?: MetricsRegister;
   /** Starts a thread; tests bring threads that die. */
   readonly spawn?: () => Worker;
-}
-
-/** Any part may be a counter or gauge of the metrics library. */
-export interface VerifyPoolMetrics {
-  readonly pendingChecks?: { set(value: number): void };
-  readonly verifiedChecks?: { inc(by: number): void };
-  readonly inlineChecks?: { inc(by: number): void };
-  readonly refusedBatches?: { inc(): void };
-  readonly workerRestarts?: { inc(): void };
 }
 
 export interface VerifyPool extends BatchVerifier {
@@ -61,10 +54,35 @@ export function createVerifyPool(options: VerifyPoolOptions = {}): VerifyPool {
   return new WorkerPool(options);
 }
 
-/** The thread's file has the extension of this one: `.ts` in a clone, `.js` in a package. */
+/**
+ * The thread's file has the extension of this one: `.ts` in a clone, `.js` in a package. Flags of the process are not
+ * handed down, because some of them (`--input-type`, `--watch`) make no sense for a file.
+ */
 export function spawnVerifyWorker(): Worker {
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
-  return new Worker(new URL(`./verify-worker${extension}`, import.meta.url), { name: 'verify' });
+  return new Worker(new URL(`./verify-worker${extension}`, import.meta.url), { name: 'verify', execArgv: [] });
+}
+
+function registerMetrics(register: MetricsRegister) {
+  return {
+    pendingChecks: register.gauge({
+      name: 'aitbc_verify_pending_checks',
+      help: 'Signatures that wait for a verification thread or are in one',
+    }),
+    checks: register.counter({
+      name: 'aitbc_verify_checks_total',
+      help: 'Signatures verified, by thread: worker or inline',
+      labelNames: ['thread'],
+    }),
+    refused: register.counter({
+      name: 'aitbc_verify_refused_batches_total',
+      help: 'Batches refused because too many signatures waited',
+    }),
+    deaths: register.counter({
+      name: 'aitbc_verify_worker_deaths_total',
+      help: 'Verification threads that ended unasked',
+    }),
+  };
 }
 
 interface Thread {
@@ -77,7 +95,7 @@ class WorkerPool implements VerifyPool {
   readonly #jobChecks: number;
   readonly #inlineUrgent: number;
   readonly #inlineIdle: number;
-  readonly #metrics: VerifyPoolMetrics;
+  readonly #metrics: ReturnType<typeof registerMetrics>;
   readonly #spawn: () => Worker;
   readonly #urgent: BatchLane;
   readonly #bulk: BatchLane;
@@ -94,7 +112,7 @@ class WorkerPool implements VerifyPool {
     this.#jobChecks = options.jobChecks ?? 64;
     this.#inlineUrgent = options.inlineUrgentChecks ?? 4;
     this.#inlineIdle = options.inlineIdleChecks ?? 1;
-    this.#metrics = options.metrics ?? {};
+    this.#metrics = registerMetrics(options.metrics ?? nopRegister);
     this.#spawn = options.spawn ?? spawnVerifyWorker;
     this.#urgent = new BatchLane(maxChecks, maxBytes);
     this.#bulk = new BatchLane(maxChecks, maxBytes);
@@ -113,16 +131,16 @@ class WorkerPool implements VerifyPool {
       const lane = urgent ? this.#urgent : this.#bulk;
       const batch = createBatch(checks, (error) => {
         lane.release(batch);
-        this.#metrics.pendingChecks?.set(this.pendingChecks);
+        this.#metrics.pendingChecks.set(this.pendingChecks);
         if (error === undefined) resolve(batch.results);
         else reject(error);
       });
       if (!lane.push(batch)) {
-        this.#metrics.refusedBatches?.inc();
+        this.#metrics.refused.inc();
         reject(poolFull(lane.pendingChecks, checks.length));
         return;
       }
-      this.#metrics.pendingChecks?.set(this.pendingChecks);
+      this.#metrics.pendingChecks.set(this.pendingChecks);
       this.#dispatch();
     });
   }
@@ -153,7 +171,7 @@ class WorkerPool implements VerifyPool {
   }
 
   #verifyInline(checks: readonly SignatureCheck[]): Promise<boolean[]> {
-    this.#metrics.inlineChecks?.inc(checks.length);
+    this.#metrics.checks.inc({ thread: 'inline' }, checks.length);
     return Promise.resolve(
       checks.map(({ message, signature, publicKey }) => nativeVerifier.verify(message, signature, publicKey)),
     );
@@ -222,7 +240,7 @@ class WorkerPool implements VerifyPool {
       at += count;
       this.#settleSpan(batch, count);
     }
-    this.#metrics.verifiedChecks?.inc(at);
+    this.#metrics.checks.inc({ thread: 'worker' }, at);
     this.#dispatch();
     this.#signalDrained();
   }
@@ -231,7 +249,7 @@ class WorkerPool implements VerifyPool {
   #died(thread: Thread, error: unknown): void {
     if (!this.#threads.includes(thread)) return;
     this.#threads = this.#threads.filter((other) => other !== thread);
-    this.#metrics.workerRestarts?.inc();
+    this.#metrics.deaths.inc();
     for (const job of thread.jobs) {
       if (job.attempt < MAX_ATTEMPTS) this.#retries.push({ ...job, attempt: job.attempt + 1 });
       else for (const { batch } of job.spans) this.#fail(batch, error);
