@@ -1,0 +1,151 @@
+/**
+ * LevelDB as the store uses it: synchronous reads, chained batches (an array batch blocks the event loop some ten times
+ * longer), plain Uint8Arrays. After one failed write no further write is tried: LevelDB would append behind a torn
+ * record, and could then lose what follows when it replays its log.
+ */
+import type { AbstractSnapshot } from 'abstract-level';
+import { Level } from 'level';
+import { NodeError } from '../errors.ts';
+import type { KeyRange } from './keys.ts';
+import { errorCode, storageError } from './storage-error.ts';
+
+export interface DatabaseOptions {
+  /** Memory for uncompressed blocks of table files. */
+  readonly cacheBytes?: number;
+  /** Size of the log, and of the table in memory, before a table file is written. */
+  readonly writeBufferBytes?: number;
+}
+
+/** Operations that are written as one. Keys and values are copied when they are put. */
+export interface WriteBatch {
+  put(key: Uint8Array, value: Uint8Array): unknown;
+  del(key: Uint8Array): unknown;
+}
+
+/** A fixed view of the database, to be released. */
+export type Snapshot = AbstractSnapshot;
+
+type ByteLevel = Level<Uint8Array, Uint8Array>;
+
+const ITERATOR_CHUNK = 1_000;
+
+export class Database {
+  readonly folder: string;
+  readonly #level: ByteLevel;
+  #failure: NodeError | undefined;
+
+  constructor(folder: string, level: ByteLevel) {
+    this.folder = folder;
+    this.#level = level;
+  }
+
+  /** Why writes are refused, once one failed. */
+  get failure(): NodeError | undefined {
+    return this.#failure;
+  }
+
+  /** @throws NodeError CORRUPT | STORAGE */
+  get(key: Uint8Array, snapshot?: Snapshot): Uint8Array | undefined {
+    let value: Uint8Array | undefined;
+    try {
+      value = this.#level.getSync(key, snapshot === undefined ? {} : { snapshot });
+    } catch (error) {
+      throw databaseError(error, 'read the database', this.folder);
+    }
+    return value === undefined ? undefined : plain(value);
+  }
+
+  /** Writes what `fill` puts into a batch, whole or not at all. @throws NodeError STORAGE, from then on at every call */
+  async write(fill: (batch: WriteBatch) => void, options: { readonly sync: boolean }): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    const batch = this.#level.batch();
+    try {
+      fill(batch);
+    } catch (error) {
+      await batch.close();
+      throw error;
+    }
+    try {
+      await batch.write(options);
+    } catch (error) {
+      this.#failure ??= databaseError(error, 'write the database', this.folder);
+      throw this.#failure;
+    }
+  }
+
+  snapshot(): Snapshot {
+    return this.#level.snapshot();
+  }
+
+  /** Entries of a range in key order, as of the snapshot, or of the first step. @throws NodeError CORRUPT | STORAGE */
+  async *entries(range: KeyRange, snapshot?: Snapshot): AsyncGenerator<readonly [Uint8Array, Uint8Array], void, void> {
+    const iterator = this.#level.iterator(snapshot === undefined ? range : { ...range, snapshot });
+    try {
+      for (;;) {
+        const chunk = await this.#nextv(iterator);
+        if (chunk.length === 0) return;
+        for (const [key, value] of chunk) yield [plain(key), plain(value)];
+      }
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#level.close();
+  }
+
+  async #nextv(iterator: {
+    nextv(size: number): Promise<[Uint8Array, Uint8Array][]>;
+  }): Promise<[Uint8Array, Uint8Array][]> {
+    try {
+      return await iterator.nextv(ITERATOR_CHUNK);
+    } catch (error) {
+      throw databaseError(error, 'read the database', this.folder);
+    }
+  }
+}
+
+/** @throws NodeError CORRUPT | STORAGE | DATA_LOCKED */
+export async function openDatabase(folder: string, options: DatabaseOptions = {}): Promise<Database> {
+  const level: ByteLevel = new Level<Uint8Array, Uint8Array>(folder, {
+    keyEncoding: 'view',
+    valueEncoding: 'view',
+    cacheSize: options.cacheBytes ?? 16 * 1024 * 1024,
+    writeBufferSize: options.writeBufferBytes ?? 16 * 1024 * 1024,
+  });
+  try {
+    await level.open();
+  } catch (error) {
+    throw databaseError(error, 'open the database', folder);
+  }
+  return new Database(folder, level);
+}
+
+export function corruptDatabase(folder: string, reason: string, cause?: unknown): NodeError {
+  return new NodeError('CORRUPT', `the block database is damaged: ${reason}`, {
+    data: { path: folder, reason },
+    hint: 'stop the node, move that folder away and start again: the chain is synced anew from peers; keep the sign guard beside it',
+    cause,
+  });
+}
+
+function databaseError(error: unknown, what: string, folder: string): NodeError {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const code = errorCode(cause);
+  const message = cause instanceof Error ? cause.message : String(cause);
+  if (code === 'LEVEL_CORRUPTION' || /^Corruption:/.test(message)) return corruptDatabase(folder, message, error);
+  if (code === 'LEVEL_LOCKED') {
+    return new NodeError('DATA_LOCKED', 'the block database is open in another process', {
+      data: { path: folder },
+      hint: 'stop the other node, or use another data folder',
+      cause: error,
+    });
+  }
+  return storageError(cause, what, folder);
+}
+
+/** The binding returns Buffers, whose methods differ from those of the Uint8Array they claim to be. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,84 @@
+/** The forms of the values in a chain's database, and how a block becomes records. Keys: src/store/keys.ts. */
+import type { Hash } from '../bytes.ts';
+import type { Header } from '../chain/block.ts';
+import { encodeBlock, MAX_BLOCK_TXS, readHeader } from '../chain/block.ts';
+import { Reader, Writer } from '../chain/codec.ts';
+import type { Receipt } from '../chain/receipt.ts';
+import { encodeReceipt, readReceipt } from '../chain/receipt.ts';
+import type { StateChanges } from '../chain/state.ts';
+import { encodeCertificate } from '../chain/votes.ts';
+import type { WriteBatch } from './db.ts';
+import { bytesKeyOf, encodeU64, heightKey, KEY, stateDbKey } from './keys.ts';
+import type { CommittedBlock, StoredTransaction } from './types.ts';
+
+/** Least encoded size of a receipt, for counts. */
+const MIN_RECEIPT_BYTES = 32 + 2 + 8 + 1;
+
+/** Above any header of this version. */
+const MAX_HEADER_BYTES = 512;
+
+export function putBlock(
+  batch: WriteBatch,
+  { block, blockId: id, certificate, receipts, guard }: CommittedBlock,
+): void {
+  const { height } = block.header;
+  batch.put(heightKey(KEY.BLOCK, height), encodeBlock(block));
+  batch.put(heightKey(KEY.CERTIFICATE, height), encodeCertificate(certificate));
+  batch.put(heightKey(KEY.RECEIPTS, height), encodeReceipts(receipts));
+  batch.put(bytesKeyOf(KEY.HEIGHT_BY_BLOCK_ID, id), encodeU64(height));
+  block.txs.forEach((tx, index) => {
+    batch.put(bytesKeyOf(KEY.TRANSACTION, tx.id), new Writer(12).u64(height).u32(index).finish());
+  });
+  if (guard) batch.put(bytesKeyOf(KEY.GUARD, guard.publicKey), encodeU64(guard.sequence));
+}
+
+export function putState(batch: WriteBatch, changes: StateChanges): void {
+  for (const [key, value] of changes) {
+    if (value === undefined) batch.del(stateDbKey(key));
+    else batch.put(stateDbKey(key), value);
+  }
+}
+
+/** A key that several blocks change is written once. */
+export function mergeChanges(blocks: readonly CommittedBlock[]): StateChanges {
+  const [first] = blocks;
+  if (first && blocks.length === 1) return first.changes;
+  return new Map(blocks.flatMap(({ changes }) => [...changes]));
+}
+
+function encodeReceipts(receipts: readonly Receipt[]): Uint8Array {
+  const writer = new Writer(4 + receipts.length * 64).u32(receipts.length);
+  for (const receipt of receipts) writer.raw(encodeReceipt(receipt));
+  return writer.finish();
+}
+
+export function decodeReceipts(bytes: Uint8Array): Receipt[] {
+  const reader = new Reader(bytes, 'receipts');
+  const count = reader.count32(MAX_BLOCK_TXS, MIN_RECEIPT_BYTES);
+  const receipts = Array.from({ length: count }, () => readReceipt(reader));
+  reader.end();
+  return receipts;
+}
+
+/** Its byte strings are copies, so that a header does not keep its whole block in memory. */
+export function decodeHeaderOfBlock(bytes: Uint8Array): Header {
+  return readHeader(new Reader(bytes.slice(0, MAX_HEADER_BYTES), 'header'));
+}
+
+export function decodePlace(bytes: Uint8Array): StoredTransaction {
+  const reader = new Reader(bytes, 'place of a transaction');
+  const place = { height: reader.u64(), index: reader.u32() };
+  reader.end();
+  return place;
+}
+
+export function encodeHead(height: number, id: Hash): Uint8Array {
+  return new Writer(40).u64(height).fixed(id, 32).finish();
+}
+
+export function decodeHead(bytes: Uint8Array): { height: number; id: Hash } {
+  const reader = new Reader(bytes, 'head');
+  const head = { height: reader.u64(), id: reader.fixed(32) };
+  reader.end();
+  return head;
+}
