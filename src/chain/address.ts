@@ -7,7 +7,7 @@ import type { Hasher } from './crypto/types.ts';
 export const ADDRESS_PREFIX = 'ait';
 export const ADDRESS_BYTES = 20;
 
-/** Prefix, separator, 32 characters of data, 6 of checksum. */
+/** Prefix, separator, 32 characters of data (exactly 20 bytes, so no stray bits), 6 of checksum. */
 const TEXT_LENGTH = 42;
 
 /** What bech32 allows at most; longer texts are not looked at. */
@@ -28,7 +28,7 @@ export function formatAddress(address: Address): string {
 /**
  * All lower-case or all upper-case, as bech32m allows; one address has one lower-case form.
  *
- * @throws NodeError BAD_ADDRESS, `data.reason` being length, case, prefix, checksum or padding
+ * @throws NodeError BAD_ADDRESS, `data.reason` being length, case, prefix or checksum
  */
 export function parseAddress(text: string): Address {
   if (text.length > MAX_TEXT_LENGTH) throw wrongTextLength(text);
@@ -51,9 +51,7 @@ export function parseAddress(text: string): Address {
         : 'the checksum of the address is wrong',
     );
   }
-  const bytes = bech32m.fromWordsUnsafe(decoded.words);
-  if (bytes?.length !== ADDRESS_BYTES) throw badAddress('padding', 'the address has stray bits at its end');
-  return Uint8Array.from(bytes);
+  return Uint8Array.from(bech32m.fromWords(decoded.words));
 }
 
 function wrongTextLength(text: string): NodeError {

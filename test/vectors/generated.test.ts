@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { addressVectors } from '../../scripts/vectors/addresses.ts';
+import { codecVectors } from '../../scripts/vectors/codec.ts';
+import { hashVectors } from '../../scripts/vectors/hashes.ts';
+import { signatureVectors } from '../../scripts/vectors/signatures.ts';
+import { readVectors } from './read.ts';
+
+describe('vector files', () => {
+  const generators = {
+    signatures: signatureVectors,
+    hashes: hashVectors,
+    addresses: addressVectors,
+    codec: codecVectors,
+  };
+  for (const [name, generate] of Object.entries(generators)) {
+    it(`${name}.json is what its generator makes`, () => {
+      assert.deepEqual(JSON.parse(JSON.stringify(generate())), readVectors(name));
+    });
+  }
+});
