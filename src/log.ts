@@ -1,0 +1,174 @@
+/** Logs: a constant message and a context object. Lines are JSON, or text for a person at a terminal. */
+import { pino } from 'pino';
+import { toHex } from './bytes.ts';
+import { isNodeError, NodeError } from './errors.ts';
+
+export type LogContext = Readonly<Record<string, unknown>>;
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
+
+export interface Logger {
+  error(message: string, context?: LogContext): void;
+  warn(message: string, context?: LogContext): void;
+  info(message: string, context?: LogContext): void;
+  debug(message: string, context?: LogContext): void;
+  /** A logger whose lines carry `module`, with the level the specification gives to that module. */
+  child(module: string): Logger;
+}
+
+/** Whatever takes lines; `process.stderr` in the node. */
+export interface LogStream {
+  write(line: string): unknown;
+  readonly isTTY?: boolean;
+}
+
+export interface LoggerOptions {
+  /** Default level and levels by module, as in "info,net:debug,consensus:warn". */
+  readonly level: string;
+  readonly format: 'json' | 'pretty';
+  readonly stream: LogStream;
+}
+
+interface LevelSpec {
+  readonly base: LogLevel | 'silent';
+  readonly modules: ReadonlyMap<string, LogLevel | 'silent'>;
+}
+
+const LEVELS: ReadonlySet<string> = new Set(['error', 'warn', 'info', 'debug', 'silent']);
+
+/** Deep or long values are cut: a log line is for a reader, and must stay bounded whatever a peer sent. */
+const MAX_DEPTH = 4;
+const MAX_ITEMS = 32;
+const MAX_TEXT = 2_000;
+const MAX_BYTES = 64;
+
+const SECRET_KEY = /pass(word|phrase)?$|mnemonic|secret|private_?key|seed$|^token$|authorization|cookie/i;
+
+/** @throws NodeError CONFIG when a level is unknown */
+export function parseLevelSpec(spec: string): LevelSpec {
+  let base: LogLevel | 'silent' = 'info';
+  const modules = new Map<string, LogLevel | 'silent'>();
+  for (const part of spec.split(',')) {
+    const [first = '', second] = part.trim().split(':');
+    const level = second ?? first;
+    if (!isLevel(level)) {
+      throw new NodeError('CONFIG', 'not a log level', {
+        data: { part },
+        hint: 'use error, warn, info, debug or silent, with modules as in "info,net:debug"',
+      });
+    }
+    if (second === undefined) base = level;
+    else modules.set(first, level);
+  }
+  return { base, modules };
+}
+
+export function createLogger(options: LoggerOptions): Logger {
+  const levels = parseLevelSpec(options.level);
+  const stream = options.format === 'json' ? options.stream : prettyStream(options.stream);
+  const root = pino(
+    {
+      level: levels.base,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (level) => ({ level }) },
+    },
+    { write: (line: string) => void stream.write(line) },
+  );
+  return wrap(root, levels);
+}
+
+const ignore = (): void => undefined;
+
+export const nopLogger: Logger = {
+  error: ignore,
+  warn: ignore,
+  info: ignore,
+  debug: ignore,
+  child: () => nopLogger,
+};
+
+function wrap(target: pino.Logger, levels: LevelSpec): Logger {
+  const at =
+    (level: LogLevel) =>
+    (message: string, context?: LogContext): void => {
+      if (!target.isLevelEnabled(level)) return;
+      if (context === undefined) target[level](message);
+      else target[level](printable(context, 0), message);
+    };
+  return {
+    error: at('error'),
+    warn: at('warn'),
+    info: at('info'),
+    debug: at('debug'),
+    child: (module) => wrap(target.child({ module }, { level: levels.modules.get(module) ?? levels.base }), levels),
+  };
+}
+
+function isLevel(text: string): text is LogLevel | 'silent' {
+  return LEVELS.has(text);
+}
+
+/** A plain, bounded copy of a value: bytes as hex, errors with their code, secrets left out. */
+function printable(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value;
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Uint8Array) {
+    return value.length > MAX_BYTES ? `${toHex(value.subarray(0, MAX_BYTES))}… (${value.length} bytes)` : toHex(value);
+  }
+  if (depth >= MAX_DEPTH) return '…';
+  if (value instanceof Error) return printableError(value, depth);
+  if (value instanceof Map) return printable(Object.fromEntries(value), depth);
+  if (Array.isArray(value) || value instanceof Set) {
+    const items: unknown[] = [...value];
+    const shown = items.slice(0, MAX_ITEMS).map((item) => printable(item, depth + 1));
+    return items.length > MAX_ITEMS ? [...shown, `… (${items.length})`] : shown;
+  }
+  const out: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(value).slice(0, MAX_ITEMS)) {
+    out[key] = SECRET_KEY.test(key) ? '[redacted]' : printable(item, depth + 1);
+  }
+  return out;
+}
+
+function printableError(error: Error, depth: number): unknown {
+  const out: Record<string, unknown> = { message: printable(error.message, depth) };
+  if (isNodeError(error)) {
+    out['code'] = error.code;
+    if (Object.keys(error.data).length > 0) out['data'] = printable(error.data, depth + 1);
+    if (error.hint !== undefined) out['hint'] = error.hint;
+  } else {
+    out['type'] = error.name;
+  }
+  out['stack'] = printable(error.stack, depth);
+  if (error.cause !== undefined) out['cause'] = printable(error.cause, depth + 1);
+  return out;
+}
+
+const COLOURS: Readonly<Record<string, number>> = { error: 31, warn: 33, info: 36, debug: 90 };
+
+/** One line for a person: time, level, module, message, then the context as key=value; stacks on lines of their own. */
+function prettyStream(stream: LogStream): LogStream {
+  const colour = stream.isTTY === true && process.env['NO_COLOR'] === undefined;
+  return {
+    write: (line) => {
+      const { level, time, module, msg, ...context } = JSON.parse(line) as Record<string, unknown>;
+      const label = String(level).toUpperCase().padEnd(5);
+      const head = colour ? `\u001b[${COLOURS[String(level)] ?? 0}m${label}\u001b[0m` : label;
+      const where = typeof module === 'string' ? `${module}: ` : '';
+      const stacks: string[] = [];
+      const pairs = Object.entries(context).map(([key, value]) => ` ${key}=${pair(value, stacks)}`);
+      stream.write(`${String(time).slice(11, 23)} ${head} ${where}${String(msg)}${pairs.join('')}\n${stacks.join('')}`);
+    },
+  };
+}
+
+function pair(value: unknown, stacks: string[]): string {
+  if (typeof value === 'string') return /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
+  if (typeof value === 'object' && value !== null && 'stack' in value && typeof value.stack === 'string') {
+    const { stack, ...rest } = value;
+    stacks.push(`${stack}\n`);
+    return JSON.stringify(rest);
+  }
+  return JSON.stringify(value);
+}

@@ -1,0 +1,93 @@
+/**
+ * Counters, gauges and histograms, behind three small methods, so that a module declares what it measures beside its
+ * code and works without a registry. Names start with `aitbc_`; labels are small closed sets, never ids of peers,
+ * accounts or transactions.
+ */
+import type { Registry } from 'prom-client';
+
+export type MetricLabels = Readonly<Record<string, string | number>>;
+
+export interface MetricOptions {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames?: readonly string[];
+}
+
+export interface HistogramOptions extends MetricOptions {
+  /** Upper bounds, ascending; seconds or bytes as the name's suffix says. */
+  readonly buckets: readonly number[];
+}
+
+export interface Counter {
+  inc(labels?: MetricLabels, value?: number): void;
+}
+
+export interface Gauge {
+  set(value: number, labels?: MetricLabels): void;
+}
+
+export interface Histogram {
+  observe(value: number, labels?: MetricLabels): void;
+}
+
+export interface MetricsRegister {
+  counter(options: MetricOptions): Counter;
+  gauge(options: MetricOptions): Gauge;
+  histogram(options: HistogramOptions): Histogram;
+}
+
+/** A register whose values can be read, in the text format of Prometheus. */
+export interface ExposedRegister extends MetricsRegister {
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
+const ignore = (): void => undefined;
+
+export const nopRegister: MetricsRegister = {
+  counter: () => ({ inc: ignore }),
+  gauge: () => ({ set: ignore }),
+  histogram: () => ({ observe: ignore }),
+};
+
+export interface RegisterOptions {
+  /** Memory, event loop and garbage collection of the process; the library samples them when the text is asked for. */
+  readonly processMetrics?: boolean;
+}
+
+/** Loads prom-client on first use: the import alone costs some 400 ms on a cold start. */
+export async function createRegister(options: RegisterOptions = {}): Promise<ExposedRegister> {
+  const prom = await import('prom-client');
+  const registry: Registry = new prom.Registry();
+  if (options.processMetrics === true) prom.collectDefaultMetrics({ register: registry, prefix: 'aitbc_' });
+  const registers = [registry];
+
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    counter: ({ name, help, labelNames = [] }) => {
+      const counter = new prom.Counter({ name, help, labelNames, registers });
+      return {
+        inc: (labels = {}, value = 1) => {
+          counter.inc({ ...labels }, value);
+        },
+      };
+    },
+    gauge: ({ name, help, labelNames = [] }) => {
+      const gauge = new prom.Gauge({ name, help, labelNames, registers });
+      return {
+        set: (value, labels = {}) => {
+          gauge.set({ ...labels }, value);
+        },
+      };
+    },
+    histogram: ({ name, help, labelNames = [], buckets }) => {
+      const histogram = new prom.Histogram({ name, help, labelNames, buckets: [...buckets], registers });
+      return {
+        observe: (value, labels = {}) => {
+          histogram.observe({ ...labels }, value);
+        },
+      };
+    },
+  };
+}
