@@ -29,6 +29,7 @@ import {
   encodeHead,
   mergeChanges,
   putBlock,
+  putGuardMarks,
   putState,
 } from './records.ts';
 import { StateCache } from './state-cache.ts';
@@ -130,6 +131,7 @@ class LevelChainStore implements ChainStore {
     const changes = mergeChanges(blocks);
     await this.#write((batch) => {
       for (const committed of blocks) putBlock(batch, committed);
+      putGuardMarks(batch, blocks, (key) => this.guardSequence(key));
       putState(batch, changes);
       batch.put(HEAD_KEY, encodeHead(last.block.header.height, last.blockId));
     });

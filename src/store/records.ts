@@ -1,5 +1,6 @@
 /** The forms of the values in a chain's database, and how a block becomes records. Keys: src/store/keys.ts. */
-import type { Hash } from '../bytes.ts';
+import type { Hash, PublicKey } from '../bytes.ts';
+import { bytesKey } from '../bytes.ts';
 import type { Header } from '../chain/block.ts';
 import { encodeBlock, MAX_BLOCK_TXS, readHeader } from '../chain/block.ts';
 import { Reader, Writer } from '../chain/codec.ts';
@@ -17,10 +18,7 @@ const MIN_RECEIPT_BYTES = 32 + 2 + 8 + 1;
 /** Above any header of this version. */
 const MAX_HEADER_BYTES = 512;
 
-export function putBlock(
-  batch: WriteBatch,
-  { block, blockId: id, certificate, receipts, guard }: CommittedBlock,
-): void {
+export function putBlock(batch: WriteBatch, { block, blockId: id, certificate, receipts }: CommittedBlock): void {
   const { height } = block.header;
   batch.put(heightKey(KEY.BLOCK, height), encodeBlock(block));
   batch.put(heightKey(KEY.CERTIFICATE, height), encodeCertificate(certificate));
@@ -29,7 +27,23 @@ export function putBlock(
   block.txs.forEach((tx, index) => {
     batch.put(bytesKeyOf(KEY.TRANSACTION, tx.id), new Writer(12).u64(height).u32(index).finish());
   });
-  if (guard) batch.put(bytesKeyOf(KEY.GUARD, guard.publicKey), encodeU64(guard.sequence));
+}
+
+/** A mark is never lowered: a guard that lost its newest record must not pass for one that is up to date. */
+export function putGuardMarks(
+  batch: WriteBatch,
+  blocks: readonly CommittedBlock[],
+  stored: (publicKey: PublicKey) => number,
+): void {
+  const highest = new Map<string, number>();
+  for (const { guard } of blocks) {
+    if (!guard) continue;
+    const name = bytesKey(guard.publicKey);
+    const known = highest.get(name) ?? stored(guard.publicKey);
+    if (guard.sequence <= known) continue;
+    highest.set(name, guard.sequence);
+    batch.put(bytesKeyOf(KEY.GUARD, guard.publicKey), encodeU64(guard.sequence));
+  }
 }
 
 export function putState(batch: WriteBatch, changes: StateChanges): void {

@@ -1,0 +1,103 @@
+/** The disk as the sign guard needs it. The simulator brings its own, which loses and tears what was not synced. */
+import type { FileHandle } from 'node:fs/promises';
+import { open, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ensurePrivateFolder, replaceFile, syncFolder, writeAll } from './files.ts';
+import { errorCode } from './storage-error.ts';
+
+/** Bytes at an offset of a file. */
+export interface DiskPart {
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface GuardDisk {
+  /** Undefined when there is no such file. No more than `maxBytes` bytes are read. */
+  read(name: string, maxBytes: number): Promise<Uint8Array | undefined>;
+  /**
+   * Overwrites parts of a file, in the order given, and resolves when they are on the disk. A crash before that may
+   * leave any of it written; a killed process leaves a prefix of the parts. Where no such file was, it appears whole or
+   * not at all.
+   */
+  writeSynced(name: string, parts: readonly DiskPart[]): Promise<void>;
+  /** Nothing happens when there is no such file. */
+  remove(name: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Files in a folder of their own, made with the first write. */
+export function nodeGuardDisk(folder: string): GuardDisk {
+  return new NodeGuardDisk(folder);
+}
+
+class NodeGuardDisk implements GuardDisk {
+  readonly #folder: string;
+  readonly #files = new Map<string, FileHandle>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async read(name: string, maxBytes: number): Promise<Uint8Array | undefined> {
+    const file = await this.#open(name);
+    if (!file) return undefined;
+    const { size } = await file.stat();
+    const bytes = new Uint8Array(Math.min(size, maxBytes));
+    let length = 0;
+    while (length < bytes.length) {
+      const { bytesRead } = await file.read(bytes, length, bytes.length - length, length);
+      if (bytesRead === 0) break;
+      length += bytesRead;
+    }
+    return bytes.subarray(0, length);
+  }
+
+  async writeSynced(name: string, parts: readonly DiskPart[]): Promise<void> {
+    const file = await this.#open(name);
+    if (!file) {
+      await ensurePrivateFolder(this.#folder);
+      await replaceFile(join(this.#folder, name), joinParts(parts));
+      return;
+    }
+    for (const { at, bytes } of parts) await writeAll(file, bytes, at);
+    await file.datasync();
+  }
+
+  async remove(name: string): Promise<void> {
+    const file = this.#files.get(name);
+    this.#files.delete(name);
+    await file?.close();
+    try {
+      await unlink(join(this.#folder, name));
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return;
+      throw error;
+    }
+    await syncFolder(this.#folder);
+  }
+
+  async close(): Promise<void> {
+    const files = [...this.#files.values()];
+    this.#files.clear();
+    for (const file of files) await file.close();
+  }
+
+  async #open(name: string): Promise<FileHandle | undefined> {
+    const known = this.#files.get(name);
+    if (known) return known;
+    try {
+      const file = await open(join(this.#folder, name), 'r+');
+      this.#files.set(name, file);
+      return file;
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+}
+
+function joinParts(parts: readonly DiskPart[]): Uint8Array {
+  const bytes = new Uint8Array(Math.max(0, ...parts.map((part) => part.at + part.bytes.length)));
+  for (const part of parts) bytes.set(part.bytes, part.at);
+  return bytes;
+}
