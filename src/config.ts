@@ -1,0 +1,267 @@
+/**
+ * Options of one node: local, never agreed with others (those are src/chain/params.ts, part of genesis). A value comes
+ * from a flag, else AITBC_* in the environment, else config.toml, else the default, and an unknown name is refused
+ * wherever it stands, with the nearest known one.
+ */
+import { parse as parseToml, TomlError } from 'smol-toml';
+import type { ConfigPath, HostPort, Option, Value } from './config/options.ts';
+import { OPTIONS, parseHostPort, PATHS } from './config/options.ts';
+import { NodeError } from './errors.ts';
+
+export interface NodeConfig {
+  /** Shown to people; at most 32 printable characters. */
+  readonly name: string;
+  readonly chain: string;
+  readonly p2p: {
+    /** Multiaddrs. */
+    readonly listen: readonly string[];
+    /** Multiaddrs with peer id, to which connections are kept. */
+    readonly peers: readonly string[];
+    /** Multiaddrs told to others instead of those listened on. */
+    readonly announce: readonly string[];
+  };
+  readonly rpc: {
+    readonly listen: HostPort;
+    /** Host names besides the loopback ones under which requests are answered. */
+    readonly hosts: readonly string[];
+  };
+  readonly metrics: { readonly listen: HostPort | null };
+  readonly log: { readonly level: string; readonly format: 'json' | 'pretty' | 'auto' };
+  readonly mempool: { readonly maxTxs: number; readonly maxBytes: number; readonly journal: boolean };
+  readonly consensus: {
+    readonly proposeMs: number;
+    readonly proposeDeltaMs: number;
+    readonly voteMs: number;
+    readonly voteDeltaMs: number;
+    readonly capMs: number;
+    readonly sign: boolean;
+    /** By flag only: sign above this height although the sign guard is missing or older than the blocks. */
+    readonly signAbove: number | null;
+  };
+  readonly store: { readonly stateCacheEntries: number };
+}
+
+/** Values by path, e.g. `{ 'rpc.listen': '127.0.0.1:8006' }`, in the form that config.toml has. */
+export type ConfigValues = Readonly<Record<string, unknown>>;
+
+export interface ConfigSources {
+  readonly flags?: ConfigValues;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Content of config.toml. */
+  readonly fileText?: string;
+}
+
+/** Names of the environment that are not options. */
+const OTHER_ENV: ReadonlySet<string> = new Set(['AITBC_HOME']);
+
+/** @throws NodeError CONFIG naming the option, where it stands, and what is expected */
+export function loadConfig(sources: ConfigSources = {}): NodeConfig {
+  const values = new Map<ConfigPath, Value>(PATHS.map((path) => [path, OPTIONS[path].value]));
+  const take = (given: ReadonlyMap<ConfigPath, unknown>, where: string): void => {
+    for (const [path, value] of given) values.set(path, checked(path, value, where));
+  };
+  take(fromFile(sources.fileText ?? ''), 'config.toml');
+  take(fromEnv(sources.env ?? {}), 'the environment');
+  take(fromFlags(sources.flags ?? {}), 'the command line');
+  return assemble(values);
+}
+
+/** config.toml with every option explained; those that differ from their default are set, the others commented out. */
+export function renderConfigToml(overrides: ConfigValues = {}): string {
+  const given = new Map<ConfigPath, Value>();
+  for (const [path, value] of fromFlags(overrides)) given.set(path, checked(path, value, 'the command line'));
+  const lines = ['# Options of this node. Precedence: flag, AITBC_* in the environment, this file, default.'];
+  let section = '';
+  for (const path of PATHS) {
+    const option: Option = OPTIONS[path];
+    if (option.flagOnly) continue;
+    const [head, key] = splitPath(path);
+    if (head !== section) lines.push('', `[${head}]`);
+    section = head;
+    const value = given.get(path);
+    lines.push(
+      `# ${option.help}`,
+      `${value === undefined ? '# ' : ''}${key} = ${JSON.stringify(value ?? option.value)}`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
+  const text = (path: ConfigPath): string => values.get(path) as string;
+  const number = (path: ConfigPath): number => values.get(path) as number;
+  const flag = (path: ConfigPath): boolean => values.get(path) as boolean;
+  const list = (path: ConfigPath): readonly string[] => values.get(path) as readonly string[];
+  return {
+    name: text('name'),
+    chain: text('chain'),
+    p2p: { listen: list('p2p.listen'), peers: list('p2p.peers'), announce: list('p2p.announce') },
+    rpc: { listen: parseHostPort(text('rpc.listen')), hosts: list('rpc.hosts') },
+    metrics: { listen: text('metrics.listen') === 'off' ? null : parseHostPort(text('metrics.listen')) },
+    log: { level: text('log.level'), format: text('log.format') as NodeConfig['log']['format'] },
+    mempool: {
+      maxTxs: number('mempool.max_txs'),
+      maxBytes: number('mempool.max_bytes'),
+      journal: flag('mempool.journal'),
+    },
+    consensus: {
+      proposeMs: number('consensus.propose_ms'),
+      proposeDeltaMs: number('consensus.propose_delta_ms'),
+      voteMs: number('consensus.vote_ms'),
+      voteDeltaMs: number('consensus.vote_delta_ms'),
+      capMs: number('consensus.cap_ms'),
+      sign: flag('consensus.sign'),
+      signAbove: values.get('consensus.sign_above') as number | null,
+    },
+    store: { stateCacheEntries: number('store.state_cache_entries') },
+  };
+}
+
+// Sources
+
+function fromFile(text: string): Map<ConfigPath, unknown> {
+  let root: Record<string, unknown>;
+  try {
+    root = parseToml(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    throw new NodeError('CONFIG', `config.toml, line ${error.line}: ${error.message.split('\n')[0] ?? ''}`, {
+      data: { line: error.line, column: error.column },
+      hint: 'strings need quotes, sections brackets; `aitbc init` in an empty folder writes a file to compare with',
+    });
+  }
+  const found = new Map<ConfigPath, unknown>();
+  for (const [key, value] of Object.entries(root)) {
+    if (isTable(value)) {
+      for (const [inner, leaf] of Object.entries(value)) found.set(knownPath(`${key}.${inner}`, 'config.toml'), leaf);
+    } else {
+      found.set(knownPath(key, 'config.toml'), value);
+    }
+  }
+  refuseFlagOnly(found, 'config.toml');
+  return found;
+}
+
+function fromEnv(env: Readonly<Record<string, string | undefined>>): Map<ConfigPath, unknown> {
+  const byName = new Map(PATHS.map((path) => [envName(path), path]));
+  const found = new Map<ConfigPath, unknown>();
+  for (const [name, text] of Object.entries(env)) {
+    if (!name.startsWith('AITBC_') || OTHER_ENV.has(name) || text === undefined) continue;
+    const path = byName.get(name);
+    if (!path) throw unknownName(name, 'the environment', [...byName.keys(), ...OTHER_ENV]);
+    found.set(path, fromText(path, text));
+  }
+  refuseFlagOnly(found, 'the environment');
+  return found;
+}
+
+function fromFlags(flags: ConfigValues): Map<ConfigPath, unknown> {
+  const found = new Map<ConfigPath, unknown>();
+  for (const [path, value] of Object.entries(flags)) {
+    if (value !== undefined) found.set(knownPath(path, 'the command line'), value);
+  }
+  return found;
+}
+
+export function envName(path: ConfigPath): string {
+  return `AITBC_${path.toUpperCase().replaceAll('.', '_')}`;
+}
+
+/** Lists are JSON, or one value alone. What does not parse is left as text and refused by its check. */
+function fromText(path: ConfigPath, text: string): unknown {
+  switch (OPTIONS[path].kind) {
+    case 'text':
+      return text;
+    case 'integer':
+      return /^\d{1,15}$/.test(text) ? Number(text) : text;
+    case 'boolean':
+      return text === 'true' ? true : text === 'false' ? false : text;
+    case 'list':
+      if (!text.startsWith('[')) return text === '' ? [] : [text];
+      try {
+        return JSON.parse(text) as unknown;
+      } catch {
+        return text;
+      }
+  }
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}
+
+function splitPath(path: ConfigPath): [section: string, key: string] {
+  const dot = path.indexOf('.');
+  return dot < 0 ? ['', path] : [path.slice(0, dot), path.slice(dot + 1)];
+}
+
+// Checks
+
+function checked(path: ConfigPath, value: unknown, where: string): Value {
+  const option: Option = OPTIONS[path];
+  const wrong = wrongKind(option.kind, value) ?? option.check?.(value as never) ?? null;
+  if (wrong === null) return value as Value;
+  throw new NodeError('CONFIG', `${path} in ${where} must be ${wrong}`, {
+    data: { option: path, where },
+    ...(!option.flagOnly && { hint: `the default is ${JSON.stringify(option.value)}` }),
+  });
+}
+
+function wrongKind(kind: Option['kind'], value: unknown): string | null {
+  switch (kind) {
+    case 'text':
+      return typeof value === 'string' ? null : 'text in quotes';
+    case 'integer':
+      return Number.isSafeInteger(value) ? null : 'a whole number';
+    case 'boolean':
+      return typeof value === 'boolean' ? null : 'true or false';
+    case 'list':
+      return Array.isArray(value) && value.length <= 256 && value.every((item) => typeof item === 'string')
+        ? null
+        : 'a list of at most 256 texts';
+  }
+}
+
+function refuseFlagOnly(found: ReadonlyMap<ConfigPath, unknown>, where: string): void {
+  for (const path of found.keys()) {
+    const option: Option = OPTIONS[path];
+    if (!option.flagOnly) continue;
+    const flag = path.slice(path.indexOf('.') + 1).replaceAll('_', '-');
+    throw new NodeError('CONFIG', `${path} in ${where}: this is decided for one start only`, {
+      data: { option: path, where },
+      hint: `give --${flag} to \`aitbc start\``,
+    });
+  }
+}
+
+function knownPath(path: string, where: string): ConfigPath {
+  if (Object.hasOwn(OPTIONS, path)) return path as ConfigPath;
+  throw unknownName(path, where, PATHS);
+}
+
+function unknownName(name: string, where: string, known: readonly string[]): NodeError {
+  return new NodeError('CONFIG', `unknown option ${name.slice(0, 80)} in ${where}`, {
+    data: { option: name.slice(0, 80), where },
+    hint: `did you mean ${nearest(name.slice(0, 80), known)}?`,
+  });
+}
+
+function nearest(name: string, known: readonly string[]): string {
+  const ranked = known.map((candidate) => ({ candidate, distance: editDistance(name, candidate) }));
+  ranked.sort((a, b) => a.distance - b.distance);
+  return ranked[0]?.candidate ?? '';
+}
+
+/** Levenshtein's distance, by rows. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,36 @@
+/** Where everything of a node lies on disk. */
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+export interface HomeLayout {
+  readonly home: string;
+  readonly config: string;
+  /** Seed of the libp2p key: 32 bytes in hex, 0600. */
+  readonly nodeKey: string;
+  /** Folder of wallet files, 0700. */
+  readonly keystore: string;
+  /** Folder of the chain: genesis, validator key, database, sign guard. */
+  readonly chain: string;
+  readonly genesis: string;
+  readonly validatorKey: string;
+}
+
+/** The folder by `--home`, else AITBC_HOME, else the XDG data folder; absolute. */
+export function resolveHome(flag: string | undefined, env: Readonly<Record<string, string | undefined>>): string {
+  const given = flag ?? env['AITBC_HOME'];
+  if (given) return resolve(given);
+  return join(env['XDG_DATA_HOME'] || join(homedir(), '.local', 'share'), 'aitbc');
+}
+
+export function homeLayout(home: string, chainId: string): HomeLayout {
+  const chain = join(home, 'chains', chainId);
+  return {
+    home,
+    config: join(home, 'config.toml'),
+    nodeKey: join(home, 'identity', 'node_key'),
+    keystore: join(home, 'keystore'),
+    chain,
+    genesis: join(chain, 'genesis.json'),
+    validatorKey: join(chain, 'validator_key'),
+  };
+}

@@ -1,0 +1,161 @@
+/** Every option of a node: its kind, default with reason, check, and what people are told about it. */
+import { NodeError } from '../errors.ts';
+import { parseLevelSpec } from '../log.ts';
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export type Value = string | number | boolean | readonly string[] | null;
+
+export interface Option {
+  readonly kind: 'text' | 'integer' | 'boolean' | 'list';
+  readonly value: Value;
+  /** For people, in config.toml. */
+  readonly help: string;
+  readonly check?: (value: never) => string | null;
+  /** Decisions for one start; refused in file and environment. */
+  readonly flagOnly?: boolean;
+}
+
+const span = (value: number, help: string): Option => ({
+  kind: 'integer',
+  value,
+  help,
+  check: (ms: number) => (ms >= 1 && ms <= 600_000 ? null : 'from 1 to 600000'),
+});
+
+const count = (value: number, least: number, most: number, help: string): Option => ({
+  kind: 'integer',
+  value,
+  help,
+  check: (number: number) => (number >= least && number <= most ? null : `from ${least} to ${most}`),
+});
+
+/** Everything that can be set, in the order of config.toml. */
+export const OPTIONS = {
+  name: {
+    kind: 'text',
+    value: 'node',
+    help: 'Shown to people in logs and status.',
+    check: (name: string) => (/^[\x20-\x7e]{1,32}$/.test(name) ? null : '1 to 32 printable ASCII characters'),
+  },
+  chain: {
+    kind: 'text',
+    value: 'ait-devnet',
+    help: 'Id of the chain to run; its genesis is chains/<id>/genesis.json.',
+    check: (id: string) =>
+      /^[a-z0-9][a-z0-9-]{2,31}$/.test(id) ? null : 'a chain id: 3 to 32 characters of a-z, 0-9 and "-"',
+  },
+  'p2p.listen': {
+    kind: 'list',
+    value: ['/ip4/0.0.0.0/tcp/8005'],
+    help: 'Multiaddrs to listen on for other nodes.',
+    check: multiaddrs,
+  },
+  'p2p.peers': {
+    kind: 'list',
+    value: [],
+    help: 'Nodes to stay connected with, each a multiaddr that ends in /p2p/<peer id>. List the other validators.',
+    check: (list: readonly string[]) =>
+      multiaddrs(list) ??
+      (list.every((address) => /\/p2p\/[1-9A-HJ-NP-Za-km-z]+$/.test(address))
+        ? null
+        : 'multiaddrs that end in /p2p/<peer id>'),
+  },
+  'p2p.announce': {
+    kind: 'list',
+    value: [],
+    help: 'Multiaddrs to tell others, when they differ from those listened on (NAT, port forwarding).',
+    check: multiaddrs,
+  },
+  'rpc.listen': {
+    kind: 'text',
+    value: '127.0.0.1:8006',
+    help: 'Where HTTP is served. Loopback: put a reverse proxy in front before the world may reach it.',
+    check: hostPort,
+  },
+  'rpc.hosts': {
+    kind: 'list',
+    value: [],
+    help: 'Host names besides loopback under which HTTP is answered (a guard against DNS rebinding).',
+    check: (list: readonly string[]) =>
+      list.every((name) => /^[a-z0-9.-]{1,253}$/.test(name)) ? null : 'lower-case host names without port',
+  },
+  'metrics.listen': {
+    kind: 'text',
+    value: '127.0.0.1:9464',
+    help: 'Where /metrics is served for Prometheus, or "off".',
+    check: (text: string) => (text === 'off' ? null : hostPort(text)),
+  },
+  'log.level': {
+    kind: 'text',
+    value: 'info',
+    help: 'error, warn, info, debug or silent; by module as in "info,net:debug".',
+    check: levelSpec,
+  },
+  'log.format': {
+    kind: 'text',
+    value: 'auto',
+    help: 'json, pretty, or auto: pretty on a terminal.',
+    check: (text: string) => (['json', 'pretty', 'auto'].includes(text) ? null : 'json, pretty or auto'),
+  },
+  // Two full blocks of the devnet; some 10 s of a chain at full load.
+  'mempool.max_txs': count(20_000, 1, 1_000_000, 'Pending transactions kept at most.'),
+  'mempool.max_bytes': count(64 * 1024 * 1024, 65_536, 2 ** 32, 'Their size at most, in bytes.'),
+  'mempool.journal': { kind: 'boolean', value: true, help: 'Keep pending transactions over a restart.' },
+  // Round 0 on a LAN or between sites of one continent takes a fifth of these; each further round waits longer.
+  'consensus.propose_ms': span(600, 'Waiting for a proposal in round 0.'),
+  'consensus.propose_delta_ms': span(250, 'Added a round.'),
+  'consensus.vote_ms': span(300, 'Waiting for the last votes of a step in round 0.'),
+  'consensus.vote_delta_ms': span(250, 'Added a round.'),
+  'consensus.cap_ms': span(10_000, 'No single wait is longer.'),
+  'consensus.sign': { kind: 'boolean', value: true, help: 'false follows the chain without voting.' },
+  'consensus.sign_above': {
+    kind: 'integer',
+    value: null,
+    help: '',
+    flagOnly: true,
+    check: (height: number) => (height >= 0 ? null : 'a height'),
+  },
+  // At most 512 bytes each: 32 MiB.
+  'store.state_cache_entries': count(65_536, 0, 100_000_000, 'State entries held in memory.'),
+} as const satisfies Record<string, Option>;
+
+export type ConfigPath = keyof typeof OPTIONS;
+
+export const PATHS = Object.keys(OPTIONS) as ConfigPath[];
+
+function multiaddrs(list: readonly string[]): string | null {
+  const form = /^\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^/\s]+(\/[^/\s]+)*$/;
+  return list.every((address) => address.length <= 512 && form.test(address))
+    ? null
+    : 'multiaddrs such as /ip4/127.0.0.1/tcp/8005';
+}
+
+function levelSpec(text: string): string | null {
+  try {
+    parseLevelSpec(text);
+    return null;
+  } catch {
+    return 'error, warn, info, debug or silent, with modules as in "info,net:debug"';
+  }
+}
+
+function hostPort(text: string): string | null {
+  const { host, port } = splitHostPort(text);
+  return host !== '' && port >= 0 && port <= 65_535 ? null : 'HOST:PORT, e.g. 127.0.0.1:8006 or [::1]:8006';
+}
+
+function splitHostPort(text: string): HostPort {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text);
+  return { host: match?.[1] ?? match?.[2] ?? '', port: match?.[3] === undefined ? -1 : Number(match[3]) };
+}
+
+/** @throws NodeError CONFIG */
+export function parseHostPort(text: string): HostPort {
+  const wrong = hostPort(text);
+  if (wrong !== null) throw new NodeError('CONFIG', `${text} is not ${wrong}`);
+  return splitHostPort(text);
+}

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { resolve } from 'node:path';
+import { loadConfig, renderConfigToml, envName } from '../../../src/config.ts';
+import { homeLayout, resolveHome } from '../../../src/config/home.ts';
+import { OPTIONS } from '../../../src/config/options.ts';
+import { NodeError } from '../../../src/errors.ts';
+
+function configError(run: () => unknown): NodeError {
+  try {
+    run();
+  } catch (error) {
+    assert(error instanceof NodeError);
+    assert.equal(error.code, 'CONFIG');
+    return error;
+  }
+  assert.fail('expected an error');
+}
+
+const PEER = '/ip4/10.0.0.1/tcp/8005/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
+
+describe('node options', () => {
+  it('have defaults: loopback RPC, one P2P listener, journal on, signing on', () => {
+    const config = loadConfig();
+    assert.equal(config.chain, 'ait-devnet');
+    assert.deepEqual(config.rpc.listen, { host: '127.0.0.1', port: 8006 });
+    assert.deepEqual(config.metrics.listen, { host: '127.0.0.1', port: 9464 });
+    assert.deepEqual(config.p2p.listen, ['/ip4/0.0.0.0/tcp/8005']);
+    assert.equal(config.mempool.journal, true);
+    assert.equal(config.consensus.sign, true);
+    assert.equal(config.consensus.signAbove, null);
+  });
+
+  it('take a flag before the environment, that before the file, that before the default', () => {
+    const fileText = 'name = "file"\n[rpc]\nlisten = "127.0.0.1:1"\n[mempool]\nmax_txs = 7\n[log]\nlevel = "warn"\n';
+    const env = { AITBC_RPC_LISTEN: '127.0.0.1:2', AITBC_MEMPOOL_MAX_TXS: '8', PATH: '/bin', AITBC_HOME: '/x' };
+    const config = loadConfig({ fileText, env, flags: { 'rpc.listen': '[::1]:3', name: undefined } });
+    assert.deepEqual(config.rpc.listen, { host: '::1', port: 3 });
+    assert.equal(config.mempool.maxTxs, 8);
+    assert.equal(config.log.level, 'warn');
+    assert.equal(config.name, 'file');
+  });
+
+  it('read lists, numbers and truth values from the environment', () => {
+    const config = loadConfig({
+      env: {
+        AITBC_P2P_PEERS: JSON.stringify([PEER]),
+        AITBC_P2P_LISTEN: '/ip4/127.0.0.1/tcp/0',
+        AITBC_MEMPOOL_JOURNAL: 'false',
+        AITBC_CONSENSUS_PROPOSE_MS: '1000',
+        AITBC_METRICS_LISTEN: 'off',
+      },
+    });
+    assert.deepEqual(config.p2p.peers, [PEER]);
+    assert.deepEqual(config.p2p.listen, ['/ip4/127.0.0.1/tcp/0']);
+    assert.equal(config.mempool.journal, false);
+    assert.equal(config.consensus.proposeMs, 1000);
+    assert.equal(config.metrics.listen, null);
+  });
+
+  it('refuse an unknown name and offer the nearest', () => {
+    const inFile = configError(() => loadConfig({ fileText: '[rpc]\nlissten = "127.0.0.1:1"\n' }));
+    assert.match(inFile.message, /rpc\.lissten in config\.toml/);
+    assert.match(inFile.hint ?? '', /rpc\.listen/);
+    const inEnv = configError(() => loadConfig({ env: { AITBC_MEMPOL_MAX_TXS: '5' } }));
+    assert.match(inEnv.hint ?? '', /AITBC_MEMPOOL_MAX_TXS/);
+    configError(() => loadConfig({ fileText: '[__proto__]\nx = 1\n' }));
+    configError(() => loadConfig({ fileText: 'constructor = 1\n' }));
+  });
+
+  const wrong: readonly (readonly [string, string])[] = [
+    ['[rpc]\nlisten = 8006', 'rpc.listen'],
+    ['[rpc]\nlisten = "8006"', 'rpc.listen'],
+    ['[rpc]\nlisten = "127.0.0.1:70000"', 'rpc.listen'],
+    ['[p2p]\nlisten = "/ip4/0.0.0.0/tcp/1"', 'p2p.listen'],
+    ['[p2p]\npeers = ["/ip4/10.0.0.1/tcp/8005"]', 'p2p.peers'],
+    ['[p2p]\nlisten = ["10.0.0.1:8005"]', 'p2p.listen'],
+    ['[mempool]\nmax_txs = 0', 'mempool.max_txs'],
+    ['[mempool]\nmax_txs = 1.5', 'mempool.max_txs'],
+    ['[mempool]\njournal = "yes"', 'mempool.journal'],
+    ['[log]\nlevel = "loud"', 'log.level'],
+    ['[log]\nformat = "xml"', 'log.format'],
+    ['[consensus]\npropose_ms = 0', 'consensus.propose_ms'],
+    ['chain = "Main"', 'chain'],
+    ['name = ""', 'name'],
+    ['rpc = "127.0.0.1:8006"', 'rpc'],
+  ];
+  for (const [fileText, option] of wrong) {
+    it(`refuse ${JSON.stringify(fileText)}`, () => {
+      assert.match(
+        configError(() => loadConfig({ fileText })).message,
+        new RegExp(`\\b${option.replace('.', '\\.')}\\b`),
+      );
+    });
+  }
+
+  it('name the line of broken TOML', () => {
+    const error = configError(() => loadConfig({ fileText: 'name = "a"\nchain = ait-devnet\n' }));
+    assert.equal(error.data['line'], 2);
+  });
+
+  it('take --sign-above from the command line only', () => {
+    assert.equal(loadConfig({ flags: { 'consensus.sign_above': 12 } }).consensus.signAbove, 12);
+    assert.match(configError(() => loadConfig({ fileText: '[consensus]\nsign_above = 1' })).hint ?? '', /--sign-above/);
+    configError(() => loadConfig({ env: { AITBC_CONSENSUS_SIGN_ABOVE: '1' } }));
+  });
+});
+
+describe('config.toml as written', () => {
+  it('reads back as the same options', () => {
+    const overrides = { name: 'n1', chain: 'ait-testnet', 'p2p.peers': [PEER], 'rpc.listen': '127.0.0.1:0' };
+    assert.deepEqual(loadConfig({ fileText: renderConfigToml(overrides) }), loadConfig({ flags: overrides }));
+    assert.deepEqual(loadConfig({ fileText: renderConfigToml() }), loadConfig());
+  });
+
+  it('reads back as the defaults when every line is uncommented', () => {
+    const fileText = renderConfigToml().replace(/^# ([a-z_]+ = )/gm, '$1');
+    assert.deepEqual(loadConfig({ fileText }), loadConfig());
+  });
+
+  it('explains every option once', () => {
+    const text = renderConfigToml();
+    for (const [path, option] of Object.entries(OPTIONS)) {
+      if ('flagOnly' in option) continue;
+      const key = path.slice(path.indexOf('.') + 1);
+      assert(text.includes(`# ${option.help}\n# ${key} = `), path);
+      assert.match(envName(path as keyof typeof OPTIONS), /^AITBC_[A-Z0-9_]+$/);
+    }
+  });
+});
+
+describe('home folder', () => {
+  it('is that of the flag, else AITBC_HOME, else the XDG data folder', () => {
+    assert.equal(resolveHome('x/y', { AITBC_HOME: '/a' }), resolve('x/y'));
+    assert.equal(resolveHome(undefined, { AITBC_HOME: '/a', XDG_DATA_HOME: '/d' }), '/a');
+    assert.equal(resolveHome(undefined, { XDG_DATA_HOME: '/d' }), '/d/aitbc');
+    assert.match(resolveHome(undefined, {}), /\.local\/share\/aitbc$/);
+  });
+
+  it('keeps what belongs to one chain in one folder', () => {
+    const layout = homeLayout('/h', 'ait-devnet');
+    assert.equal(layout.genesis, '/h/chains/ait-devnet/genesis.json');
+    assert.equal(layout.validatorKey, '/h/chains/ait-devnet/validator_key');
+    assert.equal(layout.nodeKey, '/h/identity/node_key');
+  });
+});
