@@ -17,10 +17,10 @@ import { StateTree } from '../chain/tree.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
 import { NodeError } from '../errors.ts';
-import type { ChainStore, CommittedBlock } from '../store/types.ts';
+import type { ChainStore, CommittedBlock, GuardMark } from '../store/types.ts';
 
 /** Candidates kept executed at once; rounds rarely need more than two. */
-const MAX_CANDIDATES = 8;
+const MAX_CANDIDATES = 16;
 
 /** Proves a certificate's signatures; power and structure are checked by the ledger. */
 export type CertificateVerifier = (set: ValidatorSet, certificate: Certificate) => Promise<void>;
@@ -50,8 +50,8 @@ export class Ledger {
    *
    * @throws NodeError CORRUPT when the state does not have the root that the head's header names
    */
-  static async open(rules: ChainRules, genesis: Genesis, store: ChainStore, isNew: boolean): Promise<Ledger> {
-    if (isNew) await store.initialise(genesisState(rules.crypto, genesis));
+  static async open(rules: ChainRules, genesis: Genesis, store: ChainStore): Promise<Ledger> {
+    await store.initialise(genesisState(rules.crypto, genesis));
     const leaves: { path: Hash; valueHash: Hash }[] = [];
     for await (const [key, value] of store.stateEntries()) {
       leaves.push({ path: statePath(rules.crypto, key), valueHash: rules.crypto.hash(value) });
@@ -102,10 +102,10 @@ export class Ledger {
   }
 
   /** Makes a candidate final: one atomic synced batch, then the tip moves. */
-  async commit(blockId: Hash, certificate: Certificate, guardSequence: number): Promise<AppliedBlock> {
+  async commit(blockId: Hash, certificate: Certificate, guard: GuardMark | null): Promise<AppliedBlock> {
     const applied = this.candidate(blockId);
     if (!applied) throw new NodeError('INTERNAL', 'a block was committed that is no candidate');
-    await this.store.commit([committed(applied, certificate, guardSequence)]);
+    await this.store.commit([committed(applied, certificate, guard)]);
     this.#advance([applied]);
     return applied;
   }
@@ -121,7 +121,7 @@ export class Ledger {
     blocks: readonly CertifiedCandidate[],
     verified: VerifiedTransactions,
     verifyCertificate: CertificateVerifier,
-    guardSequence: number,
+    guard: GuardMark | null,
   ): Promise<{ readonly applied: readonly AppliedBlock[]; readonly fault: unknown }> {
     const done: { applied: AppliedBlock; certificate: Certificate }[] = [];
     let tip = this.#tip;
@@ -147,7 +147,7 @@ export class Ledger {
     }
     if (done.length > 0) {
       try {
-        await this.store.commit(done.map(({ applied, certificate }) => committed(applied, certificate, guardSequence)));
+        await this.store.commit(done.map(({ applied, certificate }) => committed(applied, certificate, guard)));
       } catch (error) {
         for (const { applied } of done.reverse()) this.#tree.release(applied.version);
         throw error;
@@ -199,9 +199,9 @@ export class Ledger {
   }
 }
 
-function committed(applied: AppliedBlock, certificate: Certificate, guardSequence: number): CommittedBlock {
+function committed(applied: AppliedBlock, certificate: Certificate, guard: GuardMark | null): CommittedBlock {
   const { block, blockId, receipts, changes } = applied;
-  return { block, blockId, certificate, receipts, changes, guardSequence };
+  return { block, blockId, certificate, receipts, changes, guard };
 }
 
 function layered(base: StateReader, changes: StateChanges): StateReader {

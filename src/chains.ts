@@ -1,0 +1,356 @@
+/**
+ * One chain as it runs in a node: store, ledger, pool, agreement, sync, and their share of the network, put together in
+ * order and taken apart in reverse. Everything about one chain is in here, so that chains never meet.
+ */
+import type { PublicKey } from './bytes.ts';
+import type { Block } from './chain/block.ts';
+import type { BatchVerifier, Crypto, Signer } from './chain/crypto/types.ts';
+import type { AppliedBlock } from './chain/execute.ts';
+import type { Genesis } from './chain/genesis.ts';
+import type { Transaction } from './chain/tx.ts';
+import { decodeTransaction } from './chain/tx.ts';
+import { findValidator, hasQuorum } from './chain/validator-set.ts';
+import type { Clock } from './clock.ts';
+import type { Timeouts } from './consensus/types.ts';
+import { votesFrom } from './consensus/selectors.ts';
+import { TxAdmission } from './engine/admission.ts';
+import { Bodies } from './engine/bodies.ts';
+import { CertificateChecker } from './engine/certificates.ts';
+import { Engine } from './engine/engine.ts';
+import { EvidencePool } from './engine/evidence-pool.ts';
+import { Finality } from './engine/finality.ts';
+import { Intake } from './engine/intake.ts';
+import { Ledger } from './engine/ledger.ts';
+import { createEngineMetrics } from './engine/metrics.ts';
+import { Presence } from './engine/presence.ts';
+import { SigningGate } from './engine/signing-gate.ts';
+import { Validator } from './engine/validator.ts';
+import type { NodeError } from './errors.ts';
+import { isNodeError, toNodeError } from './errors.ts';
+import type { Logger } from './log.ts';
+import type { MempoolLimits } from './mempool.ts';
+import { Mempool } from './mempool.ts';
+import type { MetricsRegister } from './metrics.ts';
+import type { BlocksRequest, CertifiedBlock, TxsRequest } from '../protocols/messages.ts';
+import type { ChainHandlers, ChainNetwork, PeerId } from '../protocols/network.ts';
+import type { SignGuard } from './store/guard.ts';
+import type { ChainStore } from './store/types.ts';
+import { Sync } from './sync.ts';
+
+/** Without any peer after this time, a validator begins to sign: the others may be waiting for the same. */
+const STARTUP_GRACE_MS = 2_000;
+/** Served at once; the registry caps the bytes. */
+const MAX_BLOCKS_SERVED = 64;
+const MAX_BYTES_SERVED = 1_900_000;
+const MAX_TXS_SERVED = 2_048;
+
+export interface ChainOptions {
+  readonly timeouts: Timeouts;
+  readonly mempool: MempoolLimits;
+}
+
+export interface ChainModules {
+  readonly genesis: Genesis;
+  readonly crypto: Crypto;
+  readonly verifier: BatchVerifier;
+  readonly store: ChainStore;
+  /** Null on a follower. */
+  readonly signing: { readonly signer: Signer; readonly guard: SignGuard } | null;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: MetricsRegister;
+  /** The chain cannot go on, e.g. its disk is full. */
+  readonly onFatal: (error: NodeError) => void;
+}
+
+export interface RunningChain {
+  readonly genesis: Genesis;
+  readonly ledger: Ledger;
+  readonly pool: Mempool;
+  readonly admission: TxAdmission;
+  readonly engine: Engine;
+  readonly gate: SigningGate;
+  readonly presence: Presence;
+  readonly sync: Sync;
+  readonly finality: Finality;
+  /** Null on a follower. */
+  readonly validatorKey: PublicKey | null;
+  /** The last failure that stopped agreement; null while all is well. */
+  readonly fault: NodeError | null;
+  /** To be passed to the host. */
+  readonly handlers: ChainHandlers;
+  /** Begins to take part, on the network that the host made from `handlers`. */
+  start(network: ChainNetwork): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Opens the store's chain and puts its parts together; nothing runs before `start`. */
+export async function openChain(options: ChainOptions, modules: ChainModules): Promise<RunningChain> {
+  const { genesis, crypto } = modules;
+  const rules = { chain: genesis.chain, params: genesis.params, crypto };
+  const ledger = await Ledger.open(rules, genesis, modules.store);
+  return new ChainRuntime(options, modules, ledger);
+}
+
+class ChainRuntime implements RunningChain {
+  readonly genesis: Genesis;
+  readonly ledger: Ledger;
+  readonly pool: Mempool;
+  readonly admission: TxAdmission;
+  readonly engine: Engine;
+  readonly gate: SigningGate;
+  readonly presence: Presence;
+  readonly sync: Sync;
+  readonly finality: Finality;
+  readonly validatorKey: PublicKey | null;
+  readonly handlers: ChainHandlers;
+  fault: NodeError | null = null;
+  readonly #modules: ChainModules;
+  readonly #bodies: Bodies;
+  readonly #evidence: EvidencePool;
+  readonly #intake: Intake;
+  #network: ChainNetwork | null = null;
+  #cancelGrace: (() => void) | null = null;
+
+  constructor(options: ChainOptions, modules: ChainModules, ledger: Ledger) {
+    const { genesis, verifier, clock, log, metrics, signing, store } = modules;
+    this.#modules = modules;
+    this.genesis = genesis;
+    this.ledger = ledger;
+    this.pool = new Mempool(options.mempool);
+    this.finality = new Finality();
+    this.validatorKey = signing?.signer.publicKey ?? null;
+    const validator = signing ? new Validator(genesis.chain, signing.signer, signing.guard) : null;
+    this.gate = new SigningGate(() => {
+      this.engine.regate();
+    });
+    this.admission = new TxAdmission({
+      ledger,
+      pool: this.pool,
+      journal: store.journal,
+      verifier,
+      clock,
+      metrics,
+      onPending: () => {
+        this.engine.poke();
+      },
+    });
+    this.#bodies = new Bodies({ ledger, pool: this.pool, admission: this.admission, verifier, clock, log });
+    this.#evidence = new EvidencePool(ledger, verifier);
+    const certificates = new CertificateChecker(genesis.chain, modules.crypto, verifier);
+    this.#intake = new Intake({
+      ledger,
+      verifier,
+      clock,
+      log,
+      engine: () => this.engine,
+      onAhead: (peer, height) => {
+        this.sync.hint(peer, height);
+      },
+      votesKnown: (round, limit) => votesFrom(this.engine.machine, round, limit),
+    });
+    this.engine = new Engine(
+      { timeouts: options.timeouts },
+      {
+        ledger,
+        pool: this.pool,
+        admission: this.admission,
+        bodies: this.#bodies,
+        evidence: this.#evidence,
+        gate: this.gate,
+        validator,
+        verifyCertificate: (set, certificate) => certificates.verify(set, certificate),
+        clock,
+        log: log.child('consensus'),
+        metrics: createEngineMetrics(metrics),
+        onCommit: (applied) => {
+          this.#onCommit(applied);
+        },
+        pull: () => {
+          this.#intake.pull();
+        },
+        takeEarly: (height) => this.#intake.takeEarly(height),
+        onFatal: (error) => {
+          this.#onFatal(error);
+        },
+      },
+    );
+    this.presence = new Presence({
+      ledger,
+      verifier,
+      clock,
+      validator,
+      signs: () => this.gate.mayBeAt(ledger.tip.height + 1) && (validator?.maySign(ledger.tip.height + 1) ?? false),
+      onHead: (peer, height) => {
+        this.sync.hint(peer, height);
+      },
+    });
+    this.sync = new Sync({
+      ledger,
+      engine: this.engine,
+      admission: this.admission,
+      certificates,
+      gate: this.gate,
+      clock,
+      log: log.child('sync'),
+      beforeSigning: () => this.#askForOwnVotes(),
+    });
+    this.handlers = this.#createHandlers();
+  }
+
+  async start(network: ChainNetwork): Promise<void> {
+    const { crypto, log, signing } = this.#modules;
+    this.#network = network;
+    if (!signing) this.gate.set('follower', 'this node holds no validator key, or was told not to sign');
+    else this.#checkGuard(signing.guard);
+    if (!this.#isQuorumAlone()) this.#awaitPeers();
+    for (const part of [this.admission, this.#intake, this.sync, this.presence]) part.connect(network);
+    this.engine.start(network);
+    const restored = await this.admission.restore((bytes) => decodeTransaction(crypto, bytes));
+    if (restored > 0) log.info('pending transactions restored', { count: restored });
+    for (const peer of network.peers()) this.#onPeer(peer);
+  }
+
+  async stop(): Promise<void> {
+    this.#cancelGrace?.();
+    this.finality.close();
+    this.presence.stop();
+    this.admission.close();
+    await this.sync.stop();
+    await this.engine.stop();
+    await this.#network?.close();
+    await this.#modules.signing?.guard.close();
+    await this.#modules.store.journal.flush().catch((error: unknown) => {
+      this.#modules.log.warn('pending transactions not written', { error: toNodeError(error) });
+    });
+    await this.#modules.store.close();
+  }
+
+  // Signing
+
+  #checkGuard(guard: SignGuard): void {
+    const { status } = guard;
+    if (status.kind === 'stale' || status.kind === 'corrupt') {
+      this.gate.set('guard', `the sign guard is ${status.kind}: ${status.reason}`);
+      this.#modules.log.error('not signing: the sign guard refuses', { status: status.kind, reason: status.reason });
+    } else if (status.kind === 'uncertain') {
+      this.#modules.log.warn('the sign guard is damaged: signing goes on above its height', {
+        reason: status.reason,
+        signAbove: guard.signAbove,
+      });
+    }
+  }
+
+  #isQuorumAlone(): boolean {
+    const { current } = this.ledger.validators;
+    const own = this.validatorKey === null ? undefined : findValidator(current, this.validatorKey);
+    return own !== undefined && hasQuorum(current, own.power);
+  }
+
+  /** Until a peer has said what it has, this node may be behind, and must not sign. */
+  #awaitPeers(): void {
+    this.gate.set('starting', 'waiting for a peer to compare heads with');
+    this.#cancelGrace = this.#modules.clock.after(STARTUP_GRACE_MS, () => {
+      this.gate.clear('starting');
+    });
+  }
+
+  /** A folder restored from a copy does not know its latest signatures, but its peers may. */
+  async #askForOwnVotes(): Promise<void> {
+    const peers = this.#network?.peers().slice(0, 3) ?? [];
+    await Promise.allSettled(peers.map((peer) => this.#intake.pullFrom(peer)));
+  }
+
+  #onPeer(peer: PeerId): void {
+    const greet = async (): Promise<void> => {
+      await this.sync.greet(peer);
+      await this.sync.idle();
+      await this.#intake.pullFrom(peer);
+      this.#cancelGrace?.();
+      this.gate.clear('starting');
+    };
+    greet().catch((error: unknown) => {
+      const { code } = toNodeError(error);
+      if (isNodeError(error)) this.#modules.log.debug('peer not greeted', { peer, code });
+      else this.#modules.log.warn('greeting a peer failed', { peer, error });
+    });
+  }
+
+  // What happens
+
+  #onCommit(applied: readonly AppliedBlock[]): void {
+    this.finality.onCommit(applied);
+    this.presence.announce();
+  }
+
+  #onFatal(error: NodeError): void {
+    this.fault = error;
+    this.gate.set('storage', error.message);
+    this.#modules.onFatal(error);
+  }
+
+  // What peers ask
+
+  #createHandlers(): ChainHandlers {
+    return {
+      gossip: {
+        tx: (txs) => (this.sync.progress ? Promise.resolve('NOT_READY') : this.admission.onGossip(txs)),
+        proposal: (message, from) => this.#intake.onProposal(message, from),
+        vote: (batch, from) => this.#intake.onVotes(batch, from),
+        evidence: async (evidence) => {
+          const code = await this.#evidence.add(evidence);
+          if (code === 'OK') this.engine.poke();
+          return code;
+        },
+        status: (status, from) => this.presence.onStatus(status, from),
+      },
+      requests: {
+        status: (status, from) => {
+          this.sync.hint(from, status.height);
+          return Promise.resolve(this.sync.ownStatus());
+        },
+        blocks: (request) => Promise.resolve(this.#blocks(request)),
+        txs: (request) => Promise.resolve(this.#transactions(request)),
+        votes: (request) => Promise.resolve(this.#intake.answer(request)),
+      },
+      onPeer: (peer) => {
+        if (this.#network) this.#onPeer(peer);
+      },
+      onPeerGone: (peer) => {
+        this.sync.forget(peer);
+      },
+    };
+  }
+
+  #blocks({ from, count }: BlocksRequest): CertifiedBlock[] {
+    const { store } = this.#modules;
+    const found: CertifiedBlock[] = [];
+    let bytes = 0;
+    for (let height = from; height < from + Math.min(count, MAX_BLOCKS_SERVED); height++) {
+      const block = store.block(height);
+      const certificate = store.certificate(height);
+      if (!block || !certificate) break;
+      bytes += blockBytes(block);
+      if (found.length > 0 && bytes > MAX_BYTES_SERVED) break;
+      found.push({ block, certificate });
+    }
+    return found;
+  }
+
+  #transactions({ ids }: TxsRequest): Transaction[] {
+    const found: Transaction[] = [];
+    let bytes = 0;
+    for (const id of ids.slice(0, MAX_TXS_SERVED)) {
+      const tx = this.pool.get(id) ?? this.#bodies.transaction(id);
+      if (!tx) continue;
+      bytes += tx.bytes.length + 4;
+      if (bytes > MAX_BYTES_SERVED) break;
+      found.push(tx);
+    }
+    return found;
+  }
+}
+
+function blockBytes(block: Block): number {
+  return 8192 + block.txs.reduce((sum, tx) => sum + tx.bytes.length + 4, 0);
+}

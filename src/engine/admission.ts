@@ -1,0 +1,204 @@
+/**
+ * The way of a transaction into the pool, from a client or from a peer: cheap checks, one signature verification a node
+ * and transaction, admission, journal; those of clients are gossiped in batches.
+ */
+import type { Hash } from '../bytes.ts';
+import { getAccount } from '../chain/accounts.ts';
+import type { BatchVerifier } from '../chain/crypto/types.ts';
+import type { Transaction } from '../chain/tx.ts';
+import { txCheck } from '../chain/tx.ts';
+import type { Clock } from '../clock.ts';
+import { isNodeError } from '../errors.ts';
+import type { Mempool, PoolView, Refusal } from '../mempool.ts';
+import type { MetricsRegister } from '../metrics.ts';
+import type { ChainNetwork } from '../../protocols/network.ts';
+import type { GossipCode } from '../../protocols/verdicts.ts';
+import type { MempoolJournal } from '../store/types.ts';
+import type { Ledger } from './ledger.ts';
+
+/** Gossip waits for company this long, or until a batch is full. */
+const BATCH_MS = 15;
+const BATCH_BYTES = 48 * 1024;
+const BATCH_TXS = 512;
+
+export interface AdmissionModules {
+  readonly ledger: Ledger;
+  readonly pool: Mempool;
+  readonly journal: MempoolJournal;
+  readonly verifier: BatchVerifier;
+  readonly clock: Clock;
+  readonly metrics: MetricsRegister;
+  /** Called after transactions became pending. */
+  readonly onPending: () => void;
+}
+
+export class TxAdmission {
+  readonly #modules: AdmissionModules;
+  /** Transactions whose signature was found good; shared with whoever executes blocks. */
+  readonly verified = new WeakSet<Transaction>();
+  #network: ChainNetwork | null = null;
+  #batch: Transaction[] = [];
+  #batchBytes = 0;
+  #cancelFlush: (() => void) | null = null;
+  readonly #admitted;
+  readonly #refused;
+
+  constructor(modules: AdmissionModules) {
+    this.#modules = modules;
+    this.#admitted = modules.metrics.counter({
+      name: 'aitbc_mempool_admitted_total',
+      help: 'Transactions that became pending',
+    });
+    this.#refused = modules.metrics.counter({
+      name: 'aitbc_mempool_rejected_total',
+      help: 'Transactions refused, by error code',
+      labelNames: ['reason'],
+    });
+  }
+
+  connect(network: ChainNetwork): void {
+    this.#network = network;
+  }
+
+  view(): PoolView {
+    const { ledger, clock } = this.#modules;
+    const { tip, rules } = ledger;
+    return {
+      params: rules.params,
+      nextHeight: tip.height + 1,
+      nowMs: clock.now(),
+      account: (address) => getAccount(tip.state, address),
+    };
+  }
+
+  /**
+   * @param origin clients' transactions are journalled and gossiped; a peer's are relayed by gossip itself
+   * @returns for each transaction null, or why it is not pending
+   */
+  async submit(txs: readonly Transaction[], origin: 'client' | 'peer' | 'journal'): Promise<(Refusal | null)[]> {
+    const { pool, verifier, ledger } = this.#modules;
+    const before = this.view();
+    const results: (Refusal | null)[] = txs.map((tx) => pool.check(tx, before));
+    const open = txs.flatMap((tx, i) => (results[i] === null ? [{ tx, i }] : []));
+    const good = await this.#verify(
+      open.map(({ tx }) => tx),
+      verifier,
+      ledger,
+    );
+    const view = this.view();
+    let added = 0;
+    open.forEach(({ tx, i }, at) => {
+      const verdict = good[at] ?? null;
+      results[i] = verdict ?? pool.add(tx, view);
+      if (results[i] !== null) return;
+      added++;
+      if (origin !== 'journal') this.#modules.journal.add(tx.id, tx.bytes);
+      if (origin !== 'peer') this.#enqueue(tx);
+    });
+    this.#count(txs, results, added);
+    if (added > 0) this.#modules.onPending();
+    return results;
+  }
+
+  /** Gossip: one bad signature condemns the batch, because no honest node relays it; reasons of state do not. */
+  async onGossip(txs: readonly Transaction[]): Promise<GossipCode> {
+    const results = await this.submit(txs, 'peer');
+    if (results.some((refusal) => refusal?.code === 'BAD_SIGNATURE' || refusal?.code === 'CODEC')) return 'BAD_SIGNATURE';
+    if (results.some((refusal) => refusal === null)) return 'OK';
+    return results.every((refusal) => refusal?.code === 'ALREADY_KNOWN') ? 'DUPLICATE' : 'REFUSED';
+  }
+
+  /** Checks signatures of bodies that did not come through the pool. @returns whether all are good */
+  async verifyBodies(txs: readonly Transaction[]): Promise<boolean> {
+    const { verifier, ledger } = this.#modules;
+    const unknown = txs.filter((tx) => !this.verified.has(tx));
+    if (unknown.length === 0) return true;
+    const good = await verifier.verifyBatch(
+      unknown.map((tx) => txCheck(ledger.rules.chain, tx)),
+      { urgent: true },
+    );
+    unknown.forEach((tx, i) => {
+      if (good[i]) this.verified.add(tx);
+    });
+    return good.every(Boolean);
+  }
+
+  /** Pending transactions of the last run. Those that no longer fit are forgotten. */
+  async restore(decode: (bytes: Uint8Array) => Transaction): Promise<number> {
+    const { journal } = this.#modules;
+    const txs = (await journal.load()).flatMap((bytes) => {
+      try {
+        return decode(bytes);
+      } catch (error) {
+        if (isNodeError(error) && error.code === 'CODEC') return [];
+        throw error;
+      }
+    });
+    txs.sort((a, b) => a.nonce - b.nonce);
+    const results = await this.submit(txs, 'journal');
+    this.forget(txs.filter((_, i) => results[i] !== null).map((tx) => tx.id));
+    return results.filter((refusal) => refusal === null).length;
+  }
+
+  forget(ids: readonly Hash[]): void {
+    for (const id of ids) this.#modules.journal.remove(id);
+  }
+
+  flush(): void {
+    this.#cancelFlush?.();
+    this.#cancelFlush = null;
+    if (this.#batch.length === 0) return;
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    this.#network?.publish('tx', batch);
+  }
+
+  close(): void {
+    this.#cancelFlush?.();
+    this.#cancelFlush = null;
+  }
+
+  async #verify(txs: readonly Transaction[], verifier: BatchVerifier, ledger: Ledger): Promise<(Refusal | null)[]> {
+    if (txs.length === 0) return [];
+    try {
+      const good = await verifier.verifyBatch(txs.map((tx) => txCheck(ledger.rules.chain, tx)));
+      return txs.map((tx, i) => {
+        if (good[i]) this.verified.add(tx);
+        return good[i] ? null : badSignature(ledger.rules.chain.chainId);
+      });
+    } catch (error) {
+      if (!isNodeError(error)) throw error;
+      return txs.map(() => ({ code: error.code, message: error.message, data: error.data }));
+    }
+  }
+
+  #enqueue(tx: Transaction): void {
+    if (this.#batch.length >= BATCH_TXS || this.#batchBytes + tx.bytes.length > BATCH_BYTES) this.flush();
+    this.#batch.push(tx);
+    this.#batchBytes += tx.bytes.length;
+    this.#cancelFlush ??= this.#modules.clock.after(BATCH_MS, () => {
+      this.flush();
+    });
+  }
+
+  #count(txs: readonly Transaction[], results: readonly (Refusal | null)[], added: number): void {
+    const { pool } = this.#modules;
+    this.#admitted.inc({}, added);
+    txs.forEach((tx, i) => {
+      const refusal = results[i];
+      if (!refusal) return;
+      this.#refused.inc({ reason: refusal.code });
+      // What is pending keeps that status, and a flood of what the pool has no room for must not push out real answers.
+      if (refusal.code !== 'ALREADY_KNOWN' && refusal.code !== 'POOL_FULL') pool.reject(tx.id, refusal);
+    });
+  }
+}
+
+function badSignature(chainId: string): Refusal {
+  return {
+    code: 'BAD_SIGNATURE',
+    message: 'the signature does not verify: the bytes were altered, or signed for another chain or genesis',
+    data: { chainId },
+  };
+}

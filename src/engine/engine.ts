@@ -1,0 +1,607 @@
+/**
+ * The engine of one chain: the only writer of the agreement machine and of the ledger, fed by one queue. It carries out
+ * the machine's effects in order (sign behind the guard, publish, set timers, fetch and execute bodies, commit) and turns
+ * what happens in the world into its inputs. Signatures are verified before anything enters the queue.
+ */
+import type { Hash } from '../bytes.ts';
+import { bytesKey, equalBytes, toHex } from '../bytes.ts';
+import type { Block } from '../chain/block.ts';
+import { blockId as blockIdOf, decodeBlock } from '../chain/block.ts';
+import type { Evidence } from '../chain/evidence.ts';
+import type { AppliedBlock } from '../chain/execute.ts';
+import { earliestTimeMs, pendingWork } from '../chain/execute.ts';
+import { validatorIndex } from '../chain/validator-set.ts';
+import type { Certificate, Vote } from '../chain/votes.ts';
+import { votesOfCertificate } from '../chain/votes.ts';
+import type { Clock } from '../clock.ts';
+import type { MachineState } from '../consensus/machine.ts';
+import { startHeight, step } from '../consensus/machine.ts';
+import { justification, polkaCertificate, votesFrom } from '../consensus/selectors.ts';
+import type { Effect, HeightStart, Input, Timeouts } from '../consensus/types.ts';
+import { isNodeError, NodeError, toNodeError, unreachable } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { Mempool } from '../mempool.ts';
+import type { ProposalMessage } from '../../protocols/messages.ts';
+import type { ChainNetwork } from '../../protocols/network.ts';
+import type { TxAdmission } from './admission.ts';
+import type { Bodies } from './bodies.ts';
+import { wholeBody } from './bodies.ts';
+import { EvidencePool } from './evidence-pool.ts';
+import type { CertificateVerifier, CertifiedCandidate, Ledger } from './ledger.ts';
+import type { EngineMetrics } from './metrics.ts';
+import type { SigningGate } from './signing-gate.ts';
+import type { Held, Resumption, Validator } from './validator.ts';
+
+/** Events waiting at most; beyond it messages from outside are refused until the queue drains. */
+export const MAX_QUEUE = 8192;
+/** A lone transaction on an idle chain waits so long for company. */
+const LINGER_MS = 10;
+/** While a height lasts: own votes are published again and a peer is asked for what is missing. */
+const REPAIR_MS = 500;
+/** A check that could not be made, e.g. because too many wait, is tried again. */
+const RETRY_MS = 100;
+/** Votes taken along when a height is begun anew. */
+const MAX_CARRIED = 4096;
+
+export interface EngineOptions {
+  readonly timeouts: Timeouts;
+}
+
+export interface EngineModules {
+  readonly ledger: Ledger;
+  readonly pool: Mempool;
+  readonly admission: TxAdmission;
+  readonly bodies: Bodies;
+  readonly evidence: EvidencePool;
+  readonly gate: SigningGate;
+  /** Null on a follower. */
+  readonly validator: Validator | null;
+  readonly verifyCertificate: CertificateVerifier;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: EngineMetrics;
+  /** New heads, after they are on disk and before the next height begins. */
+  readonly onCommit: (applied: readonly AppliedBlock[]) => void;
+  /** Asks one peer for votes and proposals of the height in work. */
+  readonly pull: () => void;
+  /** The messages of a height that arrived before it began. */
+  readonly takeEarly: (height: number) => readonly Input[];
+  /** Something after which nothing may go on, e.g. a full disk. */
+  readonly onFatal: (error: NodeError) => void;
+}
+
+type Event =
+  | { readonly type: 'input'; readonly height: number; readonly input: Input }
+  | { readonly type: 'prepared'; readonly height: number; readonly blockId: Hash; readonly block: Block | null }
+  | { readonly type: 'work' }
+  | { readonly type: 'repair' }
+  | { readonly type: 'restart' }
+  | {
+      readonly type: 'import';
+      readonly blocks: readonly CertifiedCandidate[];
+      readonly done: (result: ImportResult) => void;
+    };
+
+export interface ImportResult {
+  readonly count: number;
+  /** Why the block after those was refused; null when all were taken. */
+  readonly fault: unknown;
+}
+
+export class Engine {
+  readonly #timeouts: Timeouts;
+  readonly #modules: EngineModules;
+  readonly #queue: Event[] = [];
+  readonly #timers = new Set<() => void>();
+  #network: ChainNetwork | null = null;
+  #machine: MachineState;
+  #running: Promise<void> | null = null;
+  #stopped = false;
+  #cancelWork: (() => void) | null = null;
+  #cancelRepair: (() => void) | null = null;
+  #attempt = 0;
+  /** Proposal messages of this height by round; what peers that lack them are given. */
+  #proposals = new Map<number, ProposalMessage>();
+  /** Block ids the machine waits for whose bodies nobody told of yet. */
+  readonly #wanted = new Set<string>();
+
+  constructor({ timeouts }: EngineOptions, modules: EngineModules) {
+    this.#timeouts = timeouts;
+    this.#modules = modules;
+    this.#machine = startHeight(this.#heightStart(null, null)).state;
+  }
+
+  /** Begins to agree on the next height. */
+  start(network: ChainNetwork): void {
+    this.#network = network;
+    this.#modules.bodies.connect(network);
+    this.#enqueue({ type: 'restart' });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelTimers();
+    this.#cancelRepair?.();
+    this.#modules.bodies.clear();
+    for (const event of this.#queue.splice(0)) if (event.type === 'import') event.done({ count: 0, fault: null });
+    await this.#running;
+  }
+
+  get machine(): MachineState {
+    return this.#machine;
+  }
+
+  /** Too much waits already. */
+  get busy(): boolean {
+    return this.#queue.length >= MAX_QUEUE;
+  }
+
+  get proposals(): ReadonlyMap<number, ProposalMessage> {
+    return this.#proposals;
+  }
+
+  /** Feeds a verified message of the height in work; by the time its turn comes that height may be over. */
+  input(height: number, input: Input): void {
+    this.#enqueue({ type: 'input', height, input });
+  }
+
+  /** A verified proposal and what it says of the body. */
+  proposal(message: ProposalMessage, from: string, timely: boolean): void {
+    const { proposal, header, lastCommit, evidence, txIds, polka } = message;
+    if (proposal.height !== this.#machine.height) return;
+    if (!this.#proposals.has(proposal.round)) this.#proposals.set(proposal.round, message);
+    this.#modules.bodies.add(
+      {
+        blockId: proposal.blockId,
+        head: { header, lastCommit, evidence, txIds },
+        from,
+        timely,
+        txs: txIds.map(() => undefined),
+      },
+      this.#isHeld,
+    );
+    if (polka) this.input(proposal.height, { type: 'certificate', certificate: polka });
+    this.input(proposal.height, { type: 'proposal', proposal });
+    if (this.#wanted.delete(bytesKey(proposal.blockId))) this.#retry(proposal.height, proposal.blockId);
+  }
+
+  /** The pool, the evidence or the due work changed: is there a reason for a block now? */
+  poke(): void {
+    if (this.#machine.step === 'idle') this.#scheduleWork(LINGER_MS);
+  }
+
+  /** The signing gate changed: begin the height anew with what is known of it. */
+  regate(): void {
+    if (this.#network) this.#enqueue({ type: 'restart' });
+  }
+
+  /** Certified blocks after the head, their transactions' signatures checked. */
+  import(blocks: readonly CertifiedCandidate[]): Promise<ImportResult> {
+    return new Promise((done) => {
+      if (this.#stopped) done({ count: 0, fault: null });
+      else this.#enqueue({ type: 'import', blocks, done });
+    });
+  }
+
+  // The queue
+
+  #enqueue(event: Event): void {
+    if (this.#stopped) return;
+    this.#queue.push(event);
+    this.#running ??= this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    await Promise.resolve();
+    try {
+      for (let event = this.#queue.shift(); event; event = this.#queue.shift()) await this.#handle(event);
+    } catch (error) {
+      this.#stopped = true;
+      this.#cancelTimers();
+      this.#cancelRepair?.();
+      const fatal = toNodeError(error);
+      this.#modules.log.error('engine stopped', { error: fatal, height: this.#machine.height });
+      this.#modules.onFatal(fatal);
+    } finally {
+      this.#running = null;
+    }
+  }
+
+  async #handle(event: Event): Promise<void> {
+    switch (event.type) {
+      case 'input':
+        if (event.height === this.#machine.height) await this.#apply([event.input]);
+        return;
+      case 'prepared':
+        if (event.height === this.#machine.height) await this.#apply([this.#execute(event.blockId, event.block)]);
+        return;
+      case 'work':
+        if (this.#machine.step !== 'idle') return;
+        if (this.#hasReason()) await this.#apply([{ type: 'work' }]);
+        return;
+      case 'repair':
+        this.#repair();
+        return;
+      case 'restart':
+        await this.#restart();
+        return;
+      case 'import':
+        event.done(await this.#import(event.blocks));
+        return;
+      default:
+        unreachable(event);
+    }
+  }
+
+  /** Inputs and all that follows from them at once. */
+  async #apply(inputs: Input[]): Promise<void> {
+    const { height } = this.#machine;
+    for (let input = inputs.shift(); input; input = inputs.shift()) {
+      const { state, effects } = step(this.#machine, input);
+      this.#machine = state;
+      for (const effect of effects) {
+        await this.#perform(effect, inputs);
+        // A commit begins the next height; what is left concerns the old one.
+        if (this.#machine.height !== height || this.#stopped) return;
+      }
+    }
+  }
+
+  /** @param inputs receives what the machine must hear next */
+  async #perform(effect: Effect, inputs: Input[]): Promise<void> {
+    switch (effect.type) {
+      case 'new-round':
+        this.#modules.metrics.round.set(effect.round);
+        if (effect.round > 0) this.#modules.metrics.rounds.inc();
+        this.#armRepair();
+        return;
+      case 'build':
+        this.#build(effect.round, inputs);
+        return;
+      case 'propose':
+        await this.#propose(effect, inputs);
+        return;
+      case 'vote':
+        await this.#vote(effect, inputs);
+        return;
+      case 'validate':
+        this.#validate(effect.blockId, inputs);
+        return;
+      case 'await-body':
+        this.#modules.pull();
+        return;
+      case 'timer': {
+        const { kind, round, ms } = effect;
+        this.#after(ms, { type: 'input', height: this.#machine.height, input: { type: 'timeout', kind, round } });
+        return;
+      }
+      case 'commit':
+        await this.#commit(effect.blockId, effect.certificate);
+        return;
+      case 'evidence':
+        this.#report(effect.evidence);
+        return;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  #after(ms: number, event: Event): () => void {
+    const cancel = this.#modules.clock.after(ms, () => {
+      this.#timers.delete(cancel);
+      this.#enqueue(event);
+    });
+    this.#timers.add(cancel);
+    return cancel;
+  }
+
+  #cancelTimers(): void {
+    for (const cancel of this.#timers) cancel();
+    this.#timers.clear();
+    this.#cancelWork = null;
+  }
+
+  // Heights
+
+  #heightStart(validator: Validator | null, resumption: Resumption | null): HeightStart {
+    const { ledger } = this.#modules;
+    return {
+      height: ledger.tip.height + 1,
+      validators: ledger.validators.current,
+      self: validator?.publicKey ?? null,
+      timeouts: this.#timeouts,
+      resume: resumption?.resume ?? null,
+    };
+  }
+
+  /** Begins the height after the tip; `known` are messages of it heard already. */
+  async #begin(known: readonly Input[]): Promise<void> {
+    const { ledger, bodies, gate, metrics } = this.#modules;
+    const height = ledger.tip.height + 1;
+    this.#cancelTimers();
+    const set = ledger.validators.current;
+    const own = this.#modules.validator;
+    const signs = own && gate.mayBeAt(height) && own.maySign(height) && validatorIndex(set, own.publicKey) >= 0;
+    const validator = signs ? own : null;
+    const resumption = validator?.begin(height, set) ?? null;
+    for (const bytes of resumption?.values ?? []) {
+      const block = decodeBlock(ledger.rules.crypto, bytes);
+      bodies.add(wholeBody(blockIdOf(ledger.rules.crypto, block.header), block), this.#isHeld);
+    }
+    const kept = resumption?.ownProposal;
+    if (kept) this.#proposals.set(kept.proposal.round, kept);
+    const { state, effects } = startHeight(this.#heightStart(validator, resumption));
+    this.#machine = state;
+    metrics.signing.set(validator ? 1 : 0);
+    const inputs: Input[] = [];
+    for (const effect of effects) await this.#perform(effect, inputs);
+    await this.#apply([...inputs, ...known, ...this.#modules.takeEarly(height)]);
+    if (this.#machine.height === height && this.#machine.step === 'idle') this.#scheduleWork(0);
+  }
+
+  async #restart(): Promise<void> {
+    const old = this.#machine;
+    const same = old.height === this.#modules.ledger.tip.height + 1;
+    const known: Input[] = same ? votesFrom(old, 0, MAX_CARRIED).map((vote) => ({ type: 'vote', vote })) : [];
+    if (same) for (const { proposal } of this.#proposals.values()) known.push({ type: 'proposal', proposal });
+    await this.#begin(known);
+  }
+
+  async #commit(blockId: Hash, certificate: Certificate): Promise<void> {
+    const { ledger, validator } = this.#modules;
+    if (!ledger.candidate(blockId)) {
+      // Its execution was dropped for newer candidates: take the way of a block that came with its certificate.
+      this.#importLater(blockId, certificate);
+      return;
+    }
+    const applied = await ledger.commit(blockId, certificate, validator?.guardMark ?? null);
+    this.#modules.metrics.commitRound.observe(certificate.round);
+    await this.#advance([applied]);
+  }
+
+  #importLater(blockId: Hash, certificate: Certificate): void {
+    const { bodies, log } = this.#modules;
+    this.#modules.pull();
+    bodies.prepare(blockId).then(
+      (block) => {
+        if (block) this.#enqueue({ type: 'import', blocks: [{ block, certificate }], done: () => undefined });
+      },
+      (error: unknown) => {
+        log.warn('body of a decided block not at hand', { error: toNodeError(error) });
+      },
+    );
+  }
+
+  async #import(blocks: readonly CertifiedCandidate[]): Promise<ImportResult> {
+    const { ledger, admission, validator, verifyCertificate } = this.#modules;
+    const fresh = blocks.filter(({ block }) => block.header.height > ledger.tip.height);
+    if (fresh.length === 0) return { count: 0, fault: null };
+    const mark = validator?.guardMark ?? null;
+    const { applied, fault } = await ledger.import(fresh, admission.verified, verifyCertificate, mark);
+    if (applied.length > 0) await this.#advance(applied);
+    return { count: applied.length, fault };
+  }
+
+  /** The tip has moved: tell everyone, then begin the next height. */
+  async #advance(applied: readonly AppliedBlock[]): Promise<void> {
+    const { pool, admission, bodies, evidence, metrics, log, ledger } = this.#modules;
+    const txs = applied.flatMap(({ block }) => block.txs);
+    pool.onCommitted(txs, admission.view());
+    admission.forget(txs.map((tx) => tx.id));
+    admission.forget(pool.expire(admission.view()));
+    evidence.onCommitted();
+    bodies.clear();
+    this.#proposals = new Map();
+    this.#wanted.clear();
+    metrics.height.set(ledger.tip.height);
+    metrics.transactions.inc({}, txs.length);
+    metrics.poolSize.set(pool.size);
+    log.debug('committed', { height: ledger.tip.height, blocks: applied.length, txs: txs.length });
+    this.#modules.onCommit(applied);
+    await this.#begin([]);
+  }
+
+  // Effects
+
+  #build(round: number, inputs: Input[]): void {
+    const { ledger, pool, admission, bodies, evidence, clock, validator, log } = this.#modules;
+    if (!validator) return;
+    const { tip, rules, store } = ledger;
+    const timeMs = Math.max(clock.now(), earliestTimeMs(rules, tip));
+    const { maxBlockTxs, maxBlockBytes } = rules.params;
+    const applied = ledger.build({
+      timeMs,
+      proposer: validator.publicKey,
+      lastCommit: store.head()?.certificate ?? null,
+      evidence: evidence.pending(),
+      txs: pool.select(admission.view(), maxBlockTxs, maxBlockBytes),
+    });
+    const { block, blockId } = applied;
+    if (block.txs.length === 0 && block.evidence.length === 0 && !this.#isDue(timeMs)) {
+      log.debug('nothing to propose', { height: block.header.height, round });
+      return;
+    }
+    bodies.add(wholeBody(blockId, block), this.#isHeld);
+    inputs.push({ type: 'built', round, blockId });
+  }
+
+  async #propose(effect: Effect & { type: 'propose' }, inputs: Input[]): Promise<void> {
+    const { ledger, validator } = this.#modules;
+    const block = ledger.candidate(effect.blockId)?.block;
+    if (!validator || !block) return;
+    const { header, lastCommit, evidence, txs } = block;
+    const polka = effect.polRound >= 0 ? polkaCertificate(this.#machine) : null;
+    const unsigned = { attempt: 0, header, lastCommit, evidence, txIds: txs.map((tx) => tx.id), polka };
+    const { round, polRound, blockId } = effect;
+    const core = { height: header.height, round, polRound, blockId };
+    const message = await this.#guarded(() => validator.propose(unsigned, core, this.#held(), block));
+    if (!message) return;
+    this.#proposals.set(round, message);
+    this.#network?.publish('proposal', message);
+    inputs.push({ type: 'self-proposal', proposal: message.proposal });
+  }
+
+  async #vote(effect: Effect & { type: 'vote' }, inputs: Input[]): Promise<void> {
+    const { validator } = this.#modules;
+    if (!validator) return;
+    const { voteType, round, blockId } = effect;
+    const vote = await this.#guarded(() => validator.vote(voteType, round, blockId, this.#held()));
+    if (!vote) return;
+    this.#network?.publish('vote', { attempt: 0, votes: [vote] });
+    inputs.push({ type: 'self-vote', vote });
+  }
+
+  /** Runs a signature through the guard. A refusal ends signing at this height; a failing disk ends all of it. */
+  async #guarded<T>(sign: () => Promise<T>): Promise<T | null> {
+    const { gate, log } = this.#modules;
+    try {
+      return await sign();
+    } catch (error) {
+      if (!isNodeError(error) || (error.code !== 'WOULD_DOUBLE_SIGN' && error.code !== 'GUARD')) throw error;
+      log.error('the sign guard refused a signature', { error, height: this.#machine.height });
+      gate.floorHeight = Math.max(gate.floorHeight, this.#machine.height);
+      return null;
+    }
+  }
+
+  #held(): Held {
+    const { height, lockedRound, lockedId, validRound, validId } = this.#machine;
+    const block = validId === null ? undefined : this.#modules.ledger.candidate(validId)?.block;
+    return {
+      height,
+      lockedRound,
+      lockedId,
+      validRound,
+      validId,
+      justification: justification(this.#machine),
+      polka: polkaCertificate(this.#machine),
+      validBody: validId !== null && block ? { blockId: validId, block } : null,
+    };
+  }
+
+  #validate(blockId: Hash, inputs: Input[]): void {
+    const { ledger, bodies, log, clock } = this.#modules;
+    const timely = bodies.get(blockId)?.timely ?? false;
+    if (ledger.candidate(blockId)) {
+      inputs.push({ type: 'validated', blockId, valid: true, timely });
+      return;
+    }
+    if (!bodies.get(blockId)) {
+      this.#wanted.add(bytesKey(blockId));
+      this.#modules.pull();
+      return;
+    }
+    const { height } = this.#machine;
+    bodies.prepare(blockId).then(
+      (block) => {
+        if (block !== undefined) this.#enqueue({ type: 'prepared', height, blockId, block });
+      },
+      (error: unknown) => {
+        log.warn('could not check a proposal, trying again', { error: toNodeError(error), height });
+        const cancel = clock.after(RETRY_MS, () => {
+          this.#timers.delete(cancel);
+          this.#retry(height, blockId);
+        });
+        this.#timers.add(cancel);
+      },
+    );
+  }
+
+  #retry(height: number, blockId: Hash): void {
+    const inputs: Input[] = [];
+    if (height !== this.#machine.height || this.#stopped) return;
+    this.#validate(blockId, inputs);
+    for (const input of inputs) this.input(height, input);
+  }
+
+  #execute(blockId: Hash, block: Block | null): Input {
+    const { ledger, admission, bodies, gate, log } = this.#modules;
+    const timely = bodies.get(blockId)?.timely ?? false;
+    let valid = false;
+    try {
+      if (block) valid = equalBytes(ledger.execute(block, admission.verified).blockId, blockId);
+    } catch (error) {
+      if (!isNodeError(error) || error.code === 'INTERNAL') throw error;
+      if (error.code === 'UPGRADE_NEEDED') gate.set('upgrade-needed', error.message);
+      log.warn('proposed block is invalid', { error, height: this.#machine.height, blockId: toHex(blockId) });
+    }
+    return { type: 'validated', blockId, valid, timely };
+  }
+
+  #report(evidence: Evidence): void {
+    const { evidence: pool, log } = this.#modules;
+    log.error('a validator signed two different things', EvidencePool.describe(evidence));
+    pool.add(evidence).then(
+      (code) => {
+        if (code !== 'OK') return;
+        this.#network?.publish('evidence', evidence);
+        this.poke();
+      },
+      (error: unknown) => {
+        log.warn('evidence not kept', { error: toNodeError(error) });
+      },
+    );
+  }
+
+  // Pacing
+
+  #isDue(timeMs: number): boolean {
+    const work = pendingWork(this.#modules.ledger.tip.state);
+    return work.now || (work.atMs !== null && timeMs >= work.atMs);
+  }
+
+  #hasReason(): boolean {
+    const { pool, admission, evidence, clock } = this.#modules;
+    return evidence.size > 0 || this.#isDue(clock.now()) || pool.hasExecutable(admission.view());
+  }
+
+  /** Sets the one alarm that leaves idleness: when the least interval is over, or when a deadline comes. */
+  #scheduleWork(lingerMs: number): void {
+    if (this.#cancelWork) return;
+    const { ledger, clock } = this.#modules;
+    const now = clock.now();
+    let atMs = now + lingerMs;
+    if (!this.#hasReason()) {
+      const deadline = pendingWork(ledger.tip.state).atMs;
+      if (deadline === null) return;
+      atMs = deadline;
+    }
+    atMs = Math.max(atMs, earliestTimeMs(ledger.rules, ledger.tip));
+    this.#cancelWork = this.#after(Math.max(0, atMs - now), { type: 'work' });
+  }
+
+  #armRepair(): void {
+    this.#cancelRepair ??= this.#modules.clock.after(REPAIR_MS, () => {
+      this.#cancelRepair = null;
+      this.#enqueue({ type: 'repair' });
+    });
+  }
+
+  /** Gossip does not retransmit: say again what this node signed, and ask one peer for what it may lack. */
+  #repair(): void {
+    const { validator, ledger } = this.#modules;
+    const machine = this.#machine;
+    if (machine.step === 'idle' || machine.step === 'committed') return;
+    this.#armRepair();
+    this.#attempt = (this.#attempt + 1) % 0xffff;
+    const attempt = this.#attempt + 1;
+    const polka = polkaCertificate(machine);
+    const votes: Vote[] = [
+      ...(validator?.signedVotes.filter((vote) => vote.round >= machine.round - 1) ?? []),
+      ...justification(machine),
+      ...(polka ? votesOfCertificate(ledger.validators.current, polka) : []),
+    ];
+    if (votes.length > 0) this.#network?.publish('vote', { attempt, votes });
+    const own = this.#proposals.get(machine.round);
+    if (own && validator && equalBytes(own.proposal.proposer, validator.publicKey)) {
+      this.#network?.publish('proposal', { ...own, attempt });
+    }
+    this.#modules.pull();
+  }
+
+  /** Values that must not be dropped for newer ones. */
+  readonly #isHeld = (blockId: Hash): boolean => {
+    const { lockedId, validId } = this.#machine;
+    return [lockedId, validId].some((id) => id !== null && equalBytes(id, blockId));
+  };
+}

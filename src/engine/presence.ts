@@ -1,0 +1,151 @@
+/**
+ * Validators' signs of life: each signs its head every few seconds and at every new one. Readiness, the peer table and
+ * the sentence "halted safely" rest on them, and they tell a node that it is behind.
+ */
+import type { PublicKey } from '../bytes.ts';
+import { bytesKey } from '../bytes.ts';
+import type { BatchVerifier } from '../chain/crypto/types.ts';
+import type { ChainContext } from '../chain/signing.ts';
+import { findValidator, hasQuorum } from '../chain/validator-set.ts';
+import type { Clock } from '../clock.ts';
+import { every } from '../clock.ts';
+import type { SignedStatus } from '../../protocols/messages.ts';
+import { statusSignBytes } from '../../protocols/codec.ts';
+import type { ChainNetwork, PeerId } from '../../protocols/network.ts';
+import type { GossipCode } from '../../protocols/verdicts.ts';
+import type { Ledger } from './ledger.ts';
+import type { Validator } from './validator.ts';
+
+const STATUS_EVERY_MS = 5_000;
+/** A validator without a status this fresh counts as not reachable. */
+export const FRESH_MS = 10_000;
+/** Statuses signed so far from our clock are replays, or a clock is badly wrong. */
+const MAX_OFFSET_MS = 60_000;
+
+export interface PresenceModules {
+  readonly ledger: Ledger;
+  readonly verifier: BatchVerifier;
+  readonly clock: Clock;
+  readonly validator: Validator | null;
+  /** This node signs at present. */
+  readonly signs: () => boolean;
+  readonly onHead: (peer: PeerId, height: number) => void;
+}
+
+export interface Sighting {
+  readonly status: SignedStatus;
+  /** Monotonic. */
+  readonly seenAtMs: number;
+}
+
+export interface Reach {
+  readonly validators: number;
+  readonly total: number;
+  readonly quorum: number;
+  readonly hasQuorum: boolean;
+}
+
+export class Presence {
+  readonly #modules: PresenceModules;
+  /** By validator key; only current and next validators, so bounded by two sets. */
+  readonly #sightings = new Map<string, Sighting>();
+  #network: ChainNetwork | null = null;
+  #stop: (() => void) | null = null;
+
+  constructor(modules: PresenceModules) {
+    this.#modules = modules;
+  }
+
+  /** Begins to announce. */
+  connect(network: ChainNetwork): void {
+    this.#network = network;
+    this.#stop = every(this.#modules.clock, STATUS_EVERY_MS, () => {
+      this.announce();
+    });
+    this.announce();
+  }
+
+  stop(): void {
+    this.#stop?.();
+  }
+
+  sighting(validator: PublicKey): Sighting | undefined {
+    return this.#sightings.get(bytesKey(validator));
+  }
+
+  /** Publishes the own status; nothing on followers. */
+  announce(): void {
+    const { ledger, validator, clock } = this.#modules;
+    const network = this.#network;
+    if (!validator || !network || !this.#modules.signs()) return;
+    const { current } = ledger.validators;
+    if (!findValidator(current, validator.publicKey)) return;
+    const unsigned = {
+      height: ledger.tip.height,
+      blockId: ledger.tip.blockId,
+      timeMs: clock.now(),
+      peerId: network.self,
+    };
+    const signature = validator.sign(statusSignBytes(ledger.rules.chain, unsigned));
+    const status: SignedStatus = { ...unsigned, validator: validator.publicKey, signature };
+    this.#sightings.set(bytesKey(validator.publicKey), { status, seenAtMs: clock.monotonic() });
+    network.publish('status', status);
+  }
+
+  async onStatus(status: SignedStatus, from: PeerId): Promise<GossipCode> {
+    const { ledger, verifier, clock } = this.#modules;
+    const { current, next } = ledger.validators;
+    if (!findValidator(current, status.validator) && !findValidator(next, status.validator)) return 'UNKNOWN_SIGNER';
+    const key = bytesKey(status.validator);
+    const known = this.#sightings.get(key);
+    if (known && known.status.timeMs >= status.timeMs) return 'DUPLICATE';
+    if (Math.abs(clock.now() - status.timeMs) > MAX_OFFSET_MS) return 'STALE';
+    if (!(await verifier.verifyBatch([statusCheck(ledger.rules.chain, status)], { urgent: true }))[0]) {
+      return 'BAD_SIGNATURE';
+    }
+    this.#sightings.set(key, { status, seenAtMs: clock.monotonic() });
+    this.#prune();
+    const peers = this.#network?.peers() ?? [];
+    this.#modules.onHead(peers.includes(status.peerId) ? status.peerId : from, status.height);
+    return 'OK';
+  }
+
+  /** Who of the validators of the next height was heard of lately. */
+  reach(): Reach {
+    const { clock, ledger } = this.#modules;
+    const { current } = ledger.validators;
+    const oldest = clock.monotonic() - FRESH_MS;
+    const seen = current.validators.filter(({ publicKey }) => (this.sighting(publicKey)?.seenAtMs ?? -1) >= oldest);
+    const power = seen.reduce((sum, validator) => sum + validator.power, 0);
+    return {
+      validators: seen.length,
+      total: current.validators.length,
+      quorum: leastQuorum(current.validators.map((validator) => validator.power)),
+      hasQuorum: hasQuorum(current, power),
+    };
+  }
+
+  #prune(): void {
+    const { current, next } = this.#modules.ledger.validators;
+    for (const [key, { status }] of this.#sightings) {
+      if (!findValidator(current, status.validator) && !findValidator(next, status.validator)) this.#sightings.delete(key);
+    }
+  }
+}
+
+/** How many validators a quorum takes at least: the strongest first. */
+export function leastQuorum(powers: readonly number[]): number {
+  const total = powers.reduce((sum, power) => sum + power, 0);
+  let power = 0;
+  let count = 0;
+  for (const strongest of [...powers].sort((a, b) => b - a)) {
+    if (3 * power >= 2 * total) break;
+    power += strongest;
+    count++;
+  }
+  return count;
+}
+
+function statusCheck(chain: ChainContext, status: SignedStatus): { message: Uint8Array; signature: Uint8Array; publicKey: Uint8Array } {
+  return { message: statusSignBytes(chain, status), signature: status.signature, publicKey: status.validator };
+}
