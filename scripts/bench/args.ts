@@ -1,0 +1,82 @@
+/** The command line of the benchmarks. */
+import { parseArgs } from 'node:util';
+import { NodeError } from '../../src/errors.ts';
+
+export const USAGE = `Measurements on a cluster of real processes in a temporary folder.
+
+  npm run bench -- finality   [--nodes 4] [--samples 100]
+  npm run bench -- throughput [--nodes 4] [--seconds 30] [--rate R]
+  npm run bench -- catchup    [--nodes 4] [--blocks 3000]
+
+  --rate R      offers R transfers a second instead of looking for the highest rate that is kept up with
+  --json        the last line on stdout is the result as one object with "ok"
+  --no-timing   only invariants decide "ok": no figure can fail it
+
+Exit codes: 0 every bar is met, 1 one is not, 2 usage.
+`;
+
+export const MODES = ['finality', 'throughput', 'catchup'] as const;
+export type Mode = (typeof MODES)[number];
+
+export interface BenchArgs {
+  readonly help: boolean;
+  readonly mode: Mode;
+  readonly nodes: number;
+  readonly seconds: number;
+  readonly rate: number | undefined;
+  readonly samples: number;
+  readonly blocks: number;
+  readonly json: boolean;
+  readonly timing: boolean;
+}
+
+/** @throws NodeError USAGE */
+export function parseBenchArgs(argv: readonly string[]): BenchArgs {
+  const { values, positionals } = parse(argv);
+  const help = values.help === true;
+  const mode = MODES.find((name) => name === positionals[0]);
+  if (!help && (!mode || positionals.length > 1)) throw usage(`name one of ${MODES.join(', ')}`);
+  return {
+    help,
+    mode: mode ?? 'finality',
+    nodes: integer('--nodes', values.nodes, 4),
+    seconds: integer('--seconds', values.seconds, 30),
+    rate: values.rate === undefined ? undefined : integer('--rate', values.rate, 0),
+    samples: integer('--samples', values.samples, 100),
+    blocks: integer('--blocks', values.blocks, 3000),
+    json: values.json === true,
+    timing: values['no-timing'] !== true,
+  };
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      strict: true,
+      allowPositionals: true,
+      options: {
+        nodes: { type: 'string' },
+        seconds: { type: 'string' },
+        rate: { type: 'string' },
+        samples: { type: 'string' },
+        blocks: { type: 'string' },
+        json: { type: 'boolean' },
+        'no-timing': { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (error) {
+    throw usage(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function integer(option: string, text: string | undefined, absent: number): number {
+  if (text === undefined) return absent;
+  if (!/^\d{1,7}$/.test(text) || Number(text) < 1) throw usage(`${option} takes a whole number from 1`);
+  return Number(text);
+}
+
+function usage(message: string): NodeError {
+  return new NodeError('USAGE', message, { hint: 'npm run bench -- --help' });
+}

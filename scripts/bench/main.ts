@@ -1,0 +1,66 @@
+/** `npm run bench`: measures a cluster of real processes, and says whether its bars are met. */
+import { toNodeError, unreachable } from '../../src/errors.ts';
+import { failureReport } from '../../testnet/report.ts';
+import type { BenchArgs } from './args.ts';
+import { parseBenchArgs, USAGE } from './args.ts';
+import { catchup } from './catchup.ts';
+import { environment } from './environment.ts';
+import { finality } from './finality.ts';
+import { measurePartsAlone } from './parts-alone.ts';
+import type { Check } from './result.ts';
+import { checkLines, judge } from './result.ts';
+import { throughput } from './throughput.ts';
+
+async function main(argv: readonly string[]): Promise<number> {
+  const args = parseBenchArgs(argv);
+  if (args.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const people = args.json ? process.stderr : process.stdout;
+  const tell = (line: string): void => {
+    people.write(`${line}\n`);
+  };
+  const where = environment();
+  tell(
+    `bench ${args.mode} · ${args.nodes} nodes · ${where.cpu}, ${where.cores} cores, ${where.memory_gib} GiB · ` +
+      `node ${where.node} · aitbc ${where.version} · commit ${where.commit ?? 'unknown'} · load ${where.load_before}`,
+  );
+  const parts = await measurePartsAlone();
+  tell(`parts alone (verify, apply, tree, synced write in one process): ${parts.transfers_per_s} transfers/s`);
+  const { checks, figures } = await measure(args, parts.transfers_per_s, tell);
+  const ok = judge(checks, args.timing);
+  for (const line of checkLines(checks, args.timing)) tell(line);
+  if (args.json) {
+    process.stdout.write(
+      `${JSON.stringify({ ok, bench: args.mode, nodes: args.nodes, ...figures, parts_alone_per_s: parts.transfers_per_s, timing: args.timing, checks, environment: where })}\n`,
+    );
+  } else {
+    for (const [name, value] of Object.entries(figures)) tell(`  ${name}: ${JSON.stringify(value)}`);
+  }
+  return ok ? 0 : 1;
+}
+
+function measure(
+  args: BenchArgs,
+  partsAlonePerSecond: number,
+  tell: (line: string) => void,
+): Promise<{ readonly checks: Check[]; readonly figures: Record<string, unknown> }> {
+  switch (args.mode) {
+    case 'finality':
+      return finality(args, tell);
+    case 'throughput':
+      return throughput(args, partsAlonePerSecond, tell);
+    case 'catchup':
+      return catchup(args, tell);
+    default:
+      return unreachable(args.mode);
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`${failureReport(error)}\n`);
+  process.exitCode = toNodeError(error).kind.exit;
+}

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { resolve } from 'node:path';
+import { isNodeError } from '../../../src/errors.ts';
+import { parseLauncherArgs } from '../../../testnet/args.ts';
+
+const refused = (error: unknown): boolean => isNodeError(error) && error.kind.exit === 2;
+
+describe('testnet arguments', () => {
+  it('have the defaults of the contract', () => {
+    const args = parseLauncherArgs([]);
+    assert.equal(args.nodes, 3);
+    assert.equal(args.chainId, 'ait-devnet');
+    assert.ok(args.dataDir.endsWith('/.testnet/ait-devnet'));
+    assert.equal(args.basePort, undefined);
+    assert.equal(args.action, undefined);
+  });
+
+  it('read every option', () => {
+    const args = parseLauncherArgs(
+      '--nodes 4 --chain ait-testnet --data here --base-port 26000 --detach --json'.split(' '),
+    );
+    assert.deepEqual(args, {
+      help: false,
+      action: undefined,
+      nodes: 4,
+      chainId: 'ait-testnet',
+      dataDir: resolve('here'),
+      basePort: 26000,
+      accounts: 0,
+      detach: true,
+      json: true,
+    });
+  });
+
+  it('take one action at a time', () => {
+    assert.deepEqual(parseLauncherArgs(['--kill', '2']).action, { type: 'kill', node: 2 });
+    assert.deepEqual(parseLauncherArgs(['--down']).action, { type: 'down' });
+    assert.throws(() => parseLauncherArgs(['--kill', '2', '--restart', '2']), refused);
+  });
+
+  it('refuse what they do not know', () => {
+    for (const argv of [
+      ['--nodes', 'x'],
+      ['--nodes', '0'],
+      ['--nodes', '-1'],
+      ['--bogus'],
+      ['3'],
+      ['--kill'],
+      ['--kill', '1.5'],
+    ]) {
+      assert.throws(() => parseLauncherArgs(argv), refused, argv.join(' '));
+    }
+  });
+});

@@ -1,0 +1,110 @@
+/** The command line of the launcher. */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { NodeError } from '../src/errors.ts';
+import { defaultDataDir } from './layout.ts';
+
+export const USAGE = `Local clusters of real validator processes.
+
+  npm run testnet -- [--nodes N] [--chain ID] [--data DIR] [--base-port P] [--accounts K] [--detach] [--json]
+
+  --nodes N      validators, named n1..nN (default 3)
+  --chain ID     chain (default ait-devnet)
+  --data DIR     folder of keys, chain and logs (default .testnet/<chain>); used again, it resumes the chain
+  --base-port P  node i uses P+10(i-1) for P2P, +1 RPC, +2 metrics (default: free ports, kept for later starts)
+  --accounts K   K further funded accounts for load, derived from DATA/keys/load_seed (devnets only)
+  --detach       leave the cluster running and return
+  --json         the last line on stdout equals DATA/testnet.json
+
+On a running cluster (of the same --chain or --data):
+
+  --kill N       kill -9 node N           --restart N    stop it if it runs, and start it
+  --pause N      freeze node N            --resume N     let it go on
+  --add          start a further node     --down         stop all; the data stays
+
+Exit codes: 0 done, 2 usage, 3 port or data, 4 unknown node, 5 cluster not running.
+`;
+
+export type Action =
+  | { readonly type: 'kill' | 'restart' | 'pause' | 'resume'; readonly node: number }
+  | { readonly type: 'add' | 'down' };
+
+export interface LauncherArgs {
+  readonly help: boolean;
+  readonly action: Action | undefined;
+  readonly nodes: number;
+  readonly chainId: string;
+  readonly dataDir: string;
+  readonly basePort: number | undefined;
+  readonly accounts: number;
+  readonly detach: boolean;
+  readonly json: boolean;
+}
+
+const DEFAULT_NODES = 3;
+const NODE_ACTIONS = ['kill', 'restart', 'pause', 'resume'] as const;
+const PLAIN_ACTIONS = ['add', 'down'] as const;
+
+/** @throws NodeError USAGE */
+export function parseLauncherArgs(argv: readonly string[]): LauncherArgs {
+  const values = parse(argv);
+  const actions: Action[] = [
+    ...NODE_ACTIONS.filter((type) => values[type] !== undefined).map((type) => ({
+      type,
+      node: integer(`--${type}`, values[type], 0),
+    })),
+    ...PLAIN_ACTIONS.filter((type) => values[type] === true).map((type) => ({ type })),
+  ];
+  if (actions.length > 1) throw usage('one action at a time');
+  const chainId = values.chain ?? 'ait-devnet';
+  return {
+    help: values.help === true,
+    action: actions[0],
+    nodes: values.nodes === undefined ? DEFAULT_NODES : integer('--nodes', values.nodes, 1),
+    chainId,
+    dataDir: values.data === undefined ? defaultDataDir(chainId) : resolve(values.data),
+    basePort: values['base-port'] === undefined ? undefined : integer('--base-port', values['base-port'], 1),
+    accounts: values.accounts === undefined ? 0 : integer('--accounts', values.accounts, 0),
+    detach: values.detach === true,
+    json: values.json === true,
+  };
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      strict: true,
+      allowPositionals: false,
+      options: {
+        nodes: { type: 'string' },
+        chain: { type: 'string' },
+        data: { type: 'string' },
+        'base-port': { type: 'string' },
+        accounts: { type: 'string' },
+        detach: { type: 'boolean' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        kill: { type: 'string' },
+        restart: { type: 'string' },
+        pause: { type: 'string' },
+        resume: { type: 'string' },
+        add: { type: 'boolean' },
+        down: { type: 'boolean' },
+      },
+    }).values;
+  } catch (error) {
+    throw usage(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function integer(option: string, text: string | undefined, least: number): number {
+  if (text === undefined || !/^\d{1,9}$/.test(text) || Number(text) < least) {
+    throw usage(`${option} takes a whole number from ${least}`);
+  }
+  return Number(text);
+}
+
+function usage(message: string): NodeError {
+  return new NodeError('USAGE', message, { hint: 'npm run testnet -- --help' });
+}

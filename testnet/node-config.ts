@@ -1,0 +1,29 @@
+/** config.toml of a cluster's node, and the peer id of its key. */
+import { base58 } from '@scure/base';
+import { concatBytes } from '../src/bytes.ts';
+import { publicKeyOf } from '../src/chain/crypto/pure.ts';
+import { renderConfigToml } from '../src/config.ts';
+import type { ManifestNode } from './manifest.ts';
+
+/**
+ * Identity multihash (0x00, length) of the protobuf form of an Ed25519 key (type 1, 32 bytes), in base58btc, as the
+ * libp2p peer-id specification has it.
+ */
+const PEER_ID_PREFIX = Uint8Array.of(0x00, 0x24, 0x08, 0x01, 0x12, 0x20);
+
+export function peerIdOfSeed(seed: Uint8Array): string {
+  return base58.encode(concatBytes([PEER_ID_PREFIX, publicKeyOf(seed)]));
+}
+
+/** @param peers multiaddrs with peer id, to which the node keeps connections */
+export function renderNodeConfig(node: ManifestNode, chainId: string, peers: readonly string[]): string {
+  return renderConfigToml({
+    name: node.name,
+    chain: chainId,
+    'p2p.listen': [node.p2p.split('/').slice(0, 5).join('/')],
+    'p2p.peers': peers,
+    'rpc.listen': new URL(node.rpc).host,
+    'metrics.listen': new URL(node.metrics).host,
+    'log.format': 'json',
+  });
+}

@@ -1,0 +1,133 @@
+/** One node as a process: start, find again, describe how it ended. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, copyFileSync, openSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { NodeError } from '../src/errors.ts';
+import { CHILD_ENV, MAX_LOG_BYTES } from './child-env.ts';
+import type { HomeLayout } from './layout.ts';
+import { CHILD_PRELOAD, homeLayout, NODE_PROGRAM } from './layout.ts';
+import type { ManifestNode } from './manifest.ts';
+import { replaceFile } from './manifest.ts';
+import type { ProcessId } from './processes.ts';
+import { isAlive, processId, signalProcess } from './processes.ts';
+
+/** From the request to stop until SIGKILL. */
+export const STOP_MS = 10_000;
+const POLL_MS = 20;
+const LOG_TAIL_LINES = 12;
+const LOG_TAIL_BYTES = 8192;
+
+/**
+ * Starts the node's program in a session of its own, so that a Ctrl-C at the terminal reaches the launcher only.
+ *
+ * @param launcher the process with whose end the node ends; undefined leaves it running
+ */
+export function startNode(node: ManifestNode, chainId: string, launcher: ProcessId | undefined): ChildProcess {
+  const layout = homeLayout(node.home, chainId);
+  rmSync(layout.exit, { force: true });
+  rotateLog(layout.log);
+  const log = openSync(layout.log, 'a', 0o600);
+  try {
+    const child = spawn(process.execPath, ['--import', CHILD_PRELOAD, NODE_PROGRAM, 'start', '--home', node.home], {
+      detached: true,
+      stdio: ['ignore', log, log],
+      env: childEnvironment(layout, launcher),
+    });
+    const id = child.pid === undefined ? undefined : processId(child.pid);
+    replaceFile(layout.process, JSON.stringify(id ?? { pid: child.pid ?? 0, started: '' }));
+    child.on('error', () => undefined);
+    child.unref();
+    return child;
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** The settings of whoever starts the cluster must not reach into its nodes. */
+function childEnvironment(layout: HomeLayout, launcher: ProcessId | undefined): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(AITBC|TESTNET)_/.test(name));
+  return {
+    ...Object.fromEntries(inherited),
+    [CHILD_ENV.log]: layout.log,
+    [CHILD_ENV.exit]: layout.exit,
+    ...(launcher && { [CHILD_ENV.launcher]: `${launcher.pid} ${launcher.started}` }),
+  };
+}
+
+/** The node's process, if it runs. */
+export function runningProcess(node: ManifestNode, chainId: string): ProcessId | undefined {
+  try {
+    const { pid, started } = JSON.parse(readFileSync(homeLayout(node.home, chainId).process, 'utf8')) as ProcessId;
+    const id = { pid, started };
+    return isAlive(id) ? id : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Resolves when the process is gone; a parent's `exit` event may come later. */
+export async function waitGone(id: ProcessId, timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs;
+  while (isAlive(id)) {
+    if (performance.now() > deadline) return false;
+    await sleep(POLL_MS);
+  }
+  return true;
+}
+
+export async function killNode(id: ProcessId): Promise<void> {
+  signalProcess(id, 'SIGKILL');
+  if (await waitGone(id, STOP_MS)) return;
+  throw new NodeError('INTERNAL', `process ${id.pid} does not end`, { data: { pid: id.pid } });
+}
+
+/** Asks to stop and waits; after `STOP_MS` it is killed. */
+export async function stopNode(id: ProcessId): Promise<void> {
+  signalProcess(id, 'SIGTERM');
+  signalProcess(id, 'SIGCONT');
+  if (!(await waitGone(id, STOP_MS))) await killNode(id);
+}
+
+export interface ExitStatus {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** How the process ended: as its parent saw it, else as it left it itself. */
+export function exitStatus(node: ManifestNode, chainId: string, child: ChildProcess | undefined): ExitStatus {
+  if (child && (child.exitCode !== null || child.signalCode !== null)) {
+    return { code: child.exitCode, signal: child.signalCode };
+  }
+  try {
+    const { code } = JSON.parse(readFileSync(homeLayout(node.home, chainId).exit, 'utf8')) as { code: number };
+    return { code, signal: null };
+  } catch {
+    return { code: null, signal: null };
+  }
+}
+
+export function describeExit({ code, signal }: ExitStatus): string {
+  if (code !== null) return `exit code ${code}`;
+  return signal === null ? 'exit code unknown' : `killed by ${signal}`;
+}
+
+/** The last lines of the node's log. */
+export function logTail(node: ManifestNode, chainId: string): string[] {
+  try {
+    const text = readFileSync(homeLayout(node.home, chainId).log, 'utf8').slice(-LOG_TAIL_BYTES);
+    return text.trimEnd().split('\n').slice(-LOG_TAIL_LINES);
+  } catch {
+    return [];
+  }
+}
+
+function rotateLog(path: string): void {
+  try {
+    if (statSync(path).size < MAX_LOG_BYTES) return;
+    copyFileSync(path, `${path}.1`);
+    truncateSync(path);
+  } catch {
+    // There is none yet.
+  }
+}

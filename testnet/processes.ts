@@ -1,0 +1,75 @@
+/** Processes by pid and start time: a pid alone may have passed to a stranger, and a stranger is never signalled. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+export interface ProcessId {
+  readonly pid: number;
+  /** Opaque; differs between any two processes that had the same pid, reboots included. */
+  readonly started: string;
+}
+
+/** Who has `pid` now; undefined when nobody has, or only a zombie that nobody has reaped. */
+export function processId(pid: number): ProcessId | undefined {
+  const started = process.platform === 'linux' ? startedOnLinux(pid) : startedByPs(pid);
+  return started === undefined ? undefined : { pid, started };
+}
+
+export function isAlive(id: ProcessId): boolean {
+  return processId(id.pid)?.started === id.started;
+}
+
+/** @returns false when the process is gone (nothing was signalled) */
+export function signalProcess(id: ProcessId, signal: NodeJS.Signals): boolean {
+  if (!isAlive(id)) return false;
+  try {
+    process.kill(id.pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** User and system time since the start, in ms; undefined when it is gone or the platform does not tell. */
+export function cpuTimeMs(pid: number): number | undefined {
+  const fields = statFields(pid);
+  // utime and stime, in ticks of 10 ms: USER_HZ is 100 on every Linux that Node supports.
+  return fields && (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** Resident memory in bytes; undefined when it is gone or the platform does not tell. */
+export function residentBytes(pid: number): number | undefined {
+  try {
+    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return kib === undefined ? undefined : Number(kib) * 1024;
+  } catch {
+    return undefined;
+  }
+}
+
+let bootId: string | undefined;
+
+function startedOnLinux(pid: number): string | undefined {
+  const fields = statFields(pid);
+  if (!fields || fields[0] === 'Z' || fields[0] === 'X') return undefined;
+  bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return `${bootId}/${fields[19] ?? ''}`;
+}
+
+/** /proc/PID/stat from the state (proc(5), field 3) on; the name before it may hold spaces and parentheses. */
+function statFields(pid: number): string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+function startedByPs(pid: number): string | undefined {
+  try {
+    const line = execFileSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim();
+    return line === '' || line.startsWith('Z') ? undefined : line.replace(/^\S+\s+/, '');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,89 @@
+/** What the launcher tells people. */
+import { join, relative } from 'node:path';
+import { toNodeError } from '../src/errors.ts';
+import type { Manifest } from './manifest.ts';
+import { survivalSentence } from './survival.ts';
+import { isDevnet } from '../src/chain/genesis.ts';
+
+const UAIT = 1_000_000n;
+
+/** Rows of equal length as left-aligned columns. */
+export function columns(rows: readonly (readonly string[])[], indent = '  '): string {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  return rows
+    .map((row) => (indent + row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')).trimEnd())
+    .join('\n');
+}
+
+/** Uait as AIT with thin groups, e.g. "1 000 000 AIT". */
+export function formatAit(uait: string): string {
+  const value = BigInt(uait);
+  const whole = String(value / UAIT).replace(/\B(?=(\d{3})+$)/g, ' ');
+  const rest = value % UAIT;
+  return rest === 0n ? `${whole} AIT` : `${whole}.${String(rest).padStart(6, '0')} AIT`;
+}
+
+export function readyReport(manifest: Manifest, dataDir: string, readyMs: number, validators: number): string {
+  const here = (path: string): string => relative(process.cwd(), path) || '.';
+  const { chain_id: chainId, nodes, accounts } = manifest;
+  const short = `${manifest.genesis_hash.slice(0, 8)}…${manifest.genesis_hash.slice(-4)}`;
+  return [
+    `aitbc testnet   chain ${chainId}   genesis ${short}   quorum ${manifest.quorum} of ${validators}`,
+    '',
+    columns([
+      ['Node', 'RPC', 'PID', 'Data'],
+      ...nodes.map((node) => [node.name, node.rpc, String(node.pid ?? node.state), here(node.home)]),
+    ]),
+    '',
+    columns([['Node', 'P2P address'], ...nodes.map((node) => [node.name, node.p2p])]),
+    '',
+    columns([
+      ['Account', 'Address', 'Funded with'],
+      ...accounts.map(({ name, address, balance_uait }) => [name, address, formatAit(balance_uait)]),
+    ]),
+    isDevnet(chainId)
+      ? '  Development accounts, keys in the data folder. Refused on any chain not ending in -devnet.'
+      : '  Operators only: development accounts are refused on any chain not ending in -devnet.',
+    '',
+    `✓ Ready in ${(readyMs / 1000).toFixed(1)} s. ${survivalSentence(validators)}`,
+    '',
+    'Next, in another terminal:',
+    columns(nextCommands(manifest, dataDir, here)),
+  ].join('\n');
+}
+
+function nextCommands(manifest: Manifest, dataDir: string, here: (path: string) => string): string[][] {
+  const [first, second] = manifest.nodes;
+  const [from, to] = manifest.accounts;
+  const select = manifest.chain_id === 'ait-devnet' ? '' : ` --chain ${manifest.chain_id}`;
+  const where = dataDir.endsWith(join('.testnet', manifest.chain_id)) ? select : ` --data ${here(dataDir)}`;
+  const rpc = first?.rpc ?? '';
+  const victim = second ?? first;
+  return [
+    [`npx aitbc status --rpc ${rpc}`, ''],
+    ...(from?.key_file && to
+      ? [[`npx aitbc send ${to.address} 10 --key-file ${here(from.key_file)} --rpc ${rpc} -y`, '']]
+      : []),
+    [`npm run testnet -- --kill ${victim?.index ?? 1}${where}`, ''],
+    [`npm run testnet -- --restart ${victim?.index ?? 1}${where}`, ''],
+    [`npm run testnet -- --add${where}`, ''],
+  ];
+}
+
+/** One line a node, for actions. */
+export function statesLine(manifest: Manifest): string {
+  return manifest.nodes.map((node) => `${node.name} ${node.state}`).join(' · ');
+}
+
+/** A failure for people; its exit code is in the table of src/errors.ts. */
+export function failureReport(error: unknown): string {
+  const failure = toNodeError(error);
+  const { log } = failure.data;
+  return [
+    `✗ ${failure.message}   [${failure.code}]`,
+    ...(failure.hint === undefined ? [] : [`  ${failure.hint}`]),
+    ...(typeof log === 'string' && log !== ''
+      ? ['  last lines of its log:', ...log.split('\n').map((line) => `  | ${line}`)]
+      : []),
+  ].join('\n');
+}
