@@ -16,6 +16,11 @@ function fault(reason: CodecFault, what: string): NodeError {
   return new NodeError('CODEC', `cannot decode ${what}: ${reason}`, { data: { reason, what } });
 }
 
+function unencodable(what: string): NodeError {
+  const reason: CodecFault = 'out-of-range';
+  return new NodeError('CODEC', `cannot encode: not ${what}`, { data: { reason, what } });
+}
+
 /** Appends to a buffer that grows. Encoders throw NodeError CODEC on values that have no encoding. */
 export class Writer {
   #bytes: Uint8Array;
@@ -58,7 +63,7 @@ export class Writer {
   }
 
   i32(value: number): this {
-    if (!Number.isInteger(value) || value < -0x8000_0000 || value > 0x7fff_ffff) throw fault('out-of-range', 'i32');
+    if (!Number.isInteger(value) || value < -0x8000_0000 || value > 0x7fff_ffff) throw unencodable('an i32');
     const at = this.#grow(4, 0, 0);
     this.#view.setInt32(at, value);
     return this;
@@ -66,7 +71,7 @@ export class Writer {
 
   /** Two's complement, within ±(2^53 − 1). */
   i64(value: number): this {
-    if (!Number.isSafeInteger(value)) throw fault('out-of-range', 'i64');
+    if (!Number.isSafeInteger(value)) throw unencodable('an i64');
     const at = this.#grow(8, 0, 0);
     this.#view.setBigInt64(at, BigInt(value));
     return this;
@@ -78,7 +83,7 @@ export class Writer {
 
   /** Exactly `length` bytes, no prefix. */
   fixed(bytes: Uint8Array, length: number): this {
-    if (bytes.length !== length) throw fault('out-of-range', `bytes of length ${length}`);
+    if (bytes.length !== length) throw unencodable(`${length} bytes`);
     return this.raw(bytes);
   }
 
@@ -108,14 +113,14 @@ export class Writer {
     this.u8(text.length);
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i);
-      if (code < 0x20 || code > 0x7e) throw fault('out-of-range', 'ASCII text');
+      if (code < 0x20 || code > 0x7e) throw unencodable('printable ASCII');
       this.u8(code);
     }
     return this;
   }
 
   #grow(size: number, value: number, max: number): number {
-    if (!Number.isInteger(value) || value < 0 || value > max) throw fault('out-of-range', `integer up to ${max}`);
+    if (!Number.isInteger(value) || value < 0 || value > max) throw unencodable(`an integer up to ${max}`);
     const at = this.#length;
     const needed = at + size;
     if (needed > this.#bytes.length) {

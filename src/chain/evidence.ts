@@ -1,7 +1,7 @@
 /** Proof that a validator signed two different things where the rules allow one. */
-import { NodeError } from '../errors.ts';
-import { equalBytes } from '../bytes.ts';
 import type { Hash, PublicKey } from '../bytes.ts';
+import { compareBytes, equalBytes } from '../bytes.ts';
+import { NodeError } from '../errors.ts';
 import { Reader, Writer } from './codec.ts';
 import type { Hasher, SignatureCheck } from './crypto/types.ts';
 import { listRoot } from './list-root.ts';
@@ -18,7 +18,6 @@ import {
   writeProposal,
   writeVote,
 } from './votes.ts';
-import { compareBytes } from '../bytes.ts';
 
 /** Cap a block. */
 export const MAX_EVIDENCE = 16;
@@ -30,9 +29,7 @@ export type Evidence =
   | { readonly kind: 'duplicate-proposal'; readonly a: Proposal; readonly b: Proposal };
 
 export function duplicateVote(x: Vote, y: Vote): Evidence {
-  return compareVotes(x, y) < 0
-    ? { kind: 'duplicate-vote', a: x, b: y }
-    : { kind: 'duplicate-vote', a: y, b: x };
+  return compareVotes(x, y) < 0 ? { kind: 'duplicate-vote', a: x, b: y } : { kind: 'duplicate-vote', a: y, b: x };
 }
 
 export function duplicateProposal(x: Proposal, y: Proposal): Evidence {

@@ -7,6 +7,9 @@ import { equalBytes, ZERO_HASH } from '../bytes.ts';
 import { Writer } from './codec.ts';
 import type { Hasher } from './crypto/types.ts';
 
+/** Positions are walked with 32-bit shifts. */
+const MAX_PROVABLE_ITEMS = 2 ** 31 - 1;
+
 /** Siblings from the item upwards; levels where the item moved up alone have none. */
 export interface ListProof {
   readonly index: number;
@@ -33,7 +36,8 @@ export function listProof(hasher: Hasher, items: readonly Hash[], index: number)
 
 export function verifyListProof(hasher: Hasher, root: Hash, item: Hash, proof: ListProof): boolean {
   const { index, count, siblings } = proof;
-  if (!Number.isInteger(index) || index < 0 || index >= count || count > 0xffff_ffff || item.length !== 32) return false;
+  if (!Number.isInteger(index) || !Number.isInteger(count) || item.length !== 32) return false;
+  if (index < 0 || index >= count || count > MAX_PROVABLE_ITEMS) return false;
   let node = item;
   let at = index;
   let used = 0;

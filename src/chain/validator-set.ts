@@ -10,7 +10,7 @@ import type { Hasher } from './crypto/types.ts';
 
 export const MAX_VALIDATORS = 128;
 /** So that sums and priorities of a full set stay far inside safe integers. */
-export const MAX_POWER = 2 ** 40;
+export const MAX_POWER = 2 ** 36;
 export const MAX_NAME_BYTES = 32;
 
 export interface Validator {
@@ -29,12 +29,13 @@ export interface ValidatorSet {
   readonly totalPower: number;
 }
 
-/** @throws NodeError BAD_BLOCK when the set is empty, too large, without power, or holds a key twice */
+/** @throws NodeError BAD_BLOCK when the set is empty, too large, holds a key twice or a power out of range */
 export function createValidatorSet(validators: readonly Validator[]): ValidatorSet {
   const sorted = [...validators].sort((a, b) => compareBytes(a.publicKey, b.publicKey));
   const totalPower = sorted.reduce((sum, validator) => sum + validator.power, 0);
   const distinct = new Set(sorted.map((validator) => bytesKey(validator.publicKey))).size;
-  if (totalPower <= 0 || sorted.length > MAX_VALIDATORS || distinct !== sorted.length) {
+  const powersFit = sorted.every(({ power }) => Number.isInteger(power) && power > 0 && power <= MAX_POWER);
+  if (sorted.length === 0 || sorted.length > MAX_VALIDATORS || distinct !== sorted.length || !powersFit) {
     throw new NodeError('BAD_BLOCK', 'not a validator set', { data: { size: sorted.length, totalPower } });
   }
   return { validators: sorted, totalPower };
@@ -146,7 +147,8 @@ function balance(set: ValidatorSet): ValidatorSet {
   const ratio = spread > window ? Math.ceil(spread / window) : 1;
   const scaled = priorities.map((priority) => Math.trunc(priority / ratio));
   const mean = Math.trunc(scaled.reduce((sum, priority) => sum + priority, 0) / scaled.length);
-  const validators = set.validators.map((validator, i) => ({ ...validator, priority: (scaled[i] ?? 0) - mean }));
+  // Adding zero turns the −0 of truncation into the 0 that its encoding decodes to.
+  const validators = set.validators.map((validator, i) => ({ ...validator, priority: (scaled[i] ?? 0) - mean + 0 }));
   return { validators, totalPower: set.totalPower };
 }
 

@@ -49,7 +49,10 @@ export function voteSignBytes(
   chain: ChainContext,
   vote: Pick<Vote, 'type' | 'height' | 'round' | 'blockId'>,
 ): Uint8Array {
-  const writer = signBytesWriter(vote.type, chain).u64(vote.height).u32(vote.round).bool(vote.blockId !== null);
+  const writer = signBytesWriter(vote.type, chain)
+    .u64(vote.height)
+    .u32(vote.round)
+    .bool(vote.blockId !== null);
   if (vote.blockId !== null) writer.fixed(vote.blockId, 32);
   return writer.finish();
 }
@@ -129,7 +132,14 @@ export function readProposal(reader: Reader): Proposal {
   const round = reader.u32();
   const polRound = reader.i32();
   if (polRound < -1 || polRound >= round) throw reader.reject('non-canonical');
-  return { height, round, polRound, blockId: reader.fixed(32), proposer: reader.fixed(32), signature: reader.fixed(64) };
+  return {
+    height,
+    round,
+    polRound,
+    blockId: reader.fixed(32),
+    proposer: reader.fixed(32),
+    signature: reader.fixed(64),
+  };
 }
 
 export function writeCertificate(writer: Writer, certificate: Certificate): void {
@@ -182,14 +192,15 @@ function readVoteType(reader: Reader): VoteType {
 
 // Certificates
 
-/** Builds a certificate from votes that agree on (type, height, round, blockId); votes of strangers are left out. */
+/** Builds a certificate from votes that agree on (type, height, round, blockId), without those of strangers and repeats. */
 export function certificateFromVotes(set: ValidatorSet, votes: readonly Vote[]): Certificate {
   const first = votes[0];
   if (!first || first.blockId === null) throw new NodeError('INTERNAL', 'a certificate needs votes for a block');
   const entries = votes
     .map((vote) => ({ signer: validatorIndex(set, vote.validator), vote }))
     .filter(({ signer }) => signer >= 0)
-    .sort((a, b) => a.signer - b.signer);
+    .sort((a, b) => a.signer - b.signer)
+    .filter(({ signer }, i, all) => signer !== all[i - 1]?.signer);
   return {
     type: first.type,
     height: first.height,
