@@ -3,6 +3,7 @@
  * killed process is told from a live one, also after its id was given to another process. LevelDB holds a lock of the
  * kernel's on each database besides, which also keeps apart processes that cannot see each other's ids.
  */
+import { randomUUID } from 'node:crypto';
 import { link, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NodeError } from '../errors.ts';
@@ -46,7 +47,7 @@ async function release(path: string, own: string): Promise<void> {
 
 /** Removes the lock if it still is the one that was judged; a new owner's is put back. */
 async function removeStale(path: string, judged: string): Promise<boolean> {
-  const aside = `${path}.${process.pid}.stale`;
+  const aside = `${path}.${randomUUID()}.stale`;
   try {
     await rename(path, aside);
   } catch (error) {

@@ -72,7 +72,7 @@ export interface SignGuardOptions extends GuardIdentity {
 
 /**
  * A record names three blocks at most. Three slots for those of the record on disk, two for older ones that the next
- * record names again, one for a new block: so there is always room, and the first slots are taken first.
+ * record names again, one for a new block: so there is always room.
  */
 const VALUE_SLOTS = ['value-0', 'value-1', 'value-2', 'value-3', 'value-4', 'value-5'] as const;
 
@@ -111,6 +111,7 @@ class DiskGuard implements SignGuard {
   #signAbove: number;
   /** What the newest whole entry holds, also where the status lets nothing be resumed from it. */
   #entry: GuardEntry | null;
+  #lastSlot = -1;
   #busy = false;
   #failure: NodeError | undefined;
 
@@ -249,15 +250,18 @@ class DiskGuard implements SignGuard {
   /** Into a slot that neither the record on disk nor the next one needs. */
   async #writeValue({ blockId, bytes }: GuardValue, nextIds: readonly Hash[]): Promise<ValueRef> {
     const inUse = [...nextIds, ...(this.#entry?.kind === 'record' ? valueIds(this.#entry.record) : [])];
-    const free = this.#values.findIndex((stored) => !stored || !inUse.some((id) => equalBytes(id, stored.blockId)));
-    const name = VALUE_SLOTS[free];
-    if (name === undefined || 32 + bytes.length > MAX_PAYLOAD_BYTES) {
+    // Slots are taken in turn, so that a block that is named again soon is still there.
+    const turns = VALUE_SLOTS.map((_, i) => (this.#lastSlot + 1 + i) % VALUE_SLOTS.length);
+    const free = turns.find((i) => !inUse.some((id) => this.#values[i] && equalBytes(id, this.#values[i].blockId)));
+    const name = free === undefined ? undefined : VALUE_SLOTS[free];
+    if (free === undefined || name === undefined || 32 + bytes.length > MAX_PAYLOAD_BYTES) {
       throw new NodeError('INTERNAL', 'the sign guard has no room for a block', { data: { bytes: bytes.length } });
     }
     const payload = new Uint8Array(32 + bytes.length);
     payload.set(blockId);
     payload.set(bytes, 32);
     const payloadHash = sha256(payload);
+    this.#lastSlot = free;
     this.#values[free] = undefined;
     await this.#disk.writeSynced(name, frameParts(0, payload, payloadHash));
     const stored = { blockId: payload.subarray(0, 32), payloadHash, bytes: payload.subarray(32) };
