@@ -4,8 +4,8 @@ import type { Address, PublicKey } from '../bytes.ts';
 import { NodeError } from '../errors.ts';
 import type { Hasher } from './crypto/types.ts';
 
-export const ADDRESS_PREFIX = 'ait';
-export const ADDRESS_BYTES = 20;
+const ADDRESS_PREFIX = 'ait';
+const ADDRESS_BYTES = 20;
 
 /** Prefix, separator, 32 characters of data (exactly 20 bytes, so no stray bits), 6 of checksum. */
 const TEXT_LENGTH = 42;
