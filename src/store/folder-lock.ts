@@ -3,8 +3,7 @@
  * killed process is told from a live one, also after its id was given to another process. LevelDB holds a lock of the
  * kernel's on each database besides, which also keeps apart processes that cannot see each other's ids.
  */
-import { randomUUID } from 'node:crypto';
-import { link, readFile, rename, unlink } from 'node:fs/promises';
+import { readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -34,7 +33,7 @@ export async function lockFolder(folder: string, log: Logger): Promise<FolderLoc
     if (found === undefined) continue;
     const owner = parseOwner(found);
     if (owner && (await isAlive(owner))) throw locked(folder, owner.pid);
-    if (await removeStale(path, found)) {
+    if (await removeStale(path, found, own)) {
       log.warn('took over the data folder from a process that is gone', { folder, pid: owner?.pid ?? null });
     }
   }
@@ -45,19 +44,32 @@ async function release(path: string, own: string): Promise<void> {
   if ((await readIfThere(path)) === own) await unlink(path);
 }
 
-/** Removes the lock if it still is the one that was judged; a new owner's is put back. */
-async function removeStale(path: string, judged: string): Promise<boolean> {
-  const aside = `${path}.${randomUUID()}.stale`;
+/**
+ * Removes the lock if it still is the one that was judged. Only one process at a time does so: two that judged the same
+ * stale lock could otherwise remove each other's new one.
+ */
+async function removeStale(path: string, judged: string, own: string): Promise<boolean> {
+  const turn = `${path}.takeover`;
+  if (!(await createFile(turn, Buffer.from(own)))) {
+    const owner = parseOwner((await readIfThere(turn)) ?? '');
+    if (!owner || !(await isAlive(owner))) await removeIfThere(turn);
+    return false;
+  }
   try {
-    await rename(path, aside);
+    return (await readIfThere(path)) === judged && (await removeIfThere(path));
+  } finally {
+    await removeIfThere(turn);
+  }
+}
+
+async function removeIfThere(path: string): Promise<boolean> {
+  try {
+    await unlink(path);
+    return true;
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return false;
     throw error;
   }
-  const stale = (await readIfThere(aside)) === judged;
-  if (!stale) await link(aside, path);
-  await unlink(aside);
-  return stale;
 }
 
 function locked(folder: string, pid: number | null): NodeError {
