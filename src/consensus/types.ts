@@ -21,7 +21,10 @@ export interface Timeouts {
   readonly capMs: number;
 }
 
-/** What survives a crash: the guard's last record, see src/store/guard.ts. */
+/**
+ * What survives a crash: the guard's last record, see src/store/guard.ts. The machine re-enters `round`, in the step that
+ * the own signatures of that round prove: `step` may be one further where the crash came between two signatures.
+ */
 export interface Resume {
   readonly round: number;
   readonly step: 'propose' | 'prevote' | 'precommit';
@@ -37,7 +40,7 @@ export interface Resume {
 export interface HeightStart {
   readonly height: number;
   readonly validators: ValidatorSet;
-  /** This node's key; null follows without signing. */
+  /** This node's key; null, or a key outside the set, follows without signing. */
   readonly self: PublicKey | null;
   readonly timeouts: Timeouts;
   readonly resume: Resume | null;
@@ -47,10 +50,15 @@ export interface HeightStart {
  * All signatures were verified, and every height equals the machine's: the engine drops or defers the rest.
  *
  * - work: there is a reason for a block, and the least interval since the parent has passed
- * - proposal: the signed core arrived; the body may still be on its way
- * - validated: the engine holds the body of `blockId` and executed it; `timely` matters for a fresh proposal only
- * - built: the engine's answer to the effect `build`
+ * - proposal: the signed core arrived; the body may still be on its way. Feed it before the polka that came with it
+ * - validated: the answer to `validate`: the engine holds the body of `blockId` and executed it; `timely` matters for a
+ *   fresh proposal only. The first answer for a block id stands; one that was not asked for is ignored
+ * - built: the engine's answer to the effect `build`; without anything to propose it may stay out
+ * - vote: from the network. One of this node's own key tells of signatures that its folder forgot
+ * - certificate: a verified quorum, of prevotes (a polka that came with a proposal, or that a peer repeats) or of
+ *   precommits. Where a signer equivocates it moves the machine when its votes one by one might not
  * - self-vote, self-proposal: signed, guarded on disk and about to be published
+ * - timeout: a timer that the machine asked for; any other is ignored
  */
 export type Input =
   | { readonly type: 'work' }
@@ -58,6 +66,7 @@ export type Input =
   | { readonly type: 'validated'; readonly blockId: Hash; readonly valid: boolean; readonly timely: boolean }
   | { readonly type: 'built'; readonly round: number; readonly blockId: Hash }
   | { readonly type: 'vote'; readonly vote: Vote }
+  | { readonly type: 'certificate'; readonly certificate: Certificate }
   | { readonly type: 'self-vote'; readonly vote: Vote }
   | { readonly type: 'self-proposal'; readonly proposal: Proposal }
   | { readonly type: 'timeout'; readonly kind: TimeoutKind; readonly round: number };
@@ -65,12 +74,14 @@ export type Input =
 /**
  * To be carried out in order.
  *
- * - build: make a fresh value for this round, answer with `built`
+ * - build: make a fresh value for this round, answer with `built`; asked once a round
  * - propose / vote: sign, write the guard with `MachineState`'s lock and valid value, sync, publish, feed back as self-*
- * - validate: get the body of `blockId`, execute it, answer with `validated`; asked once a block id
+ * - validate: get the body of `blockId`, execute it, answer with `validated`; asked once a block id, so the engine goes on
+ *   trying. `proposal` is null when only votes told of it
  * - timer: one timer a (kind, round), to answer with `timeout`
  * - commit: a quorum of precommits in `round`, the body is held and valid; the machine is finished
- * - await-body: a quorum decided `blockId` but its body is not here or not executed: fetch it from anyone
+ * - await-body: a quorum decided `blockId` but its body is not here or not executed: fetch it from anyone. After an
+ *   answer of invalid it means that this node and the quorum disagree: it must stop signing
  */
 export type Effect =
   | { readonly type: 'build'; readonly round: number }
