@@ -1,0 +1,130 @@
+/** What the interfaces need of a running node; src/chains.ts implements it over engine, store, pool and network. */
+import type { Address, Hash, PublicKey } from '../bytes.ts';
+import type { Block } from '../chain/block.ts';
+import type { Crypto } from '../chain/crypto/types.ts';
+import type { Genesis } from '../chain/genesis.ts';
+import type { Json } from '../chain/modules/types.ts';
+import type { Receipt } from '../chain/receipt.ts';
+import type { StateKey, StateReader } from '../chain/state.ts';
+import type { StateProof } from '../chain/tree-proof.ts';
+import type { Transaction } from '../chain/tx.ts';
+import type { Certificate } from '../chain/votes.ts';
+import type { Step } from '../consensus/types.ts';
+import type { Refusal } from '../mempool.ts';
+import type { StoredTransaction } from '../store/types.ts';
+
+export interface NodeApi {
+  readonly node: NodeIdentity;
+  readonly crypto: Crypto;
+  readonly genesis: Genesis;
+  /** The source the genesis was parsed from. */
+  readonly genesisJson: Json;
+  readonly chain: ChainView;
+  readonly pool: TxPool;
+  status(): NodeStatus;
+  consensus(): ConsensusStatus;
+  peers(): readonly PeerInfo[];
+  /** What must hold for the node to be ready to serve. */
+  readiness(): readonly ReadinessCheck[];
+}
+
+export interface NodeIdentity {
+  readonly name: string;
+  readonly version: string;
+  readonly peerId: string;
+  /** Consensus key of this node; null on a follower. */
+  readonly validator: PublicKey | null;
+}
+
+export interface ChainView {
+  /** One consistent picture of the head, valid until control returns to the event loop. */
+  tip(): ChainTip;
+  block(height: number): Block | undefined;
+  certificate(height: number): Certificate | undefined;
+  heightOf(blockId: Hash): number | undefined;
+  transaction(id: Hash): StoredTransaction | undefined;
+  receipts(height: number): readonly Receipt[] | undefined;
+  /** Called after blocks became final, with them; the returned function ends it. */
+  onCommit(listener: (blocks: readonly FinalBlock[]) => void): () => void;
+}
+
+export interface ChainTip {
+  /** 0 before the first block. */
+  readonly height: number;
+  readonly state: StateReader;
+  /** Against the state root of the head's header. */
+  prove(key: StateKey): StateProof;
+}
+
+export interface FinalBlock {
+  readonly block: Block;
+  readonly receipts: readonly Receipt[];
+}
+
+export interface TxPool {
+  readonly size: number;
+  readonly bytes: number;
+  get(id: Hash): Transaction | undefined;
+  /** Why a transaction was refused or dropped, as long as that is remembered. */
+  rejection(id: Hash): Refusal | undefined;
+  /** Nonce after the sender's contiguous pending ones. */
+  nextNonce(address: Address): number;
+  /** Everything but the signature, without changing the pool. */
+  check(tx: Transaction): Refusal | null;
+  /** Verifies and admits; for each transaction null when it is pending now, or why it is not. */
+  submit(txs: readonly Transaction[]): Promise<readonly (Refusal | null)[]>;
+}
+
+export interface NodeStatus {
+  readonly state: 'starting' | 'syncing' | 'synced' | 'halted';
+  /** Validators of the next height with a signed status no older than 10 s, this node included. */
+  readonly validatorsReachable: number;
+  readonly validatorsTotal: number;
+  /** How many of them must agree. */
+  readonly quorum: number;
+  readonly signing: boolean;
+  /** Sentences: why this node does not sign. */
+  readonly notSigning: readonly string[];
+  /** Best proven height of a peer while catching up; null otherwise. */
+  readonly targetHeight: number | null;
+}
+
+export interface SeenVote {
+  readonly validator: PublicKey;
+  /** null: a vote for nil. */
+  readonly blockId: Hash | null;
+}
+
+export interface ConsensusStatus {
+  readonly height: number;
+  readonly round: number;
+  readonly step: Step;
+  readonly proposer: PublicKey | null;
+  /** −1 when there is none. */
+  readonly lockedRound: number;
+  readonly validRound: number;
+  /** Of the current round. */
+  readonly prevotes: readonly SeenVote[];
+  readonly precommits: readonly SeenVote[];
+  /** Keys with a recent signed status. */
+  readonly reachable: readonly PublicKey[];
+  /** Sentences: why no block is being made. */
+  readonly reasons: readonly string[];
+}
+
+export interface PeerInfo {
+  readonly peerId: string;
+  readonly addresses: readonly string[];
+  readonly direction: 'inbound' | 'outbound';
+  readonly score: number;
+  /** As the peer last proved or signed it; null when unknown. */
+  readonly height: number | null;
+  readonly validator: PublicKey | null;
+}
+
+export interface ReadinessCheck {
+  readonly name: string;
+  readonly ok: boolean;
+  /** A sentence with figures. */
+  readonly detail: string;
+}

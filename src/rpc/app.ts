@@ -1,0 +1,32 @@
+/** The fastify instance every route file adds to, and the schemas they share. */
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import Type from 'typebox';
+
+export type RpcApp = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+const closed = { additionalProperties: false };
+
+/** An object with no other names than these: unknown parameters are refused, not ignored. */
+export function strict<T extends Parameters<typeof Type.Object>[0]>(properties: T) {
+  return Type.Object(properties, closed);
+}
+
+export const noQuery = strict({});
+
+/** A switch in a query: `?name=1`. */
+export const flag = Type.Optional(Type.Union([Type.Literal('0'), Type.Literal('1')]));
+
+export const hash = Type.String({ pattern: '^[0-9a-f]{64}$' });
+
+/** Of what can still change. */
+export const NO_STORE = 'no-store';
+/** Of what is final: it never changes. */
+export const IMMUTABLE = 'public, max-age=31536000, immutable';

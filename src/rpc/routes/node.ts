@@ -1,0 +1,109 @@
+/** What the node is doing: status, agreement, validators, peers. */
+import { bytesKey, toHex } from '../../bytes.ts';
+import { openProposalsJson } from '../../chain/modules/validators.ts';
+import { getSets } from '../../chain/modules/validators-state.ts';
+import type { ConsensusStatus, NodeApi, SeenVote } from '../api.ts';
+import type { RpcApp } from '../app.ts';
+import { NO_STORE, noQuery } from '../app.ts';
+import { paramsView, storedBlock, validatorSetView, validatorView } from '../views.ts';
+
+export function nodeRoutes(app: RpcApp, api: NodeApi): void {
+  const answers = {
+    '/rpc/status': () => statusView(api),
+    '/rpc/consensus': () => consensusView(api),
+    '/rpc/validators': () => validatorsView(api),
+    '/rpc/peers': () => ({ peers: api.peers().map(peerView) }),
+  };
+  for (const [path, answer] of Object.entries(answers)) {
+    app.get(path, { schema: { querystring: noQuery } }, (_request, reply) => {
+      reply.header('cache-control', NO_STORE);
+      return reply.send(answer());
+    });
+  }
+}
+
+export function statusView(api: NodeApi) {
+  const { node, genesis, pool } = api;
+  const status = api.status();
+  const { height } = api.chain.tip();
+  const head = storedBlock(api, height);
+  return {
+    chain_id: genesis.chain.chainId,
+    height,
+    hash: head ? toHex(head.hash) : null,
+    state_root: head ? toHex(head.block.header.stateRoot) : null,
+    round: head ? head.certificate.round : null,
+    state: status.state,
+    validators_reachable: status.validatorsReachable,
+    validators_total: status.validatorsTotal,
+    quorum: status.quorum,
+    signing: status.signing,
+    not_signing: status.notSigning,
+    target_height: status.targetHeight,
+    genesis_hash: toHex(genesis.chain.genesisHash),
+    params: paramsView(genesis.params),
+    name: node.name,
+    version: node.version,
+    peer_id: node.peerId,
+    validator: node.validator && toHex(node.validator),
+    peers: api.peers().length,
+    pool: { txs: pool.size, bytes: pool.bytes },
+  };
+}
+
+function consensusView(api: NodeApi) {
+  const status = api.consensus();
+  const { current } = getSets(api.chain.tip().state);
+  return {
+    chain_id: api.genesis.chain.chainId,
+    height: status.height,
+    round: status.round,
+    step: status.step,
+    proposer: status.proposer && toHex(status.proposer),
+    locked_round: status.lockedRound,
+    valid_round: status.validRound,
+    validators: current.validators.map((validator) => ({
+      ...validatorView(validator),
+      ...presence(status, bytesKey(validator.publicKey)),
+    })),
+    reasons: status.reasons,
+  };
+}
+
+/** A vote is shown as the hash it is for, "nil", or null while none was seen. */
+function presence(status: ConsensusStatus, key: string) {
+  const vote = (votes: readonly SeenVote[]): string | null => {
+    const found = votes.find(({ validator }) => bytesKey(validator) === key);
+    if (!found) return null;
+    return found.blockId === null ? 'nil' : toHex(found.blockId);
+  };
+  return {
+    reachable: status.reachable.some((validator) => bytesKey(validator) === key),
+    prevote: vote(status.prevotes),
+    precommit: vote(status.precommits),
+  };
+}
+
+function validatorsView(api: NodeApi) {
+  const { height, state } = api.chain.tip();
+  const { last, current, next } = getSets(state);
+  return {
+    chain_id: api.genesis.chain.chainId,
+    height,
+    last: last && validatorSetView(last),
+    current: validatorSetView(current),
+    next: validatorSetView(next),
+    proposals: openProposalsJson(state),
+  };
+}
+
+function peerView(peer: ReturnType<NodeApi['peers']>[number]) {
+  return {
+    peer_id: peer.peerId,
+    addresses: peer.addresses,
+    direction: peer.direction,
+    score: peer.score,
+    height: peer.height,
+    validator: peer.validator && toHex(peer.validator),
+  };
+}

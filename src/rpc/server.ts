@@ -1,0 +1,148 @@
+/** The HTTP server of a node: limits, the guard against DNS rebinding, failures as problems; routes are in routes/. */
+import { randomUUID } from 'node:crypto';
+import Fastify from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Clock } from '../clock.ts';
+import { systemClock } from '../clock.ts';
+import type { HostPort } from '../config/options.ts';
+import { ERRORS, NodeError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { NodeApi } from './api.ts';
+import type { RpcApp } from './app.ts';
+import { isAllowedHost } from './host-guard.ts';
+import { parseJsonBody } from './json-body.ts';
+import { listenOn } from './listen.ts';
+import { fromFramework, PROBLEM_TYPE, toProblem } from './problem.ts';
+import { accountRoutes } from './routes/accounts.ts';
+import { chainRoutes } from './routes/chain.ts';
+import { healthRoutes } from './routes/health.ts';
+import { nodeRoutes } from './routes/node.ts';
+import { transactionRoutes } from './routes/transactions.ts';
+import { FinalityWaiters } from './tx-status.ts';
+
+export const MAX_BODY_BYTES = 1024 * 1024;
+export const MAX_CONNECTIONS = 2048;
+const MAX_HEADER_BYTES = 16 * 1024;
+/** From the first byte to the end of the headers, and to the end of the body. */
+const HEADERS_MS = 5000;
+const REQUEST_MS = 15_000;
+const KEEP_ALIVE_MS = 30_000;
+/** From the wish to stop until connections are cut. */
+const DRAIN_MS = 2000;
+
+export interface RpcOptions {
+  readonly listen: HostPort;
+  /** Host names answered besides loopback ones and addresses. */
+  readonly hosts?: readonly string[];
+}
+
+export interface RpcModules {
+  readonly api: NodeApi;
+  readonly log: Logger;
+  readonly clock?: Clock;
+}
+
+export interface RpcServer {
+  /** With the port that was taken. */
+  readonly url: string;
+  /** Ends waits, lets requests in work finish, then cuts what is left. */
+  close(): Promise<void>;
+}
+
+/** @throws NodeError PORT_IN_USE | CONFIG */
+export async function startRpcServer(options: RpcOptions, modules: RpcModules): Promise<RpcServer> {
+  const { api, log, clock = systemClock } = modules;
+  const waiters = new FinalityWaiters(api, clock);
+  const app = createApp(options, log);
+  chainRoutes(app, api);
+  accountRoutes(app, api);
+  transactionRoutes(app, api, waiters);
+  nodeRoutes(app, api);
+  healthRoutes(app, api);
+  let url: string;
+  try {
+    url = await listenOn(app, options.listen, 'rpc.listen');
+  } catch (error) {
+    waiters.close();
+    throw error;
+  }
+  return {
+    url,
+    close: async () => {
+      waiters.close();
+      const cancel = clock.after(DRAIN_MS, () => {
+        app.server.closeAllConnections();
+      });
+      await app.close();
+      cancel();
+    },
+  };
+}
+
+function createApp({ hosts = [] }: RpcOptions, log: Logger): RpcApp {
+  const names = new Set(hosts);
+  const app: RpcApp = Fastify({
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    http: { headersTimeout: HEADERS_MS, maxHeaderSize: MAX_HEADER_BYTES },
+    genReqId: requestId,
+    routerOptions: { maxParamLength: 128 },
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: false } },
+    exposeHeadRoutes: true,
+    return503OnClosing: true,
+  });
+  app.server.maxConnections = MAX_CONNECTIONS;
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    try {
+      done(null, parseJsonBody(body as string));
+    } catch (error) {
+      done(fromFramework(error));
+    }
+  });
+  app.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_request, body, done) => {
+    done(null, new Uint8Array(body as Buffer));
+  });
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+    done(isAllowedHost(request.headers.host, names) ? undefined : wrongHost(request.headers.host));
+  });
+  app.setNotFoundHandler((request) => {
+    throw new NodeError('METHOD_NOT_FOUND', `there is no ${request.method} ${request.url.slice(0, 200)}`, {
+      hint: 'src/rpc/README.md lists all paths',
+    });
+  });
+  app.setErrorHandler((error, request, reply) => {
+    sendProblem(error, request, reply, log);
+  });
+  return app;
+}
+
+function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
+  const problem = toProblem(error, request.id);
+  const context = { request_id: request.id, method: request.method, route: request.routeOptions.url, error };
+  if (problem.status >= 500 && problem.code !== 'SYNCING' && problem.code !== 'NO_QUORUM') {
+    log.error('Request failed', context);
+  } else {
+    log.debug('Request refused', context);
+  }
+  if (ERRORS[problem.code].retryable && (problem.status === 429 || problem.status === 503)) {
+    reply.header('retry-after', '1');
+  }
+  void reply.code(problem.status).header('cache-control', 'no-store').type(PROBLEM_TYPE).send(problem);
+}
+
+/** A client's own id is taken up when it is harmless. */
+function requestId(request: { readonly headers: Record<string, string | string[] | undefined> }): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
+}
+
+function wrongHost(host: string | undefined): NodeError {
+  return new NodeError('FORBIDDEN', 'this server does not answer under the host name of the request', {
+    data: { host: (host ?? '').slice(0, 100) },
+    hint: 'use the address or localhost, or add the name to rpc.hosts of config.toml',
+  });
+}

@@ -1,0 +1,151 @@
+/** What became of a transaction, and the wait for it to become final. */
+import type { Hash } from '../bytes.ts';
+import { bytesKey, keyBytes, toHex } from '../bytes.ts';
+import type { JsonObject } from '../chain/modules/types.ts';
+import { receiptCodeName } from '../chain/receipt.ts';
+import { transactionToJson } from '../chain/tx-json.ts';
+import type { Clock } from '../clock.ts';
+import { NodeError } from '../errors.ts';
+import type { NodeApi } from './api.ts';
+
+/**
+ * `code` is the number of the receipt once final (0: success) and the name of the error when rejected. `unknown`: never
+ * seen here, or refused so long ago that it is forgotten.
+ */
+export interface TransactionStatus {
+  readonly hash: string;
+  readonly status: 'pending' | 'final' | 'rejected' | 'unknown';
+  readonly height: number | null;
+  readonly index: number | null;
+  readonly code: number | string | null;
+  readonly code_name: string | null;
+  readonly reason: string | null;
+  readonly transaction: JsonObject | null;
+}
+
+const NOTHING = { height: null, index: null, code: null, code_name: null, reason: null, transaction: null } as const;
+
+export function transactionStatus(api: NodeApi, id: Hash): TransactionStatus {
+  const hash = toHex(id);
+  const found = api.chain.transaction(id);
+  if (found) return finalStatus(api, hash, found.height, found.index);
+  const pending = api.pool.get(id);
+  if (pending) return { ...NOTHING, hash, status: 'pending', transaction: transactionToJson(pending) };
+  const refusal = api.pool.rejection(id);
+  if (refusal) {
+    return {
+      ...NOTHING,
+      hash,
+      status: 'rejected',
+      code: refusal.code,
+      code_name: refusal.code,
+      reason: refusal.message,
+    };
+  }
+  return {
+    ...NOTHING,
+    hash,
+    status: 'unknown',
+    code: 'NOT_FOUND',
+    code_name: 'NOT_FOUND',
+    reason: 'not seen by this node',
+  };
+}
+
+function finalStatus(api: NodeApi, hash: string, height: number, index: number): TransactionStatus {
+  const tx = api.chain.block(height)?.txs[index];
+  const code = api.chain.receipts(height)?.[index]?.code;
+  if (!tx || code === undefined) {
+    throw new NodeError('CORRUPT', 'the index names a transaction that the store does not hold', {
+      data: { hash, height },
+    });
+  }
+  return {
+    hash,
+    status: 'final',
+    height,
+    index,
+    code,
+    code_name: receiptCodeName(code) ?? null,
+    reason: code === 0 ? null : 'it failed: fee and nonce were taken, nothing else changed',
+    transaction: transactionToJson(tx),
+  };
+}
+
+/** Commit waits open at once over all clients. */
+export const MAX_WAITERS = 1000;
+
+/** Resolves waits from the blocks that become final: one look-up a transaction, no polling of the store. */
+export class FinalityWaiters {
+  readonly #api: NodeApi;
+  readonly #clock: Clock;
+  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #stop: () => void;
+  #count = 0;
+
+  constructor(api: NodeApi, clock: Clock) {
+    this.#api = api;
+    this.#clock = clock;
+    this.#stop = api.chain.onCommit((blocks) => {
+      if (this.#waiting.size === 0) return;
+      for (const { block } of blocks) for (const tx of block.txs) this.#wake(bytesKey(tx.id));
+      // A wait also ends when the pool dropped its transaction.
+      for (const key of this.#waiting.keys()) if (this.#isRejected(key)) this.#wake(key);
+    });
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Resolves when the transaction is final or rejected, the time is over, or the signal aborts.
+   *
+   * @throws NodeError RATE_LIMITED when too many wait
+   */
+  async wait(id: Hash, timeoutMs: number, signal: AbortSignal): Promise<TransactionStatus> {
+    const status = transactionStatus(this.#api, id);
+    if (status.status !== 'pending' || signal.aborted) return status;
+    if (this.#count >= MAX_WAITERS) {
+      throw new NodeError('RATE_LIMITED', 'too many clients wait for their transactions to be final', {
+        data: { limit: MAX_WAITERS, hash: toHex(id) },
+        hint: 'the transaction is pending: ask for its status by its hash',
+      });
+    }
+    await this.#next(bytesKey(id), timeoutMs, signal);
+    return transactionStatus(this.#api, id);
+  }
+
+  /** Ends all waits. */
+  close(): void {
+    this.#stop();
+    for (const key of [...this.#waiting.keys()]) this.#wake(key);
+  }
+
+  #next(key: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wakers = this.#waiting.get(key) ?? new Set();
+      this.#waiting.set(key, wakers);
+      const done = (): void => {
+        if (!wakers.delete(done)) return;
+        if (wakers.size === 0) this.#waiting.delete(key);
+        this.#count--;
+        cancel();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      wakers.add(done);
+      this.#count++;
+      const cancel = this.#clock.after(timeoutMs, done);
+      signal.addEventListener('abort', done);
+    });
+  }
+
+  #wake(key: string): void {
+    for (const done of [...(this.#waiting.get(key) ?? [])]) done();
+  }
+
+  #isRejected(key: string): boolean {
+    return this.#api.pool.rejection(keyBytes(key)) !== undefined;
+  }
+}

@@ -1,0 +1,151 @@
+/** The JSON of blocks, accounts and validators: snake_case, amounts as strings of uait, times RFC 3339 UTC. */
+import type { Address, Hash } from '../bytes.ts';
+import { toHex } from '../bytes.ts';
+import type { Account } from '../chain/accounts.ts';
+import { accountKey, decodeAccount, EMPTY_ACCOUNT } from '../chain/accounts.ts';
+import { formatAddress } from '../chain/address.ts';
+import type { Block } from '../chain/block.ts';
+import { blockId, encodeHeader } from '../chain/block.ts';
+import { evidenceHeight, evidenceOffender } from '../chain/evidence.ts';
+import type { ChainParams } from '../chain/params.ts';
+import { receiptCodeName } from '../chain/receipt.ts';
+import { encodeStateProof } from '../chain/tree-proof.ts';
+import { transactionToJson } from '../chain/tx-json.ts';
+import type { Validator, ValidatorSet } from '../chain/validator-set.ts';
+import type { Certificate } from '../chain/votes.ts';
+import { encodeCertificate } from '../chain/votes.ts';
+import { NodeError } from '../errors.ts';
+import type { ChainView, NodeApi } from './api.ts';
+
+/** A final block with what is stored beside it. */
+export interface StoredBlock {
+  readonly block: Block;
+  readonly hash: Hash;
+  readonly certificate: Certificate;
+}
+
+/** @returns undefined when there is no such block */
+export function storedBlock(api: NodeApi, height: number): StoredBlock | undefined {
+  const block = api.chain.block(height);
+  const certificate = api.chain.certificate(height);
+  return block && certificate && { block, certificate, hash: blockId(api.crypto, block.header) };
+}
+
+export function headView({ block, hash, certificate }: StoredBlock) {
+  const { header, txs } = block;
+  return {
+    chain_id: header.chainId,
+    height: header.height,
+    hash: toHex(hash),
+    timestamp: new Date(header.timeMs).toISOString(),
+    tx_count: txs.length,
+    state_root: toHex(header.stateRoot),
+    proposer: toHex(header.proposer),
+    round: certificate.round,
+  };
+}
+
+/** @param full transactions in their JSON form beside their hashes */
+export function blockView(chain: ChainView, stored: StoredBlock, full: boolean) {
+  const { block, certificate } = stored;
+  const { header } = block;
+  const receipts = chain.receipts(header.height);
+  return {
+    ...headView(stored),
+    version: header.version,
+    parent_hash: toHex(header.parent),
+    tx_root: toHex(header.txRoot),
+    receipts_root: toHex(header.receiptsRoot),
+    validators_hash: toHex(header.validatorsHash),
+    next_validators_hash: toHex(header.nextValidatorsHash),
+    last_commit_hash: toHex(header.lastCommitHash),
+    evidence_root: toHex(header.evidenceRoot),
+    transactions: block.txs.map((tx, index) => {
+      const code = receipts?.[index]?.code ?? null;
+      return {
+        hash: toHex(tx.id),
+        code,
+        code_name: code === null ? null : (receiptCodeName(code) ?? null),
+        ...(full && { transaction: transactionToJson(tx) }),
+      };
+    }),
+    evidence: block.evidence.map((evidence) => ({
+      kind: evidence.kind,
+      height: evidenceHeight(evidence),
+      validator: toHex(evidenceOffender(evidence)),
+    })),
+    certificate: certificateView(certificate),
+  };
+}
+
+function certificateView(certificate: Certificate) {
+  return {
+    type: certificate.type,
+    height: certificate.height,
+    round: certificate.round,
+    block_hash: toHex(certificate.blockId),
+    signatures: certificate.signers.map((signer, i) => ({
+      signer,
+      signature: toHex(certificate.signatures[i] ?? new Uint8Array()),
+    })),
+  };
+}
+
+/** Accounts that were never touched are empty. `proof` holds all that is needed to check this answer offline. */
+export function accountView(api: NodeApi, address: Address, withProof: boolean) {
+  const tip = api.chain.tip();
+  const key = accountKey(address);
+  const value = tip.state.get(key);
+  const account: Account = value === undefined ? EMPTY_ACCOUNT : decodeAccount(value);
+  const view = {
+    address: formatAddress(address),
+    balance_uait: String(account.balanceUait),
+    nonce: account.nonce,
+    height: tip.height,
+  };
+  if (!withProof) return view;
+  const stateProof = encodeStateProof(tip.prove(key));
+  const stored = storedBlock(api, tip.height);
+  if (!stored) {
+    throw new NodeError('NOT_FOUND', 'there is no block yet, so nothing is certified', {
+      hint: 'ask again after the first transaction is final',
+    });
+  }
+  return {
+    ...view,
+    proof: {
+      height: tip.height,
+      value: value === undefined ? null : toHex(value),
+      state_proof: toHex(stateProof),
+      header: toHex(encodeHeader(stored.block.header)),
+      certificate: toHex(encodeCertificate(stored.certificate)),
+    },
+  };
+}
+
+export function validatorView(validator: Validator) {
+  return {
+    public_key: toHex(validator.publicKey),
+    name: validator.name,
+    power: validator.power,
+    operator: formatAddress(validator.operator),
+  };
+}
+
+export function validatorSetView(set: ValidatorSet) {
+  return { total_power: set.totalPower, validators: set.validators.map(validatorView) };
+}
+
+export function paramsView(params: ChainParams) {
+  return {
+    min_block_interval_ms: params.minBlockIntervalMs,
+    max_block_txs: params.maxBlockTxs,
+    max_block_bytes: params.maxBlockBytes,
+    base_fee_uait: String(params.baseFeeUait),
+    fee_per_byte_uait: String(params.feePerByteUait),
+    precision_ms: params.precisionMs,
+    delay_ms: params.delayMs,
+    evidence_max_age_blocks: params.evidenceMaxAgeBlocks,
+    change_ttl_blocks: params.changeTtlBlocks,
+  };
+}
