@@ -1,0 +1,362 @@
+/**
+ * Bytes of every message in messages.ts, in the chain's one canonical encoding. Decoders throw NodeError CODEC, check
+ * counts and lengths against their caps before they allocate, and keep views of the bytes they were given.
+ */
+import type { Hash } from '../src/bytes.ts';
+import {
+  MAX_BLOCK_TXS,
+  readBlock,
+  readBodyHead,
+  readHeader,
+  writeBlock,
+  writeBodyHead,
+  writeHeader,
+} from '../src/chain/block.ts';
+import { Reader, Writer } from '../src/chain/codec.ts';
+import type { Hasher } from '../src/chain/crypto/types.ts';
+import { decodeEvidence, encodeEvidence } from '../src/chain/evidence.ts';
+import type { ChainContext } from '../src/chain/signing.ts';
+import { signBytesWriter } from '../src/chain/signing.ts';
+import type { Transaction } from '../src/chain/tx.ts';
+import { decodeTransaction, MAX_TX_BYTES, MIN_TX_BYTES } from '../src/chain/tx.ts';
+import type { Vote } from '../src/chain/votes.ts';
+import {
+  MIN_VOTE_BYTES,
+  readCertificate,
+  readProposal,
+  readVote,
+  writeCertificate,
+  writeProposal,
+  writeVote,
+} from '../src/chain/votes.ts';
+import { NodeError } from '../src/errors.ts';
+import type {
+  BlocksRequest,
+  CertifiedBlock,
+  Method,
+  Methods,
+  PeerStatus,
+  ProposalMessage,
+  SignedStatus,
+  Topic,
+  Topics,
+  TxsRequest,
+  VoteBatch,
+  VotesRequest,
+  VotesResponse,
+} from './messages.ts';
+
+export const MAX_BATCH_TXS = 1_024;
+export const MAX_BATCH_BYTES = 128 * 1024;
+export const MAX_VOTES = 512;
+export const MAX_BLOCKS = 64;
+export const MAX_TX_IDS = 2_048;
+export const MAX_VOTES_PROPOSALS = 8;
+export const MAX_PEER_ID_BYTES = 64;
+
+/** Answers of several items stop before the item that would exceed this; the first item always fits. */
+export const ANSWER_BYTES = 2 * 1024 * 1024;
+
+const MIN_CERTIFICATE_BYTES = 1 + 8 + 4 + 32 + 2;
+const MIN_HEADER_BYTES = 2 + 1 + 8 + 8 + 9 * 32;
+const MIN_BLOCK_BYTES = MIN_HEADER_BYTES + 1 + 2 + 4;
+const MIN_PROPOSAL_MESSAGE_BYTES = 2 + (8 + 4 + 4 + 32 + 32 + 64) + MIN_HEADER_BYTES + 1 + 2 + 4 + 1;
+
+export interface Codec<T> {
+  /** @throws NodeError CODEC when the value has no encoding */
+  encode(value: T): Uint8Array;
+  /** @throws NodeError CODEC */
+  decode(hasher: Hasher, bytes: Uint8Array): T;
+}
+
+export const TOPIC_CODECS: { readonly [T in Topic]: Codec<Topics[T]> } = {
+  tx: { encode: encodeTxBatch, decode: decodeTxBatch },
+  proposal: { encode: encodeProposalMessage, decode: (_, bytes) => decodeProposalMessage(bytes) },
+  vote: { encode: encodeVoteBatch, decode: (_, bytes) => decodeVoteBatch(bytes) },
+  evidence: { encode: encodeEvidence, decode: (_, bytes) => decodeEvidence(bytes) },
+  status: { encode: encodeSignedStatus, decode: (_, bytes) => decodeSignedStatus(bytes) },
+};
+
+export const METHOD_CODECS: {
+  readonly [M in Method]: {
+    readonly request: Codec<Methods[M]['request']>;
+    readonly response: Codec<Methods[M]['response']>;
+  };
+} = {
+  status: {
+    request: { encode: encodePeerStatus, decode: (_, bytes) => decodePeerStatus(bytes) },
+    response: { encode: encodePeerStatus, decode: (_, bytes) => decodePeerStatus(bytes) },
+  },
+  blocks: {
+    request: { encode: encodeBlocksRequest, decode: (_, bytes) => decodeBlocksRequest(bytes) },
+    response: { encode: encodeBlocksResponse, decode: decodeBlocksResponse },
+  },
+  txs: {
+    request: { encode: encodeTxsRequest, decode: (_, bytes) => decodeTxsRequest(bytes) },
+    response: { encode: encodeTxsResponse, decode: decodeTxsResponse },
+  },
+  votes: {
+    request: { encode: encodeVotesRequest, decode: (_, bytes) => decodeVotesRequest(bytes) },
+    response: { encode: encodeVotesResponse, decode: (_, bytes) => decodeVotesResponse(bytes) },
+  },
+};
+
+// Gossip
+
+export function encodeTxBatch(txs: readonly Transaction[]): Uint8Array {
+  const writer = new Writer(2 + txs.reduce((sum, tx) => sum + 4 + tx.bytes.length, 0));
+  writer.u16(capped(txs.length, MAX_BATCH_TXS, 'transaction batch'));
+  for (const tx of txs) writer.bytes32(tx.bytes);
+  return writer.finish();
+}
+
+export function decodeTxBatch(hasher: Hasher, bytes: Uint8Array): Transaction[] {
+  const reader = new Reader(bytes, 'transaction batch');
+  const txs = readTxs(reader, hasher, reader.count16(MAX_BATCH_TXS, MIN_TX_BYTES + 4));
+  if (txs.length === 0) throw reader.reject('non-canonical');
+  reader.end();
+  return txs;
+}
+
+export function encodeProposalMessage(message: ProposalMessage): Uint8Array {
+  const writer = new Writer(1_024 + message.txIds.length * 32);
+  writeProposalMessage(writer, message);
+  return writer.finish();
+}
+
+export function decodeProposalMessage(bytes: Uint8Array): ProposalMessage {
+  const reader = new Reader(bytes, 'proposal message');
+  const message = readProposalMessage(reader);
+  reader.end();
+  return message;
+}
+
+export function encodeVoteBatch(batch: VoteBatch): Uint8Array {
+  const writer = new Writer(4 + batch.votes.length * (MIN_VOTE_BYTES + 32)).u16(batch.attempt);
+  writer.u16(capped(batch.votes.length, MAX_VOTES, 'vote batch'));
+  for (const vote of batch.votes) writeVote(writer, vote);
+  return writer.finish();
+}
+
+export function decodeVoteBatch(bytes: Uint8Array): VoteBatch {
+  const reader = new Reader(bytes, 'vote batch');
+  const attempt = reader.u16();
+  const votes = readVotes(reader);
+  if (votes.length === 0) throw reader.reject('non-canonical');
+  reader.end();
+  return { attempt, votes };
+}
+
+export function encodeSignedStatus(status: SignedStatus): Uint8Array {
+  const writer = new Writer(256);
+  writeStatusFields(writer, status);
+  return writer.fixed(status.validator, 32).fixed(status.signature, 64).finish();
+}
+
+export function decodeSignedStatus(bytes: Uint8Array): SignedStatus {
+  const reader = new Reader(bytes, 'signed status');
+  const status = {
+    height: reader.u64(),
+    blockId: reader.fixed(32),
+    timeMs: reader.u64(),
+    peerId: reader.ascii8(MAX_PEER_ID_BYTES),
+    validator: reader.fixed(32),
+    signature: reader.fixed(64),
+  };
+  reader.end();
+  return status;
+}
+
+/** What the validator's key signs: all fields but the key and the signature. */
+export function statusSignBytes(
+  chain: ChainContext,
+  status: Omit<SignedStatus, 'validator' | 'signature'>,
+): Uint8Array {
+  const writer = signBytesWriter('status', chain);
+  writeStatusFields(writer, status);
+  return writer.finish();
+}
+
+// Requests
+
+export function encodePeerStatus(status: PeerStatus): Uint8Array {
+  const writer = new Writer(512)
+    .fixed(status.genesisHash, 32)
+    .u64(status.baseHeight)
+    .u64(status.height)
+    .fixed(status.blockId, 32)
+    .bool(status.certificate !== null);
+  if (status.certificate !== null) writeCertificate(writer, status.certificate);
+  return writer.finish();
+}
+
+export function decodePeerStatus(bytes: Uint8Array): PeerStatus {
+  const reader = new Reader(bytes, 'peer status');
+  const genesisHash = reader.fixed(32);
+  const baseHeight = reader.u64();
+  const height = reader.u64();
+  const blockId = reader.fixed(32);
+  const certificate = reader.bool() ? readCertificate(reader) : null;
+  if ((certificate === null) !== (height === 0)) throw reader.reject('non-canonical');
+  reader.end();
+  return { genesisHash, baseHeight, height, blockId, certificate };
+}
+
+export function encodeBlocksRequest(request: BlocksRequest): Uint8Array {
+  return new Writer(10)
+    .u64(request.from)
+    .u16(capped(request.count, MAX_BLOCKS, 'blocks request'))
+    .finish();
+}
+
+export function decodeBlocksRequest(bytes: Uint8Array): BlocksRequest {
+  const reader = new Reader(bytes, 'blocks request');
+  const from = reader.u64();
+  const count = reader.count16(MAX_BLOCKS, 0);
+  if (from === 0 || count === 0) throw reader.reject('out-of-range');
+  reader.end();
+  return { from, count };
+}
+
+/** The longest prefix that fits: an answer may be partial. */
+export function encodeBlocksResponse(blocks: readonly CertifiedBlock[]): Uint8Array {
+  return encodePrefix(blocks, MAX_BLOCKS, (writer, { block, certificate }) => {
+    writeBlock(writer, block);
+    writeCertificate(writer, certificate);
+  });
+}
+
+export function decodeBlocksResponse(hasher: Hasher, bytes: Uint8Array): CertifiedBlock[] {
+  const reader = new Reader(bytes, 'blocks response');
+  const count = reader.count16(MAX_BLOCKS, MIN_BLOCK_BYTES + MIN_CERTIFICATE_BYTES);
+  const blocks: CertifiedBlock[] = [];
+  for (let i = 0; i < count; i++) {
+    const block = readBlock(reader, hasher);
+    blocks.push({ block, certificate: readCertificate(reader) });
+  }
+  reader.end();
+  return blocks;
+}
+
+export function encodeTxsRequest(request: TxsRequest): Uint8Array {
+  const writer = new Writer(2 + request.ids.length * 32);
+  writer.u16(capped(request.ids.length, MAX_TX_IDS, 'transactions request'));
+  for (const id of request.ids) writer.fixed(id, 32);
+  return writer.finish();
+}
+
+export function decodeTxsRequest(bytes: Uint8Array): TxsRequest {
+  const reader = new Reader(bytes, 'transactions request');
+  const ids = readHashes(reader, reader.count16(MAX_TX_IDS, 32));
+  if (ids.length === 0) throw reader.reject('out-of-range');
+  reader.end();
+  return { ids };
+}
+
+/** The longest prefix that fits: an answer may be partial. */
+export function encodeTxsResponse(txs: readonly Transaction[]): Uint8Array {
+  return encodePrefix(txs, MAX_TX_IDS, (writer, tx) => {
+    writer.bytes32(tx.bytes);
+  });
+}
+
+export function decodeTxsResponse(hasher: Hasher, bytes: Uint8Array): Transaction[] {
+  const reader = new Reader(bytes, 'transactions response');
+  const txs = readTxs(reader, hasher, reader.count16(MAX_TX_IDS, MIN_TX_BYTES + 4));
+  reader.end();
+  return txs;
+}
+
+export function encodeVotesRequest(request: VotesRequest): Uint8Array {
+  return new Writer(12).u64(request.height).u32(request.round).finish();
+}
+
+export function decodeVotesRequest(bytes: Uint8Array): VotesRequest {
+  const reader = new Reader(bytes, 'votes request');
+  const request = { height: reader.u64(), round: reader.u32() };
+  if (request.height === 0) throw reader.reject('out-of-range');
+  reader.end();
+  return request;
+}
+
+/** The first votes up to the cap, and the longest prefix of proposals that fits beside them. */
+export function encodeVotesResponse(response: VotesResponse): Uint8Array {
+  const votes = response.votes.slice(0, MAX_VOTES);
+  const writer = new Writer(4 + votes.length * (MIN_VOTE_BYTES + 32)).u16(votes.length);
+  for (const vote of votes) writeVote(writer, vote);
+  const proposals = encodePrefix(response.proposals, MAX_VOTES_PROPOSALS, writeProposalMessage);
+  return writer.raw(proposals).finish();
+}
+
+export function decodeVotesResponse(bytes: Uint8Array): VotesResponse {
+  const reader = new Reader(bytes, 'votes response');
+  const votes = readVotes(reader);
+  const count = reader.count16(MAX_VOTES_PROPOSALS, MIN_PROPOSAL_MESSAGE_BYTES);
+  const proposals = Array.from({ length: count }, () => readProposalMessage(reader));
+  reader.end();
+  return { votes, proposals };
+}
+
+// Parts
+
+function writeProposalMessage(writer: Writer, message: ProposalMessage): void {
+  writer.u16(message.attempt);
+  writeProposal(writer, message.proposal);
+  writeHeader(writer, message.header);
+  writeBodyHead(writer, message.lastCommit, message.evidence);
+  writer.u32(capped(message.txIds.length, MAX_BLOCK_TXS, 'proposal message'));
+  for (const id of message.txIds) writer.fixed(id, 32);
+  writer.bool(message.polka !== null);
+  if (message.polka !== null) writeCertificate(writer, message.polka);
+}
+
+function readProposalMessage(reader: Reader): ProposalMessage {
+  const attempt = reader.u16();
+  const proposal = readProposal(reader);
+  const header = readHeader(reader);
+  const { lastCommit, evidence } = readBodyHead(reader);
+  const txIds = readHashes(reader, reader.count32(MAX_BLOCK_TXS, 32));
+  const polka = reader.bool() ? readCertificate(reader) : null;
+  return { attempt, proposal, header, lastCommit, evidence, txIds, polka };
+}
+
+function writeStatusFields(writer: Writer, status: Omit<SignedStatus, 'validator' | 'signature'>): void {
+  writer.u64(status.height).fixed(status.blockId, 32).u64(status.timeMs).ascii8(status.peerId);
+}
+
+function readTxs(reader: Reader, hasher: Hasher, count: number): Transaction[] {
+  const txs: Transaction[] = [];
+  for (let i = 0; i < count; i++) txs.push(decodeTransaction(hasher, reader.bytes32(MAX_TX_BYTES)));
+  return txs;
+}
+
+function readVotes(reader: Reader): Vote[] {
+  const count = reader.count16(MAX_VOTES, MIN_VOTE_BYTES);
+  return Array.from({ length: count }, () => readVote(reader));
+}
+
+function readHashes(reader: Reader, count: number): Hash[] {
+  return Array.from({ length: count }, () => reader.fixed(32));
+}
+
+function capped(count: number, cap: number, what: string): number {
+  if (count > cap) throw new NodeError('CODEC', `cannot encode ${what}: over-cap`, { data: { what, count, cap } });
+  return count;
+}
+
+/** u16 count, then that many items; stops at `cap` items or before the item that would exceed {@link ANSWER_BYTES}. */
+function encodePrefix<T>(items: readonly T[], cap: number, write: (writer: Writer, item: T) => void): Uint8Array {
+  const parts: Uint8Array[] = [];
+  let size = 2;
+  for (const item of items.slice(0, cap)) {
+    const writer = new Writer();
+    write(writer, item);
+    const part = writer.finish();
+    if (parts.length > 0 && size + part.length > ANSWER_BYTES) break;
+    parts.push(part);
+    size += part.length;
+  }
+  const writer = new Writer(size).u16(parts.length);
+  for (const part of parts) writer.raw(part);
+  return writer.finish();
+}

@@ -1,0 +1,188 @@
+/**
+ * Every request method and gossip topic of a chain with its caps, timeout and quota. Nothing else decides these figures,
+ * and README.md lists them all.
+ */
+import { MAX_BLOCK_TXS } from '../src/chain/block.ts';
+import { MAX_BLOCK_BYTES } from '../src/chain/block.ts';
+import { ANSWER_BYTES, MAX_BATCH_BYTES, MAX_TX_IDS } from './codec.ts';
+import type { Method, Methods, Topic } from './messages.ts';
+import type { QuotaRule } from './quotas.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export interface MethodRule<M extends Method> {
+  readonly name: M;
+  /** Of the encoded message, without the frame. */
+  readonly maxRequestBytes: number;
+  readonly maxResponseBytes: number;
+  /** From the request's first byte to the answer's last. */
+  readonly timeoutMs: number;
+  /** Requests of one peer that may be open at once, on each side. */
+  readonly maxInFlight: number;
+  /** By asking peer. */
+  readonly quota: QuotaRule;
+  readonly cost: (request: Methods[M]['request']) => number;
+}
+
+export interface TopicRule {
+  readonly name: Topic;
+  readonly maxBytes: number;
+  /** Messages of a topic whose check is not finished; more are ignored. */
+  readonly maxInFlight: number;
+  /** By the peer that sent or relayed the message; above it messages are ignored. */
+  readonly quota: QuotaRule;
+  readonly cost: (bytes: number) => number;
+}
+
+const one = (): number => 1;
+
+export const METHODS: { readonly [M in Method]: MethodRule<M> } = {
+  status: {
+    name: 'status',
+    maxRequestBytes: 16 * KIB,
+    maxResponseBytes: 16 * KIB,
+    timeoutMs: 3_000,
+    maxInFlight: 4,
+    quota: {
+      capacity: 16,
+      refillPerSecond: 2,
+      unit: 'requests',
+      reason: 'asked on connect, at a new head when behind, and every few seconds otherwise: twice a second is ample',
+    },
+    cost: one,
+  },
+  blocks: {
+    name: 'blocks',
+    maxRequestBytes: 64,
+    // A block of the largest size exceeds what several blocks may fill together, and must still be served.
+    maxResponseBytes: Math.max(ANSWER_BYTES, MAX_BLOCK_BYTES + MAX_BLOCK_TXS * 4) + 64 * KIB,
+    timeoutMs: 8_000,
+    maxInFlight: 4,
+    quota: {
+      capacity: 8_192,
+      refillPerSecond: 4_096,
+      unit: 'blocks',
+      reason: 'catching up runs at 1,000 blocks/s and more, and one honest peer must be enough: four times that',
+    },
+    cost: (request) => request.count,
+  },
+  txs: {
+    name: 'txs',
+    maxRequestBytes: 2 + MAX_TX_IDS * 32,
+    maxResponseBytes: ANSWER_BYTES + 32 * KIB,
+    timeoutMs: 2_000,
+    maxInFlight: 16,
+    quota: {
+      capacity: 2 * MAX_BLOCK_TXS,
+      refillPerSecond: MAX_BLOCK_TXS,
+      unit: 'transactions',
+      reason: 'a proposal names up to 20,000, all of which may be missing: two such at once, one a second',
+    },
+    cost: (request) => request.ids.length,
+  },
+  votes: {
+    name: 'votes',
+    maxRequestBytes: 64,
+    maxResponseBytes: ANSWER_BYTES + 128 * KIB,
+    timeoutMs: 2_000,
+    maxInFlight: 4,
+    quota: {
+      capacity: 32,
+      refillPerSecond: 8,
+      unit: 'requests',
+      reason: 'a validator without progress asks every 500 ms, and a restarted one asks each peer at once',
+    },
+    cost: one,
+  },
+};
+
+/** Charged after each answer, over all methods: what one peer may pull from us. In debt, its requests are refused. */
+export const ANSWER_QUOTA: QuotaRule = {
+  capacity: 64 * MIB,
+  refillPerSecond: 32 * MIB,
+  unit: 'bytes',
+  reason: 'catching up over full blocks of 2 MiB at 16 blocks/s; above that one peer would crowd out the others',
+};
+
+/** Refusals forgiven: a peer that goes on asking after it was told no is reported. */
+export const REFUSAL_QUOTA: QuotaRule = {
+  capacity: 16,
+  refillPerSecond: 1,
+  unit: 'refusals',
+  reason: 'pipelined requests are refused together, before the asker can know',
+};
+
+export const HELLO_QUOTA: QuotaRule = {
+  capacity: 8,
+  refillPerSecond: 0.2,
+  unit: 'handshakes',
+  reason: 'one a connection and one for each chain that a host adds or drops',
+};
+
+/** Both ways of the handshake. A connection without one after this time is closed. */
+export const HELLO_TIMEOUT_MS = 5_000;
+
+export const TOPICS: { readonly [T in Topic]: TopicRule } = {
+  tx: {
+    name: 'tx',
+    maxBytes: MAX_BATCH_BYTES,
+    maxInFlight: 256,
+    quota: {
+      capacity: 16 * MIB,
+      refillPerSecond: 4 * MIB,
+      unit: 'bytes',
+      reason: 'a peer may relay what the whole network sends: 20,000 transfers/s of 200 bytes',
+    },
+    cost: (bytes) => bytes,
+  },
+  proposal: {
+    name: 'proposal',
+    // 20,000 ids of 32 bytes, two certificates of 128 signatures, 16 pieces of evidence.
+    maxBytes: 704 * KIB,
+    maxInFlight: 16,
+    quota: {
+      capacity: 64,
+      refillPerSecond: 16,
+      unit: 'messages',
+      reason: 'two rounds a second, each rebroadcast by every holder twice a second in the worst case',
+    },
+    cost: one,
+  },
+  vote: {
+    name: 'vote',
+    maxBytes: 76 * KIB,
+    maxInFlight: 1_024,
+    quota: {
+      capacity: 4_096,
+      refillPerSecond: 1_024,
+      unit: 'messages',
+      reason: '128 validators, two votes each, two rounds a second = 512/s, twice that for rebroadcasts',
+    },
+    cost: one,
+  },
+  evidence: {
+    name: 'evidence',
+    maxBytes: KIB,
+    maxInFlight: 16,
+    quota: {
+      capacity: 32,
+      refillPerSecond: 2,
+      unit: 'messages',
+      reason: 'one key offends once; 16 pieces fill a block',
+    },
+    cost: one,
+  },
+  status: {
+    name: 'status',
+    maxBytes: 256,
+    maxInFlight: 256,
+    quota: {
+      capacity: 1_024,
+      refillPerSecond: 512,
+      unit: 'messages',
+      reason: '128 validators, one every 5 s and one at every head, two heads a second',
+    },
+    cost: one,
+  },
+};
