@@ -1,0 +1,175 @@
+/**
+ * Structural changes of the state tree. Nodes are never changed in place: an update makes new nodes on the way to what
+ * differs and shares all others with its base. The hashes of new nodes are queued, not computed.
+ */
+import type { Hash } from '../bytes.ts';
+import { compareBytes, equalBytes } from '../bytes.ts';
+import type { NodeArena, NodeRef } from './tree-arena.ts';
+import { commonPrefix, isLeaf, pathBit } from './tree-arena.ts';
+import type { LevelHashing } from './tree-hashing.ts';
+
+/** `valueHash` null deletes. Both have 32 bytes. */
+export interface TreeChange {
+  readonly path: Hash;
+  readonly valueHash: Hash | null;
+}
+
+/** Applies changes that are sorted by path and name no path twice. */
+export class TreeUpdate {
+  readonly #arena: NodeArena;
+  readonly #hashing: LevelHashing;
+  readonly #changes: readonly TreeChange[];
+  #added = 0;
+
+  constructor(arena: NodeArena, hashing: LevelHashing, changes: readonly TreeChange[]) {
+    this.#arena = arena;
+    this.#hashing = hashing;
+    this.#changes = changes;
+  }
+
+  /** Leaves made less leaves deleted. */
+  get added(): number {
+    return this.#added;
+  }
+
+  /** @returns `root` itself when nothing changes */
+  run(root: NodeRef): NodeRef {
+    return this.#apply(root, 0, 0, this.#changes.length);
+  }
+
+  /** Applies changes [low, high), which share the first `depth` bits of their paths with all leaves of the node. */
+  #apply(ref: NodeRef, depth: number, low: number, high: number): NodeRef {
+    if (low === high) return ref;
+    if (ref === 0 || isLeaf(ref)) return this.#merge(ref, low, high);
+    const branch = ref >>> 1;
+    const own = this.#arena.depth(branch);
+    const shared = own === depth ? own : this.#sharedDepth(ref, own, low, high);
+    const middle = this.#split(shared, low, high);
+    if (shared === own) {
+      const left = this.#apply(this.#arena.child(branch * 2), own + 1, low, middle);
+      const right = this.#apply(this.#arena.child(branch * 2 + 1), own + 1, middle, high);
+      return this.#replace(branch, left, right);
+    }
+    // Some changes leave the node's prefix at bit `shared`, where it has no branch yet.
+    const leafAt = this.#arena.firstLeaf(ref) * 64;
+    return pathBit(this.#arena.leafBytes, shared, leafAt) === 0
+      ? join(
+          this.#arena,
+          this.#hashing,
+          shared,
+          this.#apply(ref, shared + 1, low, middle),
+          this.#merge(0, middle, high),
+        )
+      : join(
+          this.#arena,
+          this.#hashing,
+          shared,
+          this.#merge(0, low, middle),
+          this.#apply(ref, shared + 1, middle, high),
+        );
+  }
+
+  /** How many leading bits all the changes share with a branch's leaves, at most the branch's depth. */
+  #sharedDepth(ref: NodeRef, own: number, low: number, high: number): number {
+    const leafAt = this.#arena.firstLeaf(ref) * 64;
+    const bytes = this.#arena.leafBytes;
+    const first = commonPrefix(this.#path(low), 0, bytes, leafAt);
+    const last = commonPrefix(this.#path(high - 1), 0, bytes, leafAt);
+    return Math.min(own, first, last);
+  }
+
+  /** First change in [low, high) whose path has bit `depth` set. */
+  #split(depth: number, low: number, high: number): number {
+    let from = low;
+    let to = high;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      if (pathBit(this.#path(middle), depth) === 1) to = middle;
+      else from = middle + 1;
+    }
+    return from;
+  }
+
+  /** Changes in a place that holds one leaf or nothing. */
+  #merge(ref: NodeRef, low: number, high: number): NodeRef {
+    const leaves: NodeRef[] = [];
+    let pending = ref;
+    for (let i = low; i < high; i++) {
+      const change = this.#changes[i] as TreeChange;
+      const order = pending === 0 ? 1 : this.#compare(pending, change.path);
+      const leaf = this.#leaf(change, order === 0 ? pending : 0);
+      if (order < 0) leaves.push(pending);
+      if (order <= 0) pending = 0;
+      if (leaf !== 0) leaves.push(leaf);
+    }
+    if (pending !== 0) leaves.push(pending);
+    this.#added += leaves.length - (ref === 0 ? 0 : 1);
+    return buildSubtree(this.#arena, this.#hashing, leaves, 0, leaves.length);
+  }
+
+  /** The leaf that a change asks for: none, the one there when its value is the same, or a new one. */
+  #leaf({ path, valueHash }: TreeChange, old: NodeRef): NodeRef {
+    if (!valueHash) return 0;
+    const at = (old >>> 1) * 64;
+    const same = old !== 0 && equalBytes(this.#arena.leafBytes.subarray(at + 32, at + 64), valueHash);
+    return same ? old : this.#arena.newLeaf(path, valueHash);
+  }
+
+  #compare(leaf: NodeRef, path: Hash): number {
+    const at = (leaf >>> 1) * 64;
+    return compareBytes(this.#arena.leafBytes.subarray(at, at + 32), path);
+  }
+
+  /** A branch with other children; what stays in its slot keeps its hash. */
+  #replace(branch: number, left: NodeRef, right: NodeRef): NodeRef {
+    if (left === 0) return right;
+    if (right === 0) return left;
+    const keepsLeft = left === this.#arena.child(branch * 2);
+    const keepsRight = right === this.#arena.child(branch * 2 + 1);
+    if (keepsLeft && keepsRight) return branch * 2;
+    const ref = this.#arena.newBranch(this.#arena.depth(branch), left, right);
+    if (keepsLeft) this.#arena.copyHash(branch * 2, ref);
+    else this.#hashing.queue(ref, left);
+    if (keepsRight) this.#arena.copyHash(branch * 2 + 1, ref + 1);
+    else this.#hashing.queue(ref + 1, right);
+    return ref;
+  }
+
+  #path(index: number): Hash {
+    return (this.#changes[index] as TreeChange).path;
+  }
+}
+
+/** The tree of leaves [low, high), which are sorted by path and have no path twice. */
+export function buildSubtree(
+  arena: NodeArena,
+  hashing: LevelHashing,
+  leaves: ArrayLike<NodeRef>,
+  low: number,
+  high: number,
+): NodeRef {
+  const first = leaves[low] ?? 0;
+  if (high - low < 2) return low === high ? 0 : first;
+  const bytes = arena.leafBytes;
+  const last = leaves[high - 1] ?? 0;
+  const depth = commonPrefix(bytes, (first >>> 1) * 64, bytes, (last >>> 1) * 64);
+  let from = low;
+  let to = high;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (pathBit(bytes, depth, ((leaves[middle] ?? 0) >>> 1) * 64) === 1) to = middle;
+    else from = middle + 1;
+  }
+  const left = buildSubtree(arena, hashing, leaves, low, from);
+  return join(arena, hashing, depth, left, buildSubtree(arena, hashing, leaves, from, high));
+}
+
+/** A new branch over two subtrees, or the one that is not empty. */
+function join(arena: NodeArena, hashing: LevelHashing, depth: number, left: NodeRef, right: NodeRef): NodeRef {
+  if (left === 0) return right;
+  if (right === 0) return left;
+  const ref = arena.newBranch(depth, left, right);
+  hashing.queue(ref, left);
+  hashing.queue(ref + 1, right);
+  return ref;
+}
