@@ -1,0 +1,221 @@
+/** A node without network and disk: real blocks, state, proofs and pool behind the interface the RPC asks for. */
+import { bytesKey } from '../../../src/bytes.ts';
+import { getAccount } from '../../../src/chain/accounts.ts';
+import type { AppliedBlock, Tip } from '../../../src/chain/execute.ts';
+import { buildBlock, forkTree } from '../../../src/chain/execute.ts';
+import type { Genesis } from '../../../src/chain/genesis.ts';
+import { genesisBlockId, genesisState, parseGenesis } from '../../../src/chain/genesis.ts';
+import { getSets } from '../../../src/chain/modules/validators-state.ts';
+import { statePath } from '../../../src/chain/state.ts';
+import type { StateChanges, StateKey } from '../../../src/chain/state.ts';
+import { StateTree } from '../../../src/chain/tree.ts';
+import type { Transaction } from '../../../src/chain/tx.ts';
+import { txCheck } from '../../../src/chain/tx.ts';
+import type { Certificate } from '../../../src/chain/votes.ts';
+import { certificateFromVotes, voteSignBytes } from '../../../src/chain/votes.ts';
+import type { PoolView, Refusal } from '../../../src/mempool.ts';
+import { Mempool } from '../../../src/mempool.ts';
+import { nativeCrypto } from '../../../src/native/crypto.ts';
+import type {
+  ConsensusStatus,
+  FinalBlock,
+  NodeApi,
+  NodeStatus,
+  PeerInfo,
+  ReadinessCheck,
+} from '../../../src/rpc/api.ts';
+import type { FixtureOptions } from '../../util/chain-fixture.ts';
+import { genesisJson, signer } from '../../util/chain-fixture.ts';
+
+export class FakeNode implements NodeApi {
+  readonly crypto = nativeCrypto;
+  readonly genesis: Genesis;
+  readonly genesisJson;
+  readonly node = { name: 'n1', version: '0.0.0', peerId: '12D3KooFake', validator: signer('validator-0').publicKey };
+  readonly mempool = new Mempool();
+  readonly applied: AppliedBlock[] = [];
+  readonly certificates: Certificate[] = [];
+  readonly #state = new Map<StateKey, Uint8Array>();
+  readonly #tree: StateTree;
+  readonly #listeners = new Set<(blocks: readonly FinalBlock[]) => void>();
+  readonly #powers: number;
+  /** While set, submissions wait for it: verification that takes its time. */
+  verification: Promise<void> = Promise.resolve();
+  submitted = 0;
+  fault: Error | null = null;
+  reach: Partial<NodeStatus> = {};
+  checks: ReadinessCheck[] = [{ name: 'quorum', ok: true, detail: '3 of 3 validators reachable, 2 needed' }];
+
+  constructor(options: FixtureOptions = {}) {
+    this.genesisJson = genesisJson(options);
+    this.genesis = parseGenesis(nativeCrypto, this.genesisJson);
+    this.#powers = (options.powers ?? [1, 1, 1]).length;
+    this.#tree = StateTree.load(nativeCrypto, []);
+    this.#commit(genesisState(nativeCrypto, this.genesis), null);
+  }
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  readonly chain: NodeApi['chain'] = {
+    tip: () => {
+      if (this.fault) throw this.fault;
+      return {
+        height: this.applied.length,
+        state: this.#reader,
+        prove: (key) => this.#tree.prove(this.#tree.head, statePath(nativeCrypto, key)),
+      };
+    },
+    block: (height) => this.applied[height - 1]?.block,
+    certificate: (height) => this.certificates[height - 1],
+    receipts: (height) => this.applied[height - 1]?.receipts,
+    heightOf: (id) => {
+      const at = this.applied.findIndex(({ blockId }) => bytesKey(blockId) === bytesKey(id));
+      return at < 0 ? undefined : at + 1;
+    },
+    transaction: (id) => {
+      for (const [at, { block }] of this.applied.entries()) {
+        const index = block.txs.findIndex((tx) => bytesKey(tx.id) === bytesKey(id));
+        if (index >= 0) return { height: at + 1, index };
+      }
+      return undefined;
+    },
+    onCommit: (listener) => {
+      this.#listeners.add(listener);
+      return () => this.#listeners.delete(listener);
+    },
+  };
+
+  readonly pool: NodeApi['pool'] = this.#createPool();
+
+  status(): NodeStatus {
+    return {
+      state: 'synced',
+      validatorsReachable: this.#powers,
+      validatorsTotal: this.#powers,
+      quorum: Math.ceil((2 * this.#powers) / 3),
+      signing: true,
+      notSigning: [],
+      targetHeight: null,
+      ...this.reach,
+    };
+  }
+
+  consensus(): ConsensusStatus {
+    const blockId = new Uint8Array(32).fill(7);
+    return {
+      height: this.applied.length + 1,
+      round: 0,
+      step: 'idle',
+      proposer: signer('validator-0').publicKey,
+      lockedRound: -1,
+      validRound: -1,
+      prevotes: [
+        { validator: signer('validator-0').publicKey, blockId },
+        { validator: signer('validator-1').publicKey, blockId: null },
+      ],
+      precommits: [],
+      reachable: [signer('validator-0').publicKey],
+      reasons: ['nothing to do'],
+    };
+  }
+
+  peers(): PeerInfo[] {
+    const addresses = ['/ip4/127.0.0.1/tcp/1'];
+    const validator = signer('validator-1').publicKey;
+    return [{ peerId: '12D3KooOther', addresses, direction: 'outbound', score: 1, height: 0, validator }];
+  }
+
+  readiness(): ReadinessCheck[] {
+    return this.checks;
+  }
+
+  /** Makes what is pending final. */
+  produce(txs: readonly Transaction[] = [...this.mempool.pending()]): AppliedBlock {
+    const tip = this.#tip();
+    const rules = { chain: this.genesis.chain, params: this.genesis.params, crypto: nativeCrypto };
+    const timeMs = tip.timeMs + this.genesis.params.minBlockIntervalMs;
+    const proposer = signer('validator-0').publicKey;
+    const lastCommit = this.certificates.at(-1) ?? null;
+    const applied = buildBlock(rules, tip, { timeMs, proposer, lastCommit, evidence: [], txs });
+    const set = getSets(tip.state).current;
+    const vote = { type: 'precommit', height: tip.height + 1, round: 0, blockId: applied.blockId } as const;
+    const votes = Array.from({ length: this.#powers }, (_, i) => {
+      const key = signer(`validator-${i}`);
+      return { ...vote, validator: key.publicKey, signature: key.sign(voteSignBytes(this.genesis.chain, vote)) };
+    });
+    this.certificates.push(certificateFromVotes(set, votes));
+    this.#commit(applied.changes, applied);
+    this.mempool.onCommitted(applied.block.txs, this.#poolView());
+    for (const listener of this.#listeners) listener([applied]);
+    return applied;
+  }
+
+  drop(tx: Transaction): void {
+    this.mempool.expire({ ...this.#poolView(), nextHeight: tx.validUntilHeight + 1 });
+  }
+
+  readonly #reader = { get: (key: StateKey) => this.#state.get(key) };
+
+  #tip(): Tip {
+    const last = this.applied.at(-1);
+    return {
+      height: this.applied.length,
+      blockId: last?.blockId ?? genesisBlockId(this.genesis),
+      timeMs: last?.block.header.timeMs ?? this.genesis.timeMs,
+      state: this.#reader,
+      tree: this.#tree,
+      version: this.#tree.head,
+    };
+  }
+
+  #commit(changes: StateChanges, applied: AppliedBlock | null): void {
+    this.#tree.commit(applied?.version ?? forkTree(nativeCrypto, this.#tree, this.#tree.head, changes));
+    for (const [key, value] of changes) {
+      if (value === undefined) this.#state.delete(key);
+      else this.#state.set(key, value);
+    }
+    if (applied) this.applied.push(applied);
+  }
+
+  #poolView(): PoolView {
+    return {
+      params: this.genesis.params,
+      nextHeight: this.applied.length + 1,
+      nowMs: 0,
+      account: (address) => getAccount(this.#reader, address),
+    };
+  }
+
+  #createPool(): NodeApi['pool'] {
+    const { mempool } = this;
+    return {
+      get size() {
+        return mempool.size;
+      },
+      get bytes() {
+        return mempool.bytes;
+      },
+      get: (id) => mempool.get(id),
+      rejection: (id) => mempool.rejection(id),
+      nextNonce: (address) => mempool.nextNonce(address, getAccount(this.#reader, address).nonce),
+      check: (tx) => mempool.check(tx, this.#poolView()),
+      submit: async (txs) => {
+        this.submitted += txs.length;
+        await this.verification;
+        return txs.map((tx) => this.#admit(tx));
+      },
+    };
+  }
+
+  #admit(tx: Transaction): Refusal | null {
+    const refusal = this.mempool.check(tx, this.#poolView());
+    if (refusal) return refusal;
+    const { message, signature, publicKey } = txCheck(this.genesis.chain, tx);
+    if (nativeCrypto.verify(message, signature, publicKey)) return this.mempool.add(tx, this.#poolView());
+    const bad: Refusal = { code: 'BAD_SIGNATURE', message: 'the signature does not verify', data: {} };
+    this.mempool.reject(tx.id, bad);
+    return bad;
+  }
+}
