@@ -18,7 +18,6 @@ import { Bodies } from './engine/bodies.ts';
 import { CertificateChecker } from './engine/certificates.ts';
 import { Engine } from './engine/engine.ts';
 import { EvidencePool } from './engine/evidence-pool.ts';
-import { Finality } from './engine/finality.ts';
 import { Intake } from './engine/intake.ts';
 import { Ledger } from './engine/ledger.ts';
 import { createEngineMetrics } from './engine/metrics.ts';
@@ -35,6 +34,7 @@ import type { BlocksRequest, CertifiedBlock, TxsRequest } from '../protocols/mes
 import type { ChainHandlers, ChainNetwork, PeerId } from '../protocols/network.ts';
 import type { SignGuard } from './store/guard.ts';
 import type { ChainStore } from './store/types.ts';
+import type { SyncTarget } from './sync.ts';
 import { Sync } from './sync.ts';
 
 /** Without any peer after this time, a validator begins to sign: the others may be waiting for the same. */
@@ -72,9 +72,10 @@ export interface RunningChain {
   readonly gate: SigningGate;
   readonly presence: Presence;
   readonly sync: Sync;
-  readonly finality: Finality;
   /** Null on a follower. */
   readonly validatorKey: PublicKey | null;
+  /** Called with every new head, after it is on disk, until the returned function is called. */
+  onCommit(listener: (applied: readonly AppliedBlock[]) => void): () => void;
   /** The last failure that stopped agreement; null while all is well. */
   readonly fault: NodeError | null;
   /** To be passed to the host. */
@@ -101,7 +102,6 @@ class ChainRuntime implements RunningChain {
   readonly gate: SigningGate;
   readonly presence: Presence;
   readonly sync: Sync;
-  readonly finality: Finality;
   readonly validatorKey: PublicKey | null;
   readonly handlers: ChainHandlers;
   fault: NodeError | null = null;
@@ -109,6 +109,7 @@ class ChainRuntime implements RunningChain {
   readonly #bodies: Bodies;
   readonly #evidence: EvidencePool;
   readonly #intake: Intake;
+  readonly #listeners = new Set<(applied: readonly AppliedBlock[]) => void>();
   #network: ChainNetwork | null = null;
   #cancelGrace: (() => void) | null = null;
 
@@ -118,7 +119,6 @@ class ChainRuntime implements RunningChain {
     this.genesis = genesis;
     this.ledger = ledger;
     this.pool = new Mempool(options.mempool);
-    this.finality = new Finality();
     this.validatorKey = signing?.signer.publicKey ?? null;
     const validator = signing ? new Validator(genesis.chain, signing.signer, signing.guard) : null;
     this.gate = new SigningGate(() => {
@@ -186,11 +186,7 @@ class ChainRuntime implements RunningChain {
       },
     });
     this.sync = new Sync({
-      ledger,
-      engine: this.engine,
-      admission: this.admission,
-      certificates,
-      gate: this.gate,
+      chain: this.#syncTarget(certificates),
       clock,
       log: log.child('sync'),
       beforeSigning: () => this.#askForOwnVotes(),
@@ -213,7 +209,6 @@ class ChainRuntime implements RunningChain {
 
   async stop(): Promise<void> {
     this.#cancelGrace?.();
-    this.finality.close();
     this.presence.stop();
     this.admission.close();
     await this.sync.stop();
@@ -224,6 +219,13 @@ class ChainRuntime implements RunningChain {
       this.#modules.log.warn('pending transactions not written', { error: toNodeError(error) });
     });
     await this.#modules.store.close();
+  }
+
+  onCommit(listener: (applied: readonly AppliedBlock[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
   }
 
   // Signing
@@ -279,7 +281,7 @@ class ChainRuntime implements RunningChain {
   // What happens
 
   #onCommit(applied: readonly AppliedBlock[]): void {
-    this.finality.onCommit(applied);
+    for (const listener of this.#listeners) listener(applied);
     this.presence.announce();
   }
 
@@ -287,6 +289,27 @@ class ChainRuntime implements RunningChain {
     this.fault = error;
     this.gate.set('storage', error.message);
     this.#modules.onFatal(error);
+  }
+
+  #syncTarget(certificates: CertificateChecker): SyncTarget {
+    const { ledger, gate, engine, admission } = this;
+    return {
+      genesisHash: ledger.rules.chain.genesisHash,
+      head: () => {
+        const { height, blockId } = ledger.tip;
+        return { height, blockId, certificate: ledger.store.head()?.certificate ?? null };
+      },
+      verifyBodies: (txs) => admission.verifyBodies(txs),
+      tryAhead: (list) => certificates.tryAhead(ledger.validators.current, list),
+      import: (blocks) => engine.import(blocks),
+      get catchingUp() {
+        return gate.reasons.has('catching-up');
+      },
+      set catchingUp(value) {
+        if (value) gate.set('catching-up', 'fetching certified blocks from peers');
+        else gate.clear('catching-up');
+      },
+    };
   }
 
   // What peers ask

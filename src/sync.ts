@@ -5,11 +5,9 @@
  */
 import { NodeError, isNodeError, toNodeError } from './errors.ts';
 import type { Clock } from './clock.ts';
-import type { TxAdmission } from './engine/admission.ts';
-import type { CertificateChecker } from './engine/certificates.ts';
-import type { Engine } from './engine/engine.ts';
-import type { Ledger } from './engine/ledger.ts';
-import type { SigningGate } from './engine/signing-gate.ts';
+import type { Hash } from './bytes.ts';
+import type { Transaction } from './chain/tx.ts';
+import type { Certificate } from './chain/votes.ts';
 import type { Logger } from './log.ts';
 import type { CertifiedBlock, PeerStatus } from '../protocols/messages.ts';
 import type { ChainNetwork, PeerId } from '../protocols/network.ts';
@@ -25,12 +23,22 @@ const PATIENCE_MS = 400;
 const MAX_CLAIMS = 256;
 const REPORT_EVERY_MS = 5_000;
 
+/** What catching up needs of the chain, and all it may do to it. */
+export interface SyncTarget {
+  readonly genesisHash: Hash;
+  head(): { readonly height: number; readonly blockId: Hash; readonly certificate: Certificate | null };
+  /** Signatures of transactions, off this thread. @returns whether all are good */
+  verifyBodies(txs: readonly Transaction[]): Promise<boolean>;
+  /** Verifies certificates ahead of their import, against the set that most likely signed them. */
+  tryAhead(certificates: readonly Certificate[]): Promise<void>;
+  /** Commits blocks that follow the head. @returns why one of them was refused, null when none was */
+  import(blocks: readonly CertifiedBlock[]): Promise<{ readonly fault: unknown }>;
+  /** While true nothing is signed. */
+  catchingUp: boolean;
+}
+
 export interface SyncModules {
-  readonly ledger: Ledger;
-  readonly engine: Engine;
-  readonly admission: TxAdmission;
-  readonly certificates: CertificateChecker;
-  readonly gate: SigningGate;
+  readonly chain: SyncTarget;
   readonly clock: Clock;
   readonly log: Logger;
   /** Runs after catching up, before the gate opens again. */
@@ -87,15 +95,8 @@ export class Sync {
   }
 
   ownStatus(): PeerStatus {
-    const { ledger } = this.#modules;
-    const head = ledger.store.head();
-    return {
-      genesisHash: ledger.rules.chain.genesisHash,
-      baseHeight: 1,
-      height: ledger.tip.height,
-      blockId: ledger.tip.blockId,
-      certificate: head?.certificate ?? null,
-    };
+    const { chain } = this.#modules;
+    return { genesisHash: chain.genesisHash, baseHeight: 1, ...chain.head() };
   }
 
   /** Exchanges heads with a peer. @throws NodeError of the request */
@@ -115,13 +116,17 @@ export class Sync {
     this.#claims.delete(peer);
   }
 
+  #height(): number {
+    return this.#modules.chain.head().height;
+  }
+
   #target(): number {
     return Math.max(0, ...this.#claims.values());
   }
 
   #kick(): void {
     if (this.#running || this.#abort.signal.aborted) return;
-    const lag = this.#target() - this.#modules.ledger.tip.height;
+    const lag = this.#target() - this.#height();
     if (lag <= 0) return;
     if (lag > 1) {
       this.#begin();
@@ -129,67 +134,67 @@ export class Sync {
     }
     this.#cancelPatience ??= this.#modules.clock.after(PATIENCE_MS, () => {
       this.#cancelPatience = null;
-      if (this.#target() > this.#modules.ledger.tip.height) this.#begin();
+      if (this.#target() > this.#height()) this.#begin();
     });
   }
 
   #begin(): void {
     if (this.#running || this.#abort.signal.aborted) return;
     this.#running = this.#run()
-      .then(() => (this.#modules.gate.reasons.has('catching-up') ? this.#modules.beforeSigning() : undefined))
+      .then(() => (this.#modules.chain.catchingUp ? this.#modules.beforeSigning() : undefined))
       .catch((error: unknown) => {
         this.#modules.log.error('catching up failed', { error: toNodeError(error) });
       })
       .finally(() => {
         this.#running = null;
         this.#progress = null;
-        this.#modules.gate.clear('catching-up');
+        this.#modules.chain.catchingUp = false;
         this.#kick();
       });
   }
 
   async #run(): Promise<void> {
-    const { ledger, gate, clock, log } = this.#modules;
-    const started = { height: ledger.tip.height, atMs: clock.monotonic() };
+    const { chain, clock, log } = this.#modules;
+    const started = { height: this.#height(), atMs: clock.monotonic() };
     let reportedAtMs = started.atMs;
     const todo: Range[] = [];
     const ready = new Map<number, Fetched>();
     const fetching = new Set<Promise<void>>();
-    let planned = ledger.tip.height;
-    while (!this.#abort.signal.aborted && ledger.tip.height < this.#target()) {
+    let planned = this.#height();
+    while (!this.#abort.signal.aborted && this.#height() < this.#target()) {
       planned = this.#plan(todo, planned, ready.size + fetching.size);
       this.#dispatch(todo, ready, fetching);
-      const next = ready.get(ledger.tip.height + 1);
+      const next = ready.get(this.#height() + 1);
       if (next) {
         ready.delete(next.from);
         await this.#take(next, todo);
-        if (ledger.tip.height >= started.height + 2) gate.set('catching-up', 'fetching certified blocks from peers');
+        if (this.#height() >= started.height + 2) chain.catchingUp = true;
       } else if (fetching.size > 0) {
         await Promise.race(fetching);
       } else if (todo.length === 0 && planned >= this.#target()) {
         // What was planned is neither here nor on its way: agreement moved the head past the start of a range.
-        planned = ledger.tip.height;
+        planned = this.#height();
         ready.clear();
       } else {
         return;
       }
-      for (const from of ready.keys()) if (from <= ledger.tip.height) ready.delete(from);
+      for (const from of ready.keys()) if (from <= this.#height()) ready.delete(from);
       const seconds = Math.max(0.001, (clock.monotonic() - started.atMs) / 1000);
-      const blocksPerSecond = (ledger.tip.height - started.height) / seconds;
+      const blocksPerSecond = (this.#height() - started.height) / seconds;
       this.#progress = { targetHeight: this.#target(), blocksPerSecond };
       if (clock.monotonic() - reportedAtMs < REPORT_EVERY_MS) continue;
       reportedAtMs = clock.monotonic();
-      log.info('catching up', { height: ledger.tip.height, ...this.#progress });
+      log.info('catching up', { height: this.#height(), ...this.#progress });
     }
-    const blocks = ledger.tip.height - started.height;
+    const blocks = this.#height() - started.height;
     const ms = Math.round(clock.monotonic() - started.atMs);
-    if (blocks > 1) log.info('caught up', { height: ledger.tip.height, blocks, ms });
+    if (blocks > 1) log.info('caught up', { height: this.#height(), blocks, ms });
   }
 
   /** Cuts what lies ahead into ranges, as many as may be under way. @returns the height planned up to */
   #plan(todo: Range[], planned: number, underWay: number): number {
     const target = this.#target();
-    let upTo = Math.max(planned, this.#modules.ledger.tip.height);
+    let upTo = Math.max(planned, this.#height());
     while (todo.length + underWay < MAX_RANGES && upTo < target) {
       const count = Math.min(RANGE_BLOCKS, target - upTo);
       todo.push({ from: upTo + 1, count });
@@ -200,9 +205,9 @@ export class Sync {
 
   #dispatch(todo: Range[], ready: Map<number, Fetched>, fetching: Set<Promise<void>>): void {
     for (const range of todo.splice(0).sort((a, b) => a.from - b.from)) {
-      const peer = range.from + range.count - 1 <= this.#modules.ledger.tip.height ? undefined : this.#choose(range);
+      const peer = range.from + range.count - 1 <= this.#height() ? undefined : this.#choose(range);
       if (peer === undefined) {
-        if (range.from + range.count - 1 > this.#modules.ledger.tip.height) todo.push(range);
+        if (range.from + range.count - 1 > this.#height()) todo.push(range);
         continue;
       }
       const fetch = this.#fetch(peer, range).then((fetched) => {
@@ -233,7 +238,7 @@ export class Sync {
 
   /** Blocks of a range with all transactions' signatures checked; undefined when this peer did not deliver. */
   async #fetch(peer: PeerId, range: Range): Promise<Fetched | undefined> {
-    const { admission, certificates, ledger, log } = this.#modules;
+    const { chain, log } = this.#modules;
     this.#load.set(peer, this.#loadOf(peer) + 1);
     try {
       const blocks = (await this.#network?.request(peer, 'blocks', range, this.#abort.signal)) ?? [];
@@ -241,13 +246,10 @@ export class Sync {
       if (blocks.some(({ block }, i) => block.header.height !== range.from + i) || blocks.length > range.count) {
         throw new NodeError('BAD_BLOCK', 'the peer sent other blocks than asked for');
       }
-      if (!(await admission.verifyBodies(blocks.flatMap(({ block }) => block.txs)))) {
+      if (!(await chain.verifyBodies(blocks.flatMap(({ block }) => block.txs)))) {
         throw new NodeError('BAD_BLOCK', 'the peer sent a transaction whose signature does not verify');
       }
-      await certificates.tryAhead(
-        ledger.validators.current,
-        blocks.map(({ certificate }) => certificate),
-      );
+      await chain.tryAhead(blocks.map(({ certificate }) => certificate));
       return { ...range, peer, blocks };
     } catch (error) {
       const { code, message } = toNodeError(error);
@@ -265,10 +267,10 @@ export class Sync {
 
   /** Hands a range to the engine; what was missing at its end is asked for again. */
   async #take({ peer, from, count, blocks }: Fetched, todo: Range[]): Promise<void> {
-    const { engine, ledger, log } = this.#modules;
-    const { fault } = await engine.import(blocks);
+    const { chain, log } = this.#modules;
+    const { fault } = await chain.import(blocks);
     const end = from + count - 1;
-    const height = ledger.tip.height;
+    const height = this.#height();
     if (fault !== null) {
       log.warn('a peer sent an invalid block', { peer, height: height + 1, error: toNodeError(fault) });
       this.#distrust(peer, 'lie', 'invalid block');

@@ -32,7 +32,7 @@ export interface PresenceModules {
   readonly onHead: (peer: PeerId, height: number) => void;
 }
 
-export interface Sighting {
+interface Sighting {
   readonly status: SignedStatus;
   /** Monotonic. */
   readonly seenAtMs: number;
@@ -69,8 +69,15 @@ export class Presence {
     this.#stop?.();
   }
 
-  sighting(validator: PublicKey): Sighting | undefined {
-    return this.#sightings.get(bytesKey(validator));
+  /** Heard of within the last FRESH_MS. */
+  isFresh(validator: PublicKey): boolean {
+    const seenAtMs = this.#sightings.get(bytesKey(validator))?.seenAtMs;
+    return seenAtMs !== undefined && this.#modules.clock.monotonic() - seenAtMs <= FRESH_MS;
+  }
+
+  /** The latest status each peer signed. */
+  byPeer(): Map<PeerId, SignedStatus> {
+    return new Map([...this.#sightings.values()].map(({ status }) => [status.peerId, status]));
   }
 
   /** Publishes the own status; nothing on followers. */
@@ -112,10 +119,8 @@ export class Presence {
 
   /** Who of the validators of the next height was heard of lately. */
   reach(): Reach {
-    const { clock, ledger } = this.#modules;
-    const { current } = ledger.validators;
-    const oldest = clock.monotonic() - FRESH_MS;
-    const seen = current.validators.filter(({ publicKey }) => (this.sighting(publicKey)?.seenAtMs ?? -1) >= oldest);
+    const { current } = this.#modules.ledger.validators;
+    const seen = current.validators.filter(({ publicKey }) => this.isFresh(publicKey));
     const power = seen.reduce((sum, validator) => sum + validator.power, 0);
     return {
       validators: seen.length,
