@@ -5,11 +5,14 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { toHex } from '../src/bytes.ts';
+import { publicKeyOf } from '../src/chain/crypto/pure.ts';
 import type { ErrorCode } from '../src/errors.ts';
 import { NodeError } from '../src/errors.ts';
 import type { ClusterOptions } from './create.ts';
 import { addNode, createCluster, nodePorts } from './create.ts';
-import { probe } from './http.ts';
+import { getJson, probe } from './http.ts';
+import { nodeLayout, readSeed } from './layout.ts';
 import { becomeLauncher, launcherOf, resignLauncher, withLock } from './lock.ts';
 import type { Manifest, ManifestNode, NodeState } from './manifest.ts';
 import { readManifest, writeManifest } from './manifest.ts';
@@ -176,6 +179,21 @@ export class Cluster {
     resignLauncher(this.dataDir);
   }
 
+  /** Takes the quorum from a node that answers: votes may have changed it. */
+  async refreshQuorum(): Promise<void> {
+    const answers = await Promise.all(
+      this.#manifest.nodes
+        .filter(({ state }) => state === 'running')
+        .map(({ rpc }) => getJson<{ readonly height: number; readonly quorum: number }>(`${rpc}/rpc/status`)),
+    );
+    const newest = answers.filter((answer) => answer !== undefined).sort((a, b) => b.height - a.height)[0];
+    if (!newest || newest.quorum === this.#manifest.quorum) return;
+    await withLock(this.dataDir, () => {
+      this.#write({ ...this.read(), quorum: newest.quorum });
+      return Promise.resolve();
+    });
+  }
+
   /** How a node that is gone ended, in words. */
   epitaph(node: ManifestNode): string {
     return describeExit(exitStatus(node, this.#manifest.chain_id, this.#children.get(node.index)));
@@ -186,9 +204,12 @@ export class Cluster {
   }
 
   #spawn(node: ManifestNode): ManifestNode {
-    const child = startNode(node, this.#manifest.chain_id, launcherOf(this.dataDir));
+    const { chain_id: chainId } = this.#manifest;
+    const child = startNode(node, chainId, launcherOf(this.dataDir));
     this.#children.set(node.index, child);
-    return { ...node, pid: child.pid ?? null, state: 'starting' };
+    // The key may have been rotated since.
+    const validator = toHex(publicKeyOf(readSeed(nodeLayout(node.home, chainId).validatorKey)));
+    return { ...node, pid: child.pid ?? null, state: 'starting', validator };
   }
 
   async #stop(nodes: readonly ManifestNode[]): Promise<void> {

@@ -14,7 +14,7 @@ import {
   operatorName,
 } from './accounts.ts';
 import { buildGenesis, templateOf } from './genesis.ts';
-import { ensureSeed, homeLayout, loadSeedPath, writePrivate } from './layout.ts';
+import { ensureSeed, nodeLayout, loadSeedPath, writePrivate } from './layout.ts';
 import type { Manifest, ManifestNode } from './manifest.ts';
 import { readManifest, writeManifest } from './manifest.ts';
 import { peerIdOfSeed, renderNodeConfig } from './node-config.ts';
@@ -61,7 +61,7 @@ export async function createCluster(options: ClusterOptions): Promise<Manifest> 
     ],
     nodes.map(({ name, validator }, i) => ({
       name,
-      publicKey: publicKeyOf(ensureSeed(homeLayout(join(dataDir, name), chainId).validatorKey)),
+      publicKey: publicKeyOf(ensureSeed(nodeLayout(join(dataDir, name), chainId).validatorKey)),
       operator: operatorAddress(accounts, i + 1, validator),
     })),
     options.params,
@@ -118,7 +118,7 @@ async function prepareNodes({ dataDir, chainId, validators, basePort }: ClusterO
 function prepareNode(dataDir: string, chainId: string, index: number, ports: NodePorts): ManifestNode {
   const name = `n${index}`;
   const home = join(dataDir, name);
-  const layout = homeLayout(home, chainId);
+  const layout = nodeLayout(home, chainId);
   const peerId = peerIdOfSeed(ensureSeed(layout.nodeKey));
   return {
     index,
@@ -135,7 +135,7 @@ function prepareNode(dataDir: string, chainId: string, index: number, ports: Nod
 }
 
 function writeHome(node: ManifestNode, chainId: string, genesisText: string, all: readonly ManifestNode[]): void {
-  const layout = homeLayout(node.home, chainId);
+  const layout = nodeLayout(node.home, chainId);
   writePrivate(layout.genesis, genesisText);
   const peers = all.filter(({ index }) => index !== node.index).map(({ p2p }) => p2p);
   writePrivate(layout.config, renderNodeConfig(node, chainId, peers));

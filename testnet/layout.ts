@@ -4,7 +4,10 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fromHex, toHex } from '../src/bytes.ts';
+import type { HomeLayout } from '../src/config/home.ts';
+import { homeLayout } from '../src/config/home.ts';
 import { NodeError } from '../src/errors.ts';
+import { chainFolderOf } from '../src/store/data-folder.ts';
 
 export const REPOSITORY = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -15,12 +18,8 @@ export function defaultDataDir(chainId: string): string {
   return join(REPOSITORY, '.testnet', chainId);
 }
 
-export interface HomeLayout {
-  readonly config: string;
-  readonly nodeKey: string;
-  readonly chain: string;
-  readonly genesis: string;
-  readonly validatorKey: string;
+/** A node's own folder, with what the launcher adds. */
+export interface NodeLayout extends HomeLayout {
   /** Folder of the chain's LevelDB. */
   readonly database: string;
   readonly log: string;
@@ -30,15 +29,10 @@ export interface HomeLayout {
   readonly exit: string;
 }
 
-export function homeLayout(home: string, chainId: string): HomeLayout {
-  const chain = join(home, 'chains', chainId);
+export function nodeLayout(home: string, chainId: string): NodeLayout {
   return {
-    config: join(home, 'config.toml'),
-    nodeKey: join(home, 'identity', 'node_key'),
-    chain,
-    genesis: join(chain, 'genesis.json'),
-    validatorKey: join(chain, 'validator_key'),
-    database: join(chain, 'db'),
+    ...homeLayout(home, chainId),
+    database: chainFolderOf(home, chainId).dbFolder,
     log: join(home, 'node.log'),
     process: join(home, 'process.json'),
     exit: join(home, 'exit.json'),

@@ -48,6 +48,7 @@ async function launch(args: LauncherArgs): Promise<void> {
     throw error;
   }
   if (!stop.isRequested()) {
+    await cluster.refreshQuorum();
     const { validators } = readSettings(args.dataDir);
     tell(readyReport(cluster.manifest, args.dataDir, performance.now() - startedAt, validators));
     if (args.json) process.stdout.write(`${manifestLine(cluster.manifest)}\n`);
@@ -85,6 +86,7 @@ async function act(cluster: Cluster, action: Action, args: LauncherArgs): Promis
       await cluster.down();
       break;
   }
+  await cluster.refreshQuorum();
   tell(statesLine(cluster.manifest));
   if (args.json) process.stdout.write(`${manifestLine(cluster.manifest)}\n`);
 }

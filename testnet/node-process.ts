@@ -5,8 +5,8 @@ import { closeSync, copyFileSync, openSync, readFileSync, rmSync, statSync, trun
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NodeError } from '../src/errors.ts';
 import { CHILD_ENV, MAX_LOG_BYTES } from './child-env.ts';
-import type { HomeLayout } from './layout.ts';
-import { CHILD_PRELOAD, homeLayout, NODE_PROGRAM } from './layout.ts';
+import type { NodeLayout } from './layout.ts';
+import { CHILD_PRELOAD, nodeLayout, NODE_PROGRAM } from './layout.ts';
 import type { ManifestNode } from './manifest.ts';
 import { replaceFile } from './manifest.ts';
 import type { ProcessId } from './processes.ts';
@@ -24,7 +24,7 @@ const LOG_TAIL_BYTES = 8192;
  * @param launcher the process with whose end the node ends; undefined leaves it running
  */
 export function startNode(node: ManifestNode, chainId: string, launcher: ProcessId | undefined): ChildProcess {
-  const layout = homeLayout(node.home, chainId);
+  const layout = nodeLayout(node.home, chainId);
   rmSync(layout.exit, { force: true });
   rotateLog(layout.log);
   const log = openSync(layout.log, 'a', 0o600);
@@ -45,7 +45,7 @@ export function startNode(node: ManifestNode, chainId: string, launcher: Process
 }
 
 /** The settings of whoever starts the cluster must not reach into its nodes. */
-function childEnvironment(layout: HomeLayout, launcher: ProcessId | undefined): NodeJS.ProcessEnv {
+function childEnvironment(layout: NodeLayout, launcher: ProcessId | undefined): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(AITBC|TESTNET)_/.test(name));
   return {
     ...Object.fromEntries(inherited),
@@ -58,7 +58,7 @@ function childEnvironment(layout: HomeLayout, launcher: ProcessId | undefined): 
 /** The node's process, if it runs. */
 export function runningProcess(node: ManifestNode, chainId: string): ProcessId | undefined {
   try {
-    const { pid, started } = JSON.parse(readFileSync(homeLayout(node.home, chainId).process, 'utf8')) as ProcessId;
+    const { pid, started } = JSON.parse(readFileSync(nodeLayout(node.home, chainId).process, 'utf8')) as ProcessId;
     const id = { pid, started };
     return isAlive(id) ? id : undefined;
   } catch {
@@ -100,7 +100,7 @@ export function exitStatus(node: ManifestNode, chainId: string, child: ChildProc
     return { code: child.exitCode, signal: child.signalCode };
   }
   try {
-    const { code } = JSON.parse(readFileSync(homeLayout(node.home, chainId).exit, 'utf8')) as { code: number };
+    const { code } = JSON.parse(readFileSync(nodeLayout(node.home, chainId).exit, 'utf8')) as { code: number };
     return { code, signal: null };
   } catch {
     return { code: null, signal: null };
@@ -115,7 +115,7 @@ export function describeExit({ code, signal }: ExitStatus): string {
 /** The last lines of the node's log. */
 export function logTail(node: ManifestNode, chainId: string): string[] {
   try {
-    const text = readFileSync(homeLayout(node.home, chainId).log, 'utf8').slice(-LOG_TAIL_BYTES);
+    const text = readFileSync(nodeLayout(node.home, chainId).log, 'utf8').slice(-LOG_TAIL_BYTES);
     return text.trimEnd().split('\n').slice(-LOG_TAIL_LINES);
   } catch {
     return [];

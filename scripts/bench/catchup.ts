@@ -6,7 +6,7 @@ import type { Head } from '../../testnet/compare.ts';
 import type { Cluster } from '../../testnet/cluster.ts';
 import { clusterGenesis } from '../../testnet/genesis.ts';
 import { getJson } from '../../testnet/http.ts';
-import { homeLayout, loadSeedPath, readSeed } from '../../testnet/layout.ts';
+import { nodeLayout, loadSeedPath, readSeed } from '../../testnet/layout.ts';
 import { loadAccounts, roundRobin } from '../../testnet/load/transfers.ts';
 import { withTemporaryCluster } from '../../testnet/temporary-cluster.ts';
 import { createNativeSigner } from '../../src/native/crypto.ts';
@@ -65,7 +65,7 @@ export async function catchup(
 async function makeChain(cluster: Cluster, blocks: number): Promise<void> {
   const { manifest, dataDir } = cluster;
   const genesis = clusterGenesis(dataDir);
-  const layouts = manifest.nodes.map(({ home }) => homeLayout(home, manifest.chain_id));
+  const layouts = manifest.nodes.map(({ home }) => nodeLayout(home, manifest.chain_id));
   const [first, ...others] = layouts;
   if (!first) return;
   const signers = layouts.map(({ validatorKey }) => createNativeSigner(readSeed(validatorKey)));

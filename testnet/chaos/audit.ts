@@ -17,7 +17,7 @@ import { guardFolder } from '../../src/store/guard.ts';
 import { parseFrame } from '../../src/store/guard-file.ts';
 import { decodeEntry } from '../../src/store/guard-record.ts';
 import type { ChainStore } from '../../src/store/types.ts';
-import { homeLayout } from '../layout.ts';
+import { nodeLayout } from '../layout.ts';
 import type { ManifestNode } from '../manifest.ts';
 
 /** Every signed vote that was ever seen, to find two that contradict each other. */
@@ -39,7 +39,7 @@ export class VoteBook {
 
 /** Adds what a node that does not run has signed at its newest height, by its sign guard. */
 export function readGuard(node: ManifestNode, chainId: string, book: VoteBook): void {
-  const folder = guardFolder(homeLayout(node.home, chainId).chain, fromHex(node.validator, 32));
+  const folder = guardFolder(nodeLayout(node.home, chainId).chain, fromHex(node.validator, 32));
   for (const slot of ['a', 'b']) {
     let bytes: Uint8Array;
     try {
@@ -73,7 +73,7 @@ export async function auditStores(
   const stores: { readonly name: string; readonly store: ChainStore }[] = [];
   try {
     for (const { name, home } of nodes) {
-      const folder = homeLayout(home, chainId).database;
+      const folder = nodeLayout(home, chainId).database;
       stores.push({ name, store: await openChainStore({ folder, chainId, genesisHash, hasher: nativeCrypto }) });
     }
     return compareStores(stores, genesis, acknowledged, book);

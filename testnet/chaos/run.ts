@@ -173,7 +173,7 @@ async function quietCheck(
     if (!(await waitFor(async () => (await probe(`${node.rpc}/readyz`)) === 200)))
       faults.push(`${node.name} is not ready`);
     const signs = await waitFor(
-      async () => (await getJson<{ signing: boolean }>(`${node.rpc}/rpc/consensus`))?.signing === true,
+      async () => (await getJson<{ signing: boolean }>(`${node.rpc}/rpc/status`))?.signing === true,
     );
     if (!signs) faults.push(`${node.name} does not sign`);
     const tx = nextTx(nonce++);

@@ -2,6 +2,8 @@
 import { NodeError } from '../../src/errors.ts';
 
 const TIMEOUT_MS = 30_000;
+/** The node takes up to 1024 at once. */
+const MAX_BATCH = 512;
 
 async function call(url: string, body?: unknown): Promise<{ readonly status: number; readonly json: unknown }> {
   const response = await fetch(url, {
@@ -54,6 +56,10 @@ export async function isFinal(node: string, id: string): Promise<boolean> {
 
 /** Sends many at once without waiting for finality. @returns the codes of those refused */
 export async function submitBatch(node: string, txs: readonly string[]): Promise<string[]> {
+  if (txs.length > MAX_BATCH) {
+    const parts = [txs.slice(0, MAX_BATCH), txs.slice(MAX_BATCH)].map((part) => submitBatch(node, part));
+    return (await Promise.all(parts)).flat();
+  }
   const { status, json } = await call(`${node}/rpc/transactions?mode=async`, { txs });
   if (status >= 400) return txs.map(() => (json as { code?: string }).code ?? String(status));
   const { results } = json as { results: readonly { readonly status: string; readonly code?: string | null }[] };
@@ -65,6 +71,8 @@ export async function blockSummary(
   node: string,
   height: number,
 ): Promise<{ readonly txIds: readonly string[]; readonly round: number }> {
-  const { txs, round } = await get<{ txs: readonly string[]; round: number }>(`${node}/rpc/blocks/${height}`);
-  return { txIds: txs, round };
+  const { transactions, round } = await get<{ transactions: readonly { hash: string }[]; round: number }>(
+    `${node}/rpc/blocks/${height}?transactions=hashes`,
+  );
+  return { txIds: transactions.map(({ hash }) => hash), round };
 }

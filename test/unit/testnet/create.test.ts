@@ -8,7 +8,7 @@ import { parseGenesis } from '../../../src/chain/genesis.ts';
 import { isNodeError } from '../../../src/errors.ts';
 import { Cluster } from '../../../testnet/cluster.ts';
 import { createCluster } from '../../../testnet/create.ts';
-import { homeLayout, readSeed } from '../../../testnet/layout.ts';
+import { nodeLayout, readSeed } from '../../../testnet/layout.ts';
 import { manifestLine, readManifest, writeManifest } from '../../../testnet/manifest.ts';
 
 const code =
@@ -47,7 +47,7 @@ describe('testnet folder', () => {
       assert.equal(readSeed(key_file).length, 32);
     }
     for (const node of manifest.nodes) {
-      const layout = homeLayout(node.home, 'ait-devnet');
+      const layout = nodeLayout(node.home, 'ait-devnet');
       for (const path of [layout.nodeKey, layout.validatorKey]) assert.equal(statSync(path).mode & 0o777, 0o600);
       const genesis = parseGenesis(pureCrypto, JSON.parse(readFileSync(layout.genesis, 'utf8')));
       assert.equal(Buffer.from(genesis.chain.genesisHash).toString('hex'), manifest.genesis_hash);
