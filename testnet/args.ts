@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { NodeError } from '../src/errors.ts';
-import { defaultDataDir } from './layout.ts';
+import { DEFAULT_CHAIN, defaultDataDir } from './layout.ts';
 
 export const USAGE = `Local clusters of real validator processes.
 
@@ -56,7 +56,7 @@ export function parseLauncherArgs(argv: readonly string[]): LauncherArgs {
     ...PLAIN_ACTIONS.filter((type) => values[type] === true).map((type) => ({ type })),
   ];
   if (actions.length > 1) throw usage('one action at a time');
-  const chainId = values.chain ?? 'ait-devnet';
+  const chainId = values.chain ?? DEFAULT_CHAIN;
   return {
     help: values.help === true,
     action: actions[0],

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
 import { resignLauncher } from './lock.ts';
 import type { NodeState } from './manifest.ts';
+import { selection } from './report.ts';
 
 const WATCH_MS = 300;
 /** npm passes a terminal's Ctrl-C on a second time; within this span it is the same one. */
@@ -65,6 +66,6 @@ function changeLine(cluster: Cluster, index: number, state: NodeState): string {
   return [
     `✗ ${node.name} ended unexpectedly: ${cluster.epitaph(node)}. Last lines of its log:`,
     ...cluster.logTail(node).map((line) => `  | ${line}`),
-    `  start it again: npm run testnet -- --restart ${index}`,
+    `  start it again: npm run testnet -- --restart ${index}${selection(cluster.manifest, cluster.dataDir)}`,
   ].join('\n');
 }

@@ -14,6 +14,8 @@ export const REPOSITORY = dirname(dirname(fileURLToPath(import.meta.url)));
 export const NODE_PROGRAM = join(REPOSITORY, 'src', 'cli', 'main.ts');
 export const CHILD_PRELOAD = join(REPOSITORY, 'testnet', 'child.ts');
 
+export const DEFAULT_CHAIN = 'ait-devnet';
+
 export function defaultDataDir(chainId: string): string {
   return join(REPOSITORY, '.testnet', chainId);
 }

@@ -5,7 +5,7 @@ import { parseLauncherArgs, USAGE } from './args.ts';
 import { Cluster } from './cluster.ts';
 import { onStopRequest, watchCluster } from './foreground.ts';
 import { manifestLine } from './manifest.ts';
-import { failureReport, readyReport, statesLine } from './report.ts';
+import { failureReport, readyReport, selection, statesLine } from './report.ts';
 import { readSettings } from './settings.ts';
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -53,7 +53,7 @@ async function launch(args: LauncherArgs): Promise<void> {
     tell(readyReport(cluster.manifest, args.dataDir, performance.now() - startedAt, validators));
     if (args.json) process.stdout.write(`${manifestLine(cluster.manifest)}\n`);
     if (args.detach) {
-      tell('Running in the background. Stop: npm run testnet -- --down');
+      tell(`Running in the background. Stop: npm run testnet -- --down${selection(cluster.manifest, args.dataDir)}`);
       return;
     }
     tell('  Ctrl-C stops all.');

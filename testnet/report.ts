@@ -1,6 +1,7 @@
 /** What the launcher tells people. */
-import { join, relative } from 'node:path';
+import { relative } from 'node:path';
 import { toNodeError } from '../src/errors.ts';
+import { DEFAULT_CHAIN, defaultDataDir } from './layout.ts';
 import type { Manifest } from './manifest.ts';
 import { survivalSentence } from './survival.ts';
 import { isDevnet } from '../src/chain/genesis.ts';
@@ -52,11 +53,16 @@ export function readyReport(manifest: Manifest, dataDir: string, readyMs: number
   ].join('\n');
 }
 
+/** The options that name this cluster in a command; none for the default one. */
+export function selection(manifest: Manifest, dataDir: string): string {
+  if (dataDir !== defaultDataDir(manifest.chain_id)) return ` --data ${relative(process.cwd(), dataDir) || '.'}`;
+  return manifest.chain_id === DEFAULT_CHAIN ? '' : ` --chain ${manifest.chain_id}`;
+}
+
 function nextCommands(manifest: Manifest, dataDir: string, here: (path: string) => string): string[][] {
   const [first, second] = manifest.nodes;
   const [from, to] = manifest.accounts;
-  const select = manifest.chain_id === 'ait-devnet' ? '' : ` --chain ${manifest.chain_id}`;
-  const where = dataDir.endsWith(join('.testnet', manifest.chain_id)) ? select : ` --data ${here(dataDir)}`;
+  const where = selection(manifest, dataDir);
   const rpc = first?.rpc ?? '';
   const victim = second ?? first;
   return [

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { toHex } from '../../src/bytes.ts';
+import { pureCrypto } from '../../src/chain/crypto/pure.ts';
+import { isNodeError } from '../../src/errors.ts';
+import { trustGenesis, verifyAccountProof } from '../../src/sdk/verify.ts';
 import { compareNodes } from '../../testnet/compare.ts';
 import type { TestCluster } from './support.ts';
 import { get, head, makeTransfer, nonceOf, post, startCluster, submit, until, untilFinal } from './support.ts';
@@ -42,6 +47,26 @@ describe('three validators', function () {
       }
     }
     assert.ok((await compareNodes(at.cluster)).equal);
+  });
+
+  it('proves an account with no node trusted', async () => {
+    const trusted = trustGenesis(
+      pureCrypto,
+      JSON.parse(readFileSync(join(at.cluster.dataDir, 'genesis.json'), 'utf8')),
+    );
+    assert.equal(toHex(trusted.chain.genesisHash), at.cluster.manifest.genesis_hash);
+    const { address } = at.account('bob');
+    for (const rpc of rpcs) {
+      const { json } = await get(`${rpc}/rpc/accounts/${address}?proof=1`);
+      const proven = verifyAccountProof(trusted, json);
+      assert.equal(String(proven.account.balanceUait), json.balance_uait);
+      assert.equal(proven.height, json.height);
+      const richer = { ...json, balance_uait: String(Number(json.balance_uait) + 1) };
+      assert.throws(
+        () => verifyAccountProof(trusted, richer),
+        (error) => isNodeError(error) && error.code === 'BAD_PROOF',
+      );
+    }
   });
 
   it('shows the head in the form of the contract', async () => {
