@@ -9,7 +9,6 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { MAX_CHAIN_ID_BYTES } from '../chain/signing.ts';
-import { homeLayout } from '../config/home.ts';
 import { isNodeError, NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { nopLogger } from '../log.ts';
@@ -75,8 +74,13 @@ export function chainFolderOf(home: string, chainId: string): ChainFolder {
       hint: 'use up to 32 lower-case letters, digits and hyphens, as in ait-devnet',
     });
   }
-  const { chain, genesis, validatorKey } = homeLayout(resolve(home), chainId);
-  return { folder: chain, genesisFile: genesis, dbFolder: join(chain, 'db'), validatorKeyFile: validatorKey };
+  const folder = join(resolve(home), 'chains', chainId);
+  return {
+    folder,
+    genesisFile: join(folder, 'genesis.json'),
+    dbFolder: join(folder, 'db'),
+    validatorKeyFile: join(folder, 'validator_key'),
+  };
 }
 
 async function openChainFolder(root: string, chainId: string): Promise<ChainFolder> {

@@ -3,7 +3,6 @@
  * longer), plain Uint8Arrays. After one failed write no further write is tried: LevelDB would append behind a torn
  * record, and could then lose what follows when it replays its log.
  */
-import type { AbstractSnapshot } from 'abstract-level';
 import { Level } from 'level';
 import { NodeError } from '../errors.ts';
 import type { KeyRange } from './keys.ts';
@@ -22,10 +21,10 @@ export interface WriteBatch {
   del(key: Uint8Array): unknown;
 }
 
-/** A fixed view of the database, to be released. */
-export type Snapshot = AbstractSnapshot;
-
 type ByteLevel = Level<Uint8Array, Uint8Array>;
+
+/** A fixed view of the database, to be closed. */
+export type Snapshot = ReturnType<ByteLevel['snapshot']>;
 
 const ITERATOR_CHUNK = 1_000;
 

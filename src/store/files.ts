@@ -7,8 +7,8 @@ import { errorCode } from './storage-error.ts';
 /** Two writers of one process must not share a file. */
 let asideCount = 0;
 
-export const PRIVATE_FILE = 0o600;
-export const PRIVATE_FOLDER = 0o700;
+const PRIVATE_FILE = 0o600;
+const PRIVATE_FOLDER = 0o700;
 
 /** Makes the folder and those above it that lack, for this user alone; leaves the mode of existing ones as it is. */
 export async function ensurePrivateFolder(folder: string): Promise<void> {

@@ -42,8 +42,8 @@ export interface GuardRecord {
 
 /** Never signed again, and of no use to peers: votes so far below the round of the record are left out. */
 export const KEPT_ROUNDS = 16;
-export const MAX_JUSTIFICATION = 4 * MAX_VALIDATORS;
-export const MAX_PROPOSAL_MESSAGE_BYTES = 1024 * 1024;
+const MAX_JUSTIFICATION = 4 * MAX_VALIDATORS;
+const MAX_PROPOSAL_MESSAGE_BYTES = 1024 * 1024;
 
 const STEPS: readonly GuardStep[] = ['propose', 'prevote', 'precommit'];
 const MAX_SIGNED_VOTES = 2 * (KEPT_ROUNDS + 1);

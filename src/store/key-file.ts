@@ -6,7 +6,7 @@ import { NodeError } from '../errors.ts';
 import { createFile, ensurePrivateFolder } from './files.ts';
 import { errorCode, storageError } from './storage-error.ts';
 
-export const SEED_BYTES = 32;
+const SEED_BYTES = 32;
 const MAX_FILE_BYTES = 128;
 const READABLE_BY_OTHERS = 0o077;
 

@@ -4,11 +4,12 @@ import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { pureHasher } from '../../../src/chain/crypto/pure.ts';
 import { openChainStore } from '../../../src/store/chain-store.ts';
 import { CHAIN_ID, chainOf, GENESIS_HASH, inFolder, loopState } from './fixtures.ts';
 
-const LOOP = join(import.meta.dirname, 'commit-loop.ts');
+const LOOP = fileURLToPath(import.meta.resolve('./commit-loop.ts'));
 
 /** Opens the store as a restarted node does; all of its content must follow from its head. */
 async function checkWhole(folder: string): Promise<number> {
@@ -77,19 +78,23 @@ describe('crashes of the block store', () => {
     await inFolder(async (folder) => {
       const disk = join(folder, 'disk');
       await mkdir(disk);
-      const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]);
+      const mount = shell(`mount -t tmpfs -o size=1m tmpfs '${disk}'`);
       // Only the superuser of a machine, not of a container, may mount.
-      if (mount.status !== 0) this.skip();
+      if (mount !== 0) this.skip();
       try {
         const run = spawnSync(process.execPath, [LOOP, join(disk, 'db')], { encoding: 'utf8' });
-        spawnSync('mount', ['-o', 'remount,size=64m', disk]);
+        assert.equal(shell(`mount -o remount,size=64m '${disk}'`), 0);
         await checkStopped(join(disk, 'db'), run.stdout);
       } finally {
-        spawnSync('umount', [disk]);
+        assert.equal(shell(`umount '${disk}'`), 0);
       }
     });
   });
 });
+
+function shell(script: string): number | null {
+  return spawnSync('bash', ['-c', script]).status;
+}
 
 async function checkStopped(folder: string, output: string): Promise<void> {
   const lines = output.trim().split('\n');

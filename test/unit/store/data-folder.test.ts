@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import type { Logger } from '../../../src/log.ts';
 import { nopLogger } from '../../../src/log.ts';
@@ -61,7 +62,7 @@ describe('data folder', () => {
   it('is held by one process, and taken over from a killed one', async function () {
     this.timeout(30_000);
     await inFolder(async (home) => {
-      const holder = spawn(process.execPath, [join(import.meta.dirname, 'lock-holder.ts'), home]);
+      const holder = spawn(process.execPath, [fileURLToPath(import.meta.resolve('./lock-holder.ts')), home]);
       const exit = once(holder, 'exit');
       await once(holder.stdout, 'data');
       await assert.rejects(openDataFolder(home), coded('DATA_LOCKED', new RegExp(`process ${holder.pid}`)));
@@ -86,10 +87,12 @@ describe('data folder', () => {
       const dead = spawn(process.execPath, ['-e', '0']);
       await once(dead, 'exit');
       // The shell becomes a program that never takes note of the end of its child.
-      const parent = spawn('bash', ['-c', 'true & echo $!; exec sleep 60']);
+      const parent = spawn('bash', ['-c', 'sleep 60 & echo $!; exec sleep 60']);
       const exit = once(parent, 'exit');
       const [output] = (await once(parent.stdout, 'data')) as [Buffer];
       const zombie = Number(output.toString());
+      while (!/^sleep/.test(await readFile(`/proc/${parent.pid}/comm`, 'utf8'))) await setImmediate();
+      process.kill(zombie, 'SIGKILL');
       while (!/\) Z /.test(await readFile(`/proc/${zombie}/stat`, 'utf8'))) await setImmediate();
       const zombieStart = (await readFile(`/proc/${zombie}/stat`, 'utf8')).split(') ')[1]?.split(' ')[19];
 

@@ -121,7 +121,7 @@ export function chainOf(count: number, height = 1, parent: Hash = GENESIS_HASH):
 const LOOP_KEYS = 20;
 
 /** A block that is a function of its height and parent, so that another process can tell what the state must be. */
-export function loopBlock(height: number, parent: Hash): CommittedBlock {
+function loopBlock(height: number, parent: Hash): CommittedBlock {
   const changes = new Map<StateKey, Uint8Array | undefined>([
     [key('height'), utf8(String(height))],
     [key(`slot-${height % LOOP_KEYS}`), height % 7 === 0 ? undefined : filled(height % 256, 40)],
