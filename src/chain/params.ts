@@ -17,6 +17,6 @@ export interface ChainParams {
   readonly changeTtlBlocks: number;
 }
 
-export function leastFeeUait(params: ChainParams, txBytes: number): number {
+export function leastFeeUait(params: Pick<ChainParams, 'baseFeeUait' | 'feePerByteUait'>, txBytes: number): number {
   return params.baseFeeUait + params.feePerByteUait * txBytes;
 }

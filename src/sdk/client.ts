@@ -1,0 +1,219 @@
+/** A typed client of a node's RPC, for browsers and Node: `fetch` and nothing else. */
+import { toHex } from '../bytes.ts';
+import type { ErrorCode, ErrorData } from '../errors.ts';
+import { ERRORS, isNodeError, NodeError } from '../errors.ts';
+import type {
+  AccountResponse,
+  BlockResponse,
+  ConsensusResponse,
+  GenesisResponse,
+  HeadResponse,
+  NonceResponse,
+  PeersResponse,
+  StatusResponse,
+  TransactionResponse,
+  ValidatorsResponse,
+} from './types.ts';
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+/** The node holds a `commit` request up to 10 s. */
+const COMMIT_TIMEOUT_MS = 15_000;
+const DEFAULT_WAIT_MS = 30_000;
+const FIRST_POLL_MS = 40;
+const LONGEST_POLL_MS = 1000;
+/** Larger than any answer of an honest node: a genesis of 100,000 accounts has 10 MB. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+export interface ClientOptions {
+  /** e.g. http://127.0.0.1:8006 */
+  readonly url: string;
+  /** For one request. */
+  readonly timeoutMs?: number;
+}
+
+export type SendMode = 'async' | 'sync' | 'commit';
+
+/**
+ * Failures are NodeError with the node's own code, UNREACHABLE when nobody answers as a node does, TIMEOUT when nothing
+ * came in time.
+ */
+export interface Client {
+  readonly url: string;
+  /** @throws NodeError NOT_FOUND before the first block */
+  head(): Promise<HeadResponse>;
+  /** @param id height, or hash in hex */
+  block(id: number | string): Promise<BlockResponse>;
+  /** An unknown one is an answer, not an error. */
+  transaction(hash: string): Promise<TransactionResponse>;
+  account(address: string, options?: { readonly proof?: boolean }): Promise<AccountResponse>;
+  nonce(address: string): Promise<NonceResponse>;
+  validators(): Promise<ValidatorsResponse>;
+  peers(): Promise<PeersResponse>;
+  consensus(): Promise<ConsensusResponse>;
+  status(): Promise<StatusResponse>;
+  genesis(): Promise<GenesisResponse>;
+  /** @param bytes canonical bytes, signature included @throws NodeError why the node refuses it */
+  sendTransaction(bytes: Uint8Array, mode?: SendMode): Promise<TransactionResponse>;
+  /**
+   * Polls until the transaction is final or rejected, also over a restart of the node.
+   *
+   * @throws NodeError TIMEOUT
+   */
+  waitForTransaction(hash: string, options?: { readonly timeoutMs?: number }): Promise<TransactionResponse>;
+}
+
+/** @throws NodeError INVALID_PARAMS for a URL that is none */
+export function createClient({ url, timeoutMs = DEFAULT_TIMEOUT_MS }: ClientOptions): Client {
+  const base = checkedUrl(url);
+  const get = <T>(path: string): Promise<T> => request<T>(base, path, {}, timeoutMs);
+  const client: Client = {
+    url: base,
+    head: () => get('/rpc/head'),
+    block: (id) => get(`/rpc/blocks/${encodeURIComponent(id)}`),
+    transaction: (hash) => get(`/rpc/transactions/${encodeURIComponent(hash)}`),
+    account: (address, { proof = false } = {}) =>
+      get(`/rpc/accounts/${encodeURIComponent(address)}${proof ? '?proof=1' : ''}`),
+    nonce: (address) => get(`/rpc/accounts/${encodeURIComponent(address)}/nonce`),
+    validators: () => get('/rpc/validators'),
+    peers: () => get('/rpc/peers'),
+    consensus: () => get('/rpc/consensus'),
+    status: () => get('/rpc/status'),
+    genesis: () => get('/rpc/genesis'),
+    sendTransaction: (bytes, mode = 'sync') =>
+      request(
+        base,
+        `/rpc/transactions?mode=${mode}`,
+        {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ tx: toHex(bytes) }),
+        },
+        mode === 'commit' ? Math.max(timeoutMs, COMMIT_TIMEOUT_MS) : timeoutMs,
+      ),
+    waitForTransaction: (hash, { timeoutMs: wait = DEFAULT_WAIT_MS } = {}) => waitFor(client, hash, wait),
+  };
+  return client;
+}
+
+function checkedUrl(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  if (parsed && (parsed.protocol === 'http:' || parsed.protocol === 'https:')) return parsed.href.replace(/\/$/, '');
+  throw new NodeError('INVALID_PARAMS', 'the address of a node is an http or https URL', {
+    data: { url },
+    hint: 'e.g. http://127.0.0.1:8006',
+  });
+}
+
+async function waitFor(client: Client, hash: string, timeoutMs: number): Promise<TransactionResponse> {
+  const deadline = performance.now() + timeoutMs;
+  for (let pauseMs = FIRST_POLL_MS; ; pauseMs = Math.min(pauseMs * 1.5, LONGEST_POLL_MS)) {
+    const status = await client.transaction(hash).catch((error: unknown) => {
+      if (isNodeError(error) && (error.code === 'UNREACHABLE' || error.code === 'TIMEOUT')) return null;
+      throw error;
+    });
+    if (status?.status === 'final' || status?.status === 'rejected') return status;
+    if (performance.now() + pauseMs > deadline) {
+      throw new NodeError('TIMEOUT', 'the transaction is not final yet; it may still become so', {
+        data: { hash, status: status?.status ?? 'unreachable' },
+        hint: `aitbc chain tx ${hash} --rpc ${client.url}`,
+      });
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
+
+async function request<T>(base: string, path: string, init: RequestInit, timeoutMs: number): Promise<T> {
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch(base + path, { ...init, signal: AbortSignal.timeout(timeoutMs) });
+    text = await boundedText(response);
+  } catch (error) {
+    throw networkError(error, base, timeoutMs);
+  }
+  const body = parse(text);
+  const type = response.headers.get('content-type') ?? '';
+  if (type.startsWith('application/problem+json')) throw problemError(body, response.status);
+  if (body === undefined || !type.startsWith('application/json')) {
+    throw new NodeError('UNREACHABLE', `what answers at ${base} is not an aitbc node`, {
+      data: { url: base, status: response.status },
+      hint: 'check the address and the port: 8006 unless rpc.listen says otherwise',
+    });
+  }
+  return body as T;
+}
+
+/** A body of bounded size: whoever answers need not be a node. */
+async function boundedText(response: Response): Promise<string> {
+  const reader = response.body?.getReader();
+  if (!reader) return '';
+  const decoder = new TextDecoder();
+  let text = '';
+  let bytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    bytes += value.length;
+    if (bytes > MAX_ANSWER_BYTES) {
+      await reader.cancel();
+      throw new NodeError('TOO_LARGE', 'the answer is too large', { data: { limit: MAX_ANSWER_BYTES } });
+    }
+    text += decoder.decode(value, { stream: true });
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function networkError(error: unknown, url: string, timeoutMs: number): NodeError {
+  if (isNodeError(error)) return error;
+  if (error instanceof DOMException && error.name === 'TimeoutError') {
+    return new NodeError('TIMEOUT', `no answer from ${url} within ${timeoutMs} ms`, {
+      data: { url, timeoutMs },
+      hint: 'the request may still have been carried out',
+      cause: error,
+    });
+  }
+  return new NodeError('UNREACHABLE', `nobody answers at ${url}`, {
+    data: { url },
+    hint: 'is the node running? Start one: aitbc start, or npm run testnet -- --nodes 3',
+    cause: error,
+  });
+}
+
+/** The node's own error, as it would have thrown it. */
+function problemError(body: unknown, status: number): NodeError {
+  const problem = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
+  const { code, detail, hint, errors } = problem;
+  const known = typeof code === 'string' && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : null;
+  const faults = Array.isArray(errors) ? errors.map(faultText).filter((text) => text !== '') : [];
+  const message = [typeof detail === 'string' ? detail : `the node answered with status ${status}`, ...faults].join(
+    '; ',
+  );
+  return new NodeError(known ?? 'INTERNAL', message.slice(0, 1000), {
+    data: plainData(problem['data'], known ? undefined : code),
+    ...(typeof hint === 'string' && { hint: hint.slice(0, 500) }),
+  });
+}
+
+function faultText(fault: unknown): string {
+  const { pointer, detail } = (typeof fault === 'object' && fault !== null ? fault : {}) as Record<string, unknown>;
+  return typeof detail === 'string' ? `${typeof pointer === 'string' ? `${pointer} ` : ''}${detail}`.trim() : '';
+}
+
+/** Simple values only: an error's data goes to logs and terminals. */
+function plainData(data: unknown, unknownCode: unknown): ErrorData {
+  const plain: Record<string, string | number | boolean | null> = {};
+  if (typeof unknownCode === 'string') plain['code'] = unknownCode.slice(0, 100);
+  const entries: [string, unknown][] = Object.entries(typeof data === 'object' && data !== null ? data : {});
+  for (const [key, value] of entries.slice(0, 32)) {
+    if (typeof value === 'string') plain[key] = value.slice(0, 500);
+    else if (typeof value === 'number' || typeof value === 'boolean' || value === null) plain[key] = value;
+  }
+  return plain;
+}

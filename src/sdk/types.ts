@@ -1,0 +1,184 @@
+/** What the RPC answers. Amounts are strings of uait, hashes and keys lower-case hex, times RFC 3339 UTC. */
+import type { Json, JsonObject } from '../chain/modules/types.ts';
+
+export interface HeadResponse {
+  readonly chain_id: string;
+  readonly height: number;
+  readonly hash: string;
+  readonly timestamp: string;
+  readonly tx_count: number;
+  readonly state_root: string;
+  readonly proposer: string;
+  readonly round: number;
+}
+
+export interface BlockResponse extends HeadResponse {
+  readonly version: number;
+  readonly parent_hash: string;
+  readonly tx_root: string;
+  readonly receipts_root: string;
+  readonly validators_hash: string;
+  readonly next_validators_hash: string;
+  readonly last_commit_hash: string;
+  readonly evidence_root: string;
+  readonly transactions: readonly BlockTransaction[];
+  readonly evidence: readonly { readonly kind: string; readonly height: number; readonly validator: string }[];
+  readonly certificate: {
+    readonly type: string;
+    readonly height: number;
+    readonly round: number;
+    readonly block_hash: string;
+    /** `signer`: index into the validator set of the height. */
+    readonly signatures: readonly { readonly signer: number; readonly signature: string }[];
+  };
+}
+
+export interface BlockTransaction {
+  readonly hash: string;
+  readonly code: number | null;
+  readonly code_name: string | null;
+  readonly transaction?: JsonObject;
+}
+
+/** `code` is the number of the receipt once final (0: success), and the name of the error when rejected. */
+export interface TransactionResponse {
+  readonly hash: string;
+  readonly status: 'pending' | 'final' | 'rejected' | 'unknown';
+  readonly height: number | null;
+  readonly index: number | null;
+  readonly code: number | string | null;
+  readonly code_name: string | null;
+  readonly reason: string | null;
+  readonly transaction: JsonObject | null;
+}
+
+export interface AccountResponse {
+  readonly address: string;
+  readonly balance_uait: string;
+  readonly nonce: number;
+  readonly height: number;
+  readonly proof?: AccountProofResponse;
+}
+
+/** Hex of canonical bytes: enough to check the account with the validator set of the height alone. */
+export interface AccountProofResponse {
+  readonly height: number;
+  /** null: the state holds nothing under this address. */
+  readonly value: string | null;
+  readonly state_proof: string;
+  readonly header: string;
+  readonly certificate: string;
+}
+
+export interface NonceResponse {
+  readonly address: string;
+  readonly nonce: number;
+  /** After the sender's pending transactions. */
+  readonly next_nonce: number;
+}
+
+export interface GenesisResponse {
+  readonly chain_id: string;
+  readonly hash: string;
+  readonly genesis: Json;
+}
+
+export interface ValidatorResponse {
+  readonly public_key: string;
+  readonly name: string;
+  readonly power: number;
+  readonly operator: string;
+}
+
+export interface ValidatorSetResponse {
+  readonly total_power: number;
+  readonly validators: readonly ValidatorResponse[];
+}
+
+export interface ProposalResponse {
+  readonly id: number;
+  readonly action: 'add' | 'remove' | 'rotate';
+  readonly key: string;
+  readonly new_key?: string;
+  readonly operator?: string;
+  readonly name?: string;
+  readonly expires_at_height: number;
+  readonly votes: readonly string[];
+  readonly voted_power: number;
+  readonly total_power: number;
+}
+
+export interface ValidatorsResponse {
+  readonly chain_id: string;
+  readonly height: number;
+  /** Of block `height`; null before the first. */
+  readonly last: ValidatorSetResponse | null;
+  /** Of the block after it. */
+  readonly current: ValidatorSetResponse;
+  readonly next: ValidatorSetResponse;
+  readonly proposals: readonly ProposalResponse[];
+}
+
+export interface PeersResponse {
+  readonly peers: readonly {
+    readonly peer_id: string;
+    readonly addresses: readonly string[];
+    readonly direction: 'inbound' | 'outbound';
+    readonly score: number;
+    readonly height: number | null;
+    readonly validator: string | null;
+  }[];
+}
+
+export interface ConsensusResponse {
+  readonly chain_id: string;
+  readonly height: number;
+  readonly round: number;
+  readonly step: string;
+  readonly proposer: string | null;
+  readonly locked_round: number;
+  readonly valid_round: number;
+  readonly validators: readonly (ValidatorResponse & {
+    readonly reachable: boolean;
+    /** Block hash, "nil", or null while not seen. */
+    readonly prevote: string | null;
+    readonly precommit: string | null;
+  })[];
+  readonly reasons: readonly string[];
+}
+
+export interface ParamsResponse {
+  readonly min_block_interval_ms: number;
+  readonly max_block_txs: number;
+  readonly max_block_bytes: number;
+  readonly base_fee_uait: string;
+  readonly fee_per_byte_uait: string;
+  readonly precision_ms: number;
+  readonly delay_ms: number;
+  readonly evidence_max_age_blocks: number;
+  readonly change_ttl_blocks: number;
+}
+
+export interface StatusResponse {
+  readonly chain_id: string;
+  readonly height: number;
+  /** These three are null before the first block. */
+  readonly hash: string | null;
+  readonly state_root: string | null;
+  readonly round: number | null;
+  readonly state: 'starting' | 'syncing' | 'synced' | 'halted';
+  readonly validators_reachable: number;
+  readonly validators_total: number;
+  readonly quorum: number;
+  readonly signing: boolean;
+  readonly not_signing: readonly string[];
+  readonly target_height: number | null;
+  readonly genesis_hash: string;
+  readonly params: ParamsResponse;
+  readonly name: string;
+  readonly version: string;
+  readonly peer_id: string;
+  readonly validator: string | null;
+  readonly peers: number;
+  readonly pool: { readonly txs: number; readonly bytes: number };
+}
