@@ -5,6 +5,3 @@ export const CHILD_ENV = {
   log: 'TESTNET_LOG',
   exit: 'TESTNET_EXIT',
 } as const;
-
-/** A node's log may reach this size twice: the file in use and the one before it. */
-export const MAX_LOG_BYTES = 16 * 1024 * 1024;

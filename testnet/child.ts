@@ -2,9 +2,10 @@
  * Loaded into every node process before the program itself (`node --import`): ends the node when the launcher it
  * belongs to is gone, keeps its log file bounded, and leaves its exit code where the launcher finds it.
  */
-import { copyFileSync, fstatSync, ftruncateSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
-import { CHILD_ENV, MAX_LOG_BYTES } from './child-env.ts';
+import { CHILD_ENV } from './child-env.ts';
+import { boundLog } from './log-file.ts';
 import { isAlive } from './processes.ts';
 
 const LAUNCHER_CHECK_MS = 500;
@@ -16,7 +17,11 @@ if (isMainThread) {
   const launcher = process.env[CHILD_ENV.launcher];
   if (launcher) endWith(launcher);
   const logFile = process.env[CHILD_ENV.log];
-  if (logFile) boundLog(logFile);
+  if (logFile) {
+    setInterval(() => {
+      boundLog(logFile);
+    }, LOG_CHECK_MS).unref();
+  }
   const exitFile = process.env[CHILD_ENV.exit];
   if (exitFile) recordExit(exitFile);
 }
@@ -29,19 +34,6 @@ function endWith(launcher: string): void {
     process.kill(process.pid, 'SIGTERM');
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), STOP_MS).unref();
   }, LAUNCHER_CHECK_MS).unref();
-}
-
-/** stdout is the log file, opened for appending: truncating it in place loses no writer. */
-function boundLog(path: string): void {
-  setInterval(() => {
-    try {
-      if (fstatSync(1).size < MAX_LOG_BYTES) return;
-      copyFileSync(path, `${path}.1`);
-      ftruncateSync(1, 0);
-    } catch {
-      // A log that cannot be rotated must not end the node.
-    }
-  }, LOG_CHECK_MS).unref();
 }
 
 function recordExit(path: string): void {

@@ -13,19 +13,11 @@ import type { ClusterOptions } from './create.ts';
 import { addNode, createCluster, nodePorts } from './create.ts';
 import { getJson, probe } from './http.ts';
 import { nodeLayout, readSeed } from './layout.ts';
+import { logTail } from './log-file.ts';
 import { becomeLauncher, launcherOf, resignLauncher, withLock } from './lock.ts';
 import type { Manifest, ManifestNode, NodeState } from './manifest.ts';
 import { readManifest, writeManifest } from './manifest.ts';
-import {
-  describeExit,
-  exitStatus,
-  killNode,
-  logTail,
-  runningProcess,
-  startNode,
-  stopNode,
-  waitGone,
-} from './node-process.ts';
+import { describeExit, exitStatus, killNode, runningProcess, startNode, stopNode, waitGone } from './node-process.ts';
 import { requireFree } from './ports.ts';
 import { signalProcess } from './processes.ts';
 import { readSettings } from './settings.ts';
@@ -200,7 +192,7 @@ export class Cluster {
   }
 
   logTail(node: ManifestNode): string[] {
-    return logTail(node, this.#manifest.chain_id);
+    return logTail(nodeLayout(node.home, this.#manifest.chain_id).log);
   }
 
   #spawn(node: ManifestNode): ManifestNode {

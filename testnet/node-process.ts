@@ -1,12 +1,13 @@
 /** One node as a process: start, find again, describe how it ended. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, copyFileSync, openSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NodeError } from '../src/errors.ts';
-import { CHILD_ENV, MAX_LOG_BYTES } from './child-env.ts';
+import { CHILD_ENV } from './child-env.ts';
 import type { NodeLayout } from './layout.ts';
 import { CHILD_PRELOAD, nodeLayout, NODE_PROGRAM } from './layout.ts';
+import { boundLog } from './log-file.ts';
 import type { ManifestNode } from './manifest.ts';
 import { replaceFile } from './manifest.ts';
 import type { ProcessId } from './processes.ts';
@@ -15,8 +16,6 @@ import { isAlive, processId, signalProcess } from './processes.ts';
 /** From the request to stop until SIGKILL. */
 export const STOP_MS = 10_000;
 const POLL_MS = 20;
-const LOG_TAIL_LINES = 12;
-const LOG_TAIL_BYTES = 8192;
 
 /**
  * Starts the node's program in a session of its own, so that a Ctrl-C at the terminal reaches the launcher only.
@@ -26,7 +25,7 @@ const LOG_TAIL_BYTES = 8192;
 export function startNode(node: ManifestNode, chainId: string, launcher: ProcessId | undefined): ChildProcess {
   const layout = nodeLayout(node.home, chainId);
   rmSync(layout.exit, { force: true });
-  rotateLog(layout.log);
+  boundLog(layout.log);
   const log = openSync(layout.log, 'a', 0o600);
   try {
     const child = spawn(process.execPath, ['--import', CHILD_PRELOAD, NODE_PROGRAM, 'start', '--home', node.home], {
@@ -110,24 +109,4 @@ export function exitStatus(node: ManifestNode, chainId: string, child: ChildProc
 export function describeExit({ code, signal }: ExitStatus): string {
   if (code !== null) return `exit code ${code}`;
   return signal === null ? 'exit code unknown' : `killed by ${signal}`;
-}
-
-/** The last lines of the node's log. */
-export function logTail(node: ManifestNode, chainId: string): string[] {
-  try {
-    const text = readFileSync(nodeLayout(node.home, chainId).log, 'utf8').slice(-LOG_TAIL_BYTES);
-    return text.trimEnd().split('\n').slice(-LOG_TAIL_LINES);
-  } catch {
-    return [];
-  }
-}
-
-function rotateLog(path: string): void {
-  try {
-    if (statSync(path).size < MAX_LOG_BYTES) return;
-    copyFileSync(path, `${path}.1`);
-    truncateSync(path);
-  } catch {
-    // There is none yet.
-  }
 }

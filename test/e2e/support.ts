@@ -20,7 +20,7 @@ import { clusterGenesis } from '../../testnet/genesis.ts';
 import { readSeed, REPOSITORY } from '../../testnet/layout.ts';
 import type { ManifestAccount } from '../../testnet/manifest.ts';
 
-export const WAIT_MS = 30_000;
+const WAIT_MS = 30_000;
 const POLL_MS = 25;
 
 export interface TestCluster {
@@ -171,7 +171,7 @@ export interface Finished {
 }
 
 /** Runs a program of the repository with this Node and waits for its end. */
-export function runProgram(script: string, args: readonly string[]): Promise<Finished> {
+function runProgram(script: string, args: readonly string[]): Promise<Finished> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [join(REPOSITORY, script), ...args], {
       cwd: REPOSITORY,

@@ -15,7 +15,7 @@ export class LoadProcess {
   }
 
   static async start(setup: Omit<LoadSetup, 'type'>): Promise<LoadProcess> {
-    const child = fork(join(REPOSITORY, 'testnet', 'load', 'process.ts'), {
+    const child = fork(join(REPOSITORY, 'testnet', 'load-process.ts'), {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     const load = new LoadProcess(child);

@@ -1,6 +1,6 @@
 /** Entry of the load process: a generator with a core's time of its own, so that it cannot slow the program that measures. */
-import { LoadGenerator } from './generator.ts';
-import type { LoadReply, LoadRequest } from './protocol.ts';
+import { LoadGenerator } from './load/generator.ts';
+import type { LoadReply, LoadRequest } from './load/protocol.ts';
 
 function reply(message: LoadReply): void {
   process.send?.(message);
