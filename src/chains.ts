@@ -270,6 +270,7 @@ class ChainRuntime implements RunningChain {
       await this.#intake.pullFrom(peer);
       this.#cancelGrace?.();
       this.gate.clear('starting');
+      this.admission.regossip();
     };
     greet().catch((error: unknown) => {
       const { code } = toNodeError(error);

@@ -6,7 +6,7 @@ import type { Address, Hash } from './bytes.ts';
 import { bytesKey } from './bytes.ts';
 import type { Account } from './chain/accounts.ts';
 import { INVALID_PAYLOAD, payloadOf } from './chain/execute.ts';
-import { txTypeByNumber } from './chain/modules/table.ts';
+import { isTxType, txTypeByNumber } from './chain/modules/table.ts';
 import type { ChainParams } from './chain/params.ts';
 import { leastFeeUait } from './chain/params.ts';
 import type { Transaction } from './chain/tx.ts';
@@ -116,9 +116,12 @@ export class Mempool {
     }
   }
 
-  /** Everything but the signature, without changing the pool: cheap checks come before dear ones. */
+  /**
+   * What can be said of a transaction by itself, before its signature is verified: cheap checks come before dear ones.
+   * What depends on others pending is left to `add`, because they may be on their way in the same batch.
+   */
   check(tx: Transaction, view: PoolView): Refusal | null {
-    return this.#judge(tx, view).refusal;
+    return this.#judgeAlone(tx, view, view.account(tx.senderAddress));
   }
 
   /** @returns null when the transaction is now pending */
@@ -235,51 +238,60 @@ export class Mempool {
     return nonce;
   }
 
-  #judge(tx: Transaction, view: PoolView): { refusal: Refusal | null; replaces?: Entry; costUait: number } {
-    const no = (code: ErrorCode, message: string, data: ErrorData = {}): { refusal: Refusal; costUait: number } => ({
-      refusal: refuse(code, message, data),
-      costUait: 0,
-    });
+  #judgeAlone(tx: Transaction, view: PoolView, account: Account): Refusal | null {
     const { params, nextHeight } = view;
-    if (this.#entries.has(bytesKey(tx.id))) return no('ALREADY_KNOWN', 'the transaction is pending already');
-    const payload = payloadOf(tx);
-    if (payload === INVALID_PAYLOAD) return no(...payloadFault(tx));
-    if (tx.validUntilHeight < nextHeight) {
-      return no('EXPIRED', 'valid until a height that has passed', { validUntilHeight: tx.validUntilHeight, nextHeight });
+    const { nonce, feeUait, validUntilHeight } = tx;
+    if (this.#entries.has(bytesKey(tx.id))) return refuse('ALREADY_KNOWN', 'the transaction is pending already', {});
+    if (payloadOf(tx) === INVALID_PAYLOAD) return payloadFault(tx);
+    if (validUntilHeight < nextHeight) {
+      return refuse('EXPIRED', 'valid until a height that has passed', { validUntilHeight, nextHeight });
     }
     const leastFee = leastFeeUait(params, tx.bytes.length);
-    if (tx.feeUait < leastFee) return no('FEE_TOO_LOW', 'the fee is below the least', { feeUait: tx.feeUait, leastFee });
+    if (feeUait < leastFee) return refuse('FEE_TOO_LOW', 'the fee is below the least', { feeUait, leastFee });
+    if (nonce < account.nonce) return refuse('BAD_NONCE', 'the nonce is used', { nonce, expected: account.nonce });
+    if (nonce >= account.nonce + this.#limits.maxPerSender) {
+      const message = `a sender has at most ${this.#limits.maxPerSender} transactions pending`;
+      return refuse('NONCE_GAP', message, { nonce, expected: this.nextNonce(tx.senderAddress, account.nonce) });
+    }
+    if (feeUait > account.balanceUait) {
+      return refuse('INSUFFICIENT_FUNDS', 'the balance does not cover the fee', {
+        balanceUait: account.balanceUait,
+        neededUait: feeUait,
+      });
+    }
+    return null;
+  }
+
+  #judge(tx: Transaction, view: PoolView): { refusal: Refusal | null; replaces?: Entry; costUait: number } {
+    const no = (refusal: Refusal): { refusal: Refusal; costUait: number } => ({ refusal, costUait: 0 });
     const account = view.account(tx.senderAddress);
-    if (tx.nonce < account.nonce) return no('BAD_NONCE', 'the nonce is used', { nonce: tx.nonce, expected: account.nonce });
+    const fault = this.#judgeAlone(tx, view, account);
+    if (fault) return no(fault);
     const queue = this.#senders.get(bytesKey(tx.senderAddress));
-    const contiguousEnd = this.nextNonce(tx.senderAddress, account.nonce);
-    const gap = this.#gapFault(tx, queue, account.nonce, contiguousEnd);
-    if (gap) return { refusal: gap, costUait: 0 };
+    const gap = this.#gapFault(tx, queue, this.nextNonce(tx.senderAddress, account.nonce));
+    if (gap) return no(gap);
     const replaces = queue?.entries.get(tx.nonce);
     if (replaces && tx.feeUait * 100 < replaces.tx.feeUait * (100 + REPLACEMENT_PERCENT)) {
-      return no('UNDERPRICED', `a replacement must pay ${REPLACEMENT_PERCENT} % more`, { feeUait: replaces.tx.feeUait });
+      const message = `a replacement must pay ${REPLACEMENT_PERCENT} % more`;
+      return no(refuse('UNDERPRICED', message, { feeUait: tx.feeUait, pendingFeeUait: replaces.tx.feeUait }));
     }
-    const costUait = tx.feeUait + (txTypeByNumber(tx.type).spends?.(payload) ?? 0);
+    const costUait = tx.feeUait + (txTypeByNumber(tx.type).spends?.(payloadOf(tx)) ?? 0);
     let committed = costUait;
     for (const entry of queue?.entries.values() ?? []) {
       if (entry !== replaces && entry.tx.nonce < tx.nonce) committed += entry.costUait;
     }
     if (committed > account.balanceUait) {
-      return no('INSUFFICIENT_FUNDS', 'the balance does not cover this and what is pending before it', {
-        balanceUait: account.balanceUait,
-        neededUait: committed,
-      });
+      return no(
+        refuse('INSUFFICIENT_FUNDS', 'the balance does not cover this and what is pending before it', {
+          balanceUait: account.balanceUait,
+          neededUait: committed,
+        }),
+      );
     }
     return { refusal: null, ...(replaces && { replaces }), costUait };
   }
 
-  #gapFault(tx: Transaction, queue: SenderQueue | undefined, nonce: number, contiguousEnd: number): Refusal | null {
-    if (tx.nonce >= nonce + this.#limits.maxPerSender) {
-      return refuse('NONCE_GAP', `a sender has at most ${this.#limits.maxPerSender} transactions pending`, {
-        nonce: tx.nonce,
-        expected: contiguousEnd,
-      });
-    }
+  #gapFault(tx: Transaction, queue: SenderQueue | undefined, contiguousEnd: number): Refusal | null {
     if (tx.nonce <= contiguousEnd) return null;
     let beyond = 0;
     for (const pending of queue?.entries.keys() ?? []) if (pending > contiguousEnd) beyond++;
@@ -335,16 +347,10 @@ function refuse(code: ErrorCode, message: string, data: ErrorData): Refusal {
   return { code, message, data };
 }
 
-function payloadFault(tx: Transaction): [ErrorCode, string, ErrorData] {
-  try {
-    txTypeByNumber(tx.type).decode(tx.payload);
-    return ['INTERNAL', 'the payload decodes after all', {}];
-  } catch (error) {
-    const unknown = error instanceof Error && 'code' in error && error.code === 'UNKNOWN_TX_TYPE';
-    return unknown
-      ? ['UNKNOWN_TX_TYPE', 'no module has this transaction type', { type: tx.type }]
-      : ['CODEC', 'the payload is not canonical', { type: tx.type }];
-  }
+function payloadFault({ type }: Transaction): Refusal {
+  return isTxType(type)
+    ? refuse('CODEC', 'the payload is not canonical', { type })
+    : refuse('UNKNOWN_TX_TYPE', 'no module has this transaction type', { type });
 }
 
 /** Binary heap of senders by what their next transaction pays, then by age. */

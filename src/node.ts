@@ -2,6 +2,7 @@
  * The composition root: what a node is made of, started in this order and stopped in reverse. Nothing else in the
  * program builds these parts.
  */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Json } from './chain/modules/types.ts';
 import type { Genesis } from './chain/genesis.ts';
@@ -11,7 +12,7 @@ import type { RunningChain } from './chains.ts';
 import { openChain } from './chains.ts';
 import { systemClock } from './clock.ts';
 import type { NodeConfig } from './config.ts';
-import { isNodeError, NodeError, toNodeError } from './errors.ts';
+import { NodeError, toNodeError } from './errors.ts';
 import type { Logger } from './log.ts';
 import { DEFAULT_MEMPOOL_LIMITS } from './mempool.ts';
 import type { ExposedRegister } from './metrics.ts';
@@ -21,9 +22,9 @@ import { createVerifyPool } from './native/verify-pool.ts';
 import type { Host } from './net/host.ts';
 import { createHost } from './net/host.ts';
 import { createNodeApi } from './node/api.ts';
-import { VERSION } from './node/version.ts';
-import type { RunningServer } from './rpc/server.ts';
-import { startMetricsServer, startRpcServer } from './rpc/server.ts';
+import { VERSION } from './version.ts';
+import { startMetricsServer } from './rpc/metrics-server.ts';
+import { startRpcServer } from './rpc/server.ts';
 import { openChainStore } from './store/chain-store.ts';
 import type { ChainFolder, DataFolder } from './store/data-folder.ts';
 import { openDataFolder } from './store/data-folder.ts';
@@ -95,15 +96,20 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
     host,
     clock: systemClock,
   });
-  const rpc: RunningServer = await startRpcServer({ listen: config.rpc.listen, hosts: config.rpc.hosts, api, log });
+  const rpc = await startRpcServer(config.rpc, { api, log: log.child('rpc') });
   ends.push({ name: 'rpc', end: () => rpc.close() });
   if (config.metrics.listen) {
-    const server = await startMetricsServer({ listen: config.metrics.listen, log, text: () => metrics.text() });
+    const server = await startMetricsServer(config.metrics.listen, metrics, config.rpc.hosts);
     ends.push({ name: 'metrics', end: () => server.close() });
   }
 
   await chain.start(await host.addChain({ chain: genesis.chain, handlers: chain.handlers }));
-  log.info('node is running', { chain: config.chain, height: chain.ledger.tip.height, rpc: rpc.url, peer: host.peerId });
+  log.info('node is running', {
+    chain: config.chain,
+    height: chain.ledger.tip.height,
+    rpc: rpc.url,
+    peer: host.peerId,
+  });
   return {
     peerId: host.peerId,
     multiaddrs: host.multiaddrs(),
@@ -115,8 +121,8 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
 }
 
 interface Stopping {
-  stop(): Promise<void>;
-  fail(error: NodeError): void;
+  readonly stop: () => Promise<void>;
+  readonly fail: (error: NodeError) => void;
   readonly stopped: Promise<NodeEnd>;
 }
 
@@ -171,7 +177,10 @@ async function readGenesis(folder: ChainFolder, chainId: string): Promise<{ gene
   try {
     genesisJson = JSON.parse(text) as Json;
   } catch (error) {
-    throw new NodeError('BAD_GENESIS', 'the genesis file is not JSON', { data: { path: folder.genesisFile }, cause: error });
+    throw new NodeError('BAD_GENESIS', 'the genesis file is not JSON', {
+      data: { path: folder.genesisFile },
+      cause: error,
+    });
   }
   const genesis = parseGenesis(nativeCrypto, genesisJson);
   if (genesis.chain.chainId !== chainId) {
@@ -236,14 +245,8 @@ async function openSigning(
   store: Awaited<ReturnType<typeof openChainStore>>,
 ): Promise<{ signer: ReturnType<typeof createNativeSigner>; guard: SignGuard } | null> {
   if (!config.consensus.sign) return null;
-  let seed: Uint8Array;
-  try {
-    seed = await readKeyFile(chainFolder.validatorKeyFile);
-  } catch (error) {
-    if (isNodeError(error) && error.code === 'NOT_FOUND') return null;
-    throw error;
-  }
-  const signer = createNativeSigner(seed);
+  if (!existsSync(chainFolder.validatorKeyFile)) return null;
+  const signer = createNativeSigner(await readKeyFile(chainFolder.validatorKeyFile));
   const { publicKey } = signer;
   const guard = await openSignGuard({
     folder: chainFolder.folder,
@@ -252,9 +255,14 @@ async function openSigning(
     publicKey,
     store: { sequence: store.guardSequence(publicKey), height: store.head()?.height ?? 0 },
   });
-  if (config.consensus.signAbove !== null) {
-    await guard.reset(config.consensus.signAbove);
-    log.warn('sign guard reset by the operator', { signAbove: config.consensus.signAbove });
+  const { signAbove } = config.consensus;
+  // A flag left in place must not undo what was signed since.
+  if (
+    signAbove !== null &&
+    (guard.signAbove < signAbove || guard.status.kind === 'stale' || guard.status.kind === 'corrupt')
+  ) {
+    await guard.reset(signAbove);
+    log.warn('sign guard reset by the operator', { signAbove });
   }
   return { signer, guard };
 }

@@ -18,7 +18,7 @@ import { getSets } from './modules/validators-state.ts';
 import type { ChainParams } from './params.ts';
 import { leastFeeUait } from './params.ts';
 import type { ChainEvent, Receipt } from './receipt.ts';
-import { MAX_EVENTS, RECEIPT_CODES, receiptsRoot, TxFailure } from './receipt.ts';
+import { MAX_EVENT_BYTES, MAX_EVENTS, RECEIPT_CODES, receiptsRoot, TxFailure } from './receipt.ts';
 import type { ChainContext } from './signing.ts';
 import type { StateChanges, StateReader } from './state.ts';
 import { StateOverlay, statePath } from './state.ts';
@@ -113,7 +113,10 @@ export function buildBlock(rules: ChainRules, tip: Tip, proposal: BlockProposal)
     timeMs: proposal.timeMs,
     parent: tip.blockId,
     proposer: proposal.proposer,
-    txRoot: listRoot(rules.crypto, txs.map((tx) => tx.id)),
+    txRoot: listRoot(
+      rules.crypto,
+      txs.map((tx) => tx.id),
+    ),
     receiptsRoot: receiptsRoot(rules.crypto, result.receipts),
     stateRoot: result.version.root,
     validatorsHash: validatorSetHash(rules.crypto, sets.current),
@@ -158,7 +161,13 @@ export function verifyBlock(rules: ChainRules, tip: Tip, block: Block): void {
   require(equalBytes(header.evidenceRoot, evidenceRoot(crypto, evidence)), 'wrong evidence root');
   require(txs.length <= params.maxBlockTxs, 'too many transactions');
   require(txs.reduce((sum, tx) => sum + tx.bytes.length, 0) <= params.maxBlockBytes, 'too many bytes');
-  require(equalBytes(header.txRoot, listRoot(crypto, txs.map((tx) => tx.id))), 'wrong transactions root');
+  require(equalBytes(
+    header.txRoot,
+    listRoot(
+      crypto,
+      txs.map((tx) => tx.id),
+    ),
+  ), 'wrong transactions root');
   if (txs.length === 0 && evidence.length === 0) {
     const work = pendingWork(tip.state);
     require(work.now || (work.atMs !== null && header.timeMs >= work.atMs), 'empty without a reason');
@@ -288,7 +297,9 @@ function runTransaction(run: Run, tx: Transaction): void {
     sender: tx.sender,
     senderAddress: tx.senderAddress,
     emit: (kind, data) => {
-      if (events.length >= MAX_EVENTS) throw new TxFailure('LIMIT', 'too many events');
+      if (events.length >= MAX_EVENTS || data.length > MAX_EVENT_BYTES) {
+        throw new TxFailure('LIMIT', 'too many events, or one too large');
+      }
       events.push({ module: module.id, kind, data });
     },
   };

@@ -12,7 +12,8 @@ function invalid(key: string, expected: string): NodeError {
 export function checkKeys(json: JsonObject, required: readonly string[], optional: readonly string[] = []): void {
   for (const key of required) if (!Object.hasOwn(json, key)) throw invalid(key, 'present');
   for (const key of Object.keys(json)) {
-    if (!required.includes(key) && !optional.includes(key)) throw new NodeError('INVALID_PARAMS', `unknown key "${key}"`);
+    if (!required.includes(key) && !optional.includes(key))
+      throw new NodeError('INVALID_PARAMS', `unknown key "${key}"`);
   }
 }
 

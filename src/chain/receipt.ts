@@ -53,7 +53,11 @@ export function receiptCodeName(code: number): ReceiptCodeName | undefined {
 }
 
 export function encodeReceipt(receipt: Receipt): Uint8Array {
-  const writer = new Writer(64).fixed(receipt.txId, 32).u16(receipt.code).u64(receipt.feeUait).u8(receipt.events.length);
+  const writer = new Writer(64)
+    .fixed(receipt.txId, 32)
+    .u16(receipt.code)
+    .u64(receipt.feeUait)
+    .u8(receipt.events.length);
   for (const event of receipt.events) writer.u8(event.module).u8(event.kind).bytes16(event.data);
   return writer.finish();
 }

@@ -1,17 +1,17 @@
 /**
- * Memory of the state tree: the nodes of all live versions as a struct of arrays, so that a million leaves cost some
+ * Memory of the state tree: the nodes of all live versions in two arrays of words, so that a million leaves cost some
  * 150 MB and nothing of it is traced by the garbage collector. A node counts its owners, which are the branches and
  * versions that point to it; whoever lets the last one go frees it, so versions may end in any order.
  *
- * A reference is 0 for nothing, odd for a leaf, even for a branch; its index is the reference halved. A branch at depth d
+ * A reference is 0 for nothing, odd for a leaf, even for a branch; its index is the reference halved. A branch of depth d
  * parts its leaves by bit d of their paths. Its two slots hold its children and their hashes as seen at depth d + 1, the
- * levels that path compression skips included: a branch's own hash is SHA-256 of its 64 bytes of slots.
+ * levels that path compression skips included: a branch's own hash is SHA-256 of the 64 bytes of its slots.
  */
 import type { Hash } from '../bytes.ts';
 
 export type NodeRef = number;
 
-/** Place of a child: twice the branch's index, plus 1 for the right one. 0 is the place of a version's root. */
+/** Place of a child: the branch's reference, plus 1 for the right one. 0 is the place of a version's root. */
 export type Slot = number;
 
 export const ROOT_SLOT: Slot = 0;
@@ -24,6 +24,17 @@ const RESERVE = 1.125;
 
 const HASH_WORDS = 8;
 const PAIR_WORDS = 16;
+
+// A branch: left child, right child, owners, depth, hash of the left slot, hash of the right slot. In one piece, for an
+// update walks through branches in no order and waits for memory most of its time.
+const BRANCH_WORDS = 4 + PAIR_WORDS;
+const OWNERS = 2;
+const DEPTH = 3;
+const HASHES = 4;
+
+// A leaf: path, value hash, owners.
+const LEAF_WORDS = PAIR_WORDS + 1;
+const LEAF_BYTES = LEAF_WORDS * 4;
 
 export function isLeaf(ref: NodeRef): boolean {
   return (ref & 1) === 1;
@@ -43,20 +54,20 @@ export function commonPrefix(a: Uint8Array, aAt: number, b: Uint8Array, bAt: num
   return PATH_BITS;
 }
 
+/** Where a leaf's path starts in {@link NodeArena.leafBytes}; its value hash follows. */
+export function leafAt(ref: NodeRef): number {
+  return (ref >>> 1) * LEAF_BYTES;
+}
+
 export class NodeArena {
-  // Branches; index 0 is not used. `#children` and `#hashes` are addressed by slot.
-  #children: Uint32Array<ArrayBuffer>;
-  #hashes: Uint32Array<ArrayBuffer>;
-  #depths: Uint8Array<ArrayBuffer>;
-  #branchOwners: Uint32Array<ArrayBuffer>;
+  // Nodes that were freed are chained through their first word. Index 0 is not used.
+  #branches: Uint32Array<ArrayBuffer>;
   #branchesUsed = 1;
   #branchFree = 0;
   #branchCount = 0;
 
-  // Leaves: 32 bytes path, 32 bytes value hash. The same buffer as bytes and as words.
+  #leaves: Uint32Array<ArrayBuffer>;
   #leafBytes: Uint8Array<ArrayBuffer>;
-  #leafWords: Uint32Array<ArrayBuffer>;
-  #leafOwners: Uint32Array<ArrayBuffer>;
   #leavesUsed = 1;
   #leafFree = 0;
   #leafCount = 0;
@@ -64,13 +75,9 @@ export class NodeArena {
   /** @param leaves how many to have room for at first, and for some more */
   constructor(leaves: number) {
     const capacity = Math.ceil(leaves * RESERVE) + 2;
-    this.#children = new Uint32Array(capacity * 2);
-    this.#hashes = new Uint32Array(capacity * PAIR_WORDS);
-    this.#depths = new Uint8Array(capacity);
-    this.#branchOwners = new Uint32Array(capacity);
-    this.#leafBytes = new Uint8Array(capacity * 64);
-    this.#leafWords = new Uint32Array(this.#leafBytes.buffer);
-    this.#leafOwners = new Uint32Array(capacity);
+    this.#branches = new Uint32Array(capacity * BRANCH_WORDS);
+    this.#leaves = new Uint32Array(capacity * LEAF_WORDS);
+    this.#leafBytes = new Uint8Array(this.#leaves.buffer);
   }
 
   /** Nodes in use over all live versions. */
@@ -80,8 +87,7 @@ export class NodeArena {
 
   /** Bytes reserved for nodes, used or free. */
   get byteLength(): number {
-    const arrays = [this.#children, this.#hashes, this.#depths, this.#branchOwners, this.#leafBytes, this.#leafOwners];
-    return arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return this.#branches.byteLength + this.#leaves.byteLength;
   }
 
   // Leaves
@@ -89,113 +95,110 @@ export class NodeArena {
   /** A leaf without an owner yet. */
   newLeaf(path: Hash, valueHash: Hash): NodeRef {
     let index = this.#leafFree;
-    if (index !== 0) this.#leafFree = this.#leafWords[index * PAIR_WORDS] ?? 0;
+    if (index !== 0) this.#leafFree = this.#leaves[index * LEAF_WORDS] ?? 0;
     else {
-      if (this.#leavesUsed === this.#leafOwners.length) this.#growLeaves(grownCapacity(this.#leavesUsed));
+      if ((this.#leavesUsed + 1) * LEAF_WORDS > this.#leaves.length) this.#growLeaves();
       index = this.#leavesUsed++;
     }
     this.#leafCount++;
-    this.#leafBytes.set(path, index * 64);
-    this.#leafBytes.set(valueHash, index * 64 + 32);
+    this.#leafBytes.set(path, index * LEAF_BYTES);
+    this.#leafBytes.set(valueHash, index * LEAF_BYTES + 32);
     return index * 2 + 1;
   }
 
-  /** Path and value hash of leaf `index` start at 64 x index. Valid until the next leaf is made. */
+  /** All leaves, see {@link leafAt}. Valid until the next leaf is made. */
   get leafBytes(): Uint8Array {
     return this.#leafBytes;
   }
 
   /** Copies path and value hash of a leaf to 16 words of `target`. */
-  readLeaf(index: number, target: Uint32Array, at: number): void {
-    const words = this.#leafWords;
-    const from = index * PAIR_WORDS;
-    for (let i = 0; i < PAIR_WORDS; i++) target[at + i] = words[from + i] ?? 0;
+  readLeaf(ref: NodeRef, target: Uint32Array, at: number): void {
+    copyWords(this.#leaves, (ref >>> 1) * LEAF_WORDS, target, at, PAIR_WORDS);
   }
 
-  /** Index of the leftmost leaf under a node: its path tells the bits that the node's leaves share. */
-  firstLeaf(ref: NodeRef): number {
+  /** The leftmost leaf under a node: its path tells the bits that the node's leaves share. */
+  firstLeaf(ref: NodeRef): NodeRef {
     let at = ref;
-    while (!isLeaf(at)) at = this.#children[at] ?? 0;
-    return at >>> 1;
+    while (!isLeaf(at)) at = this.child(at);
+    return at;
   }
 
   // Branches
 
   /** Makes room for so many branches at once, and for some more. */
   reserveBranches(count: number): void {
-    if (count >= this.#branchOwners.length) this.#growBranches(Math.ceil(count * RESERVE));
+    if ((count + 1) * BRANCH_WORDS > this.#branches.length) this.#growBranches(Math.ceil(count * RESERVE) + 2);
   }
 
   /** Owns its children from now on; the hashes of its slots are to be written. It has no owner itself yet. */
   newBranch(depth: number, left: NodeRef, right: NodeRef): NodeRef {
     let index = this.#branchFree;
-    if (index !== 0) this.#branchFree = this.#children[index * 2] ?? 0;
+    if (index !== 0) this.#branchFree = this.#branches[index * BRANCH_WORDS] ?? 0;
     else {
-      if (this.#branchesUsed === this.#branchOwners.length) this.#growBranches(grownCapacity(this.#branchesUsed));
+      if ((this.#branchesUsed + 1) * BRANCH_WORDS > this.#branches.length) {
+        this.#growBranches(grownCapacity(this.#branchesUsed));
+      }
       index = this.#branchesUsed++;
     }
     this.#branchCount++;
-    this.#depths[index] = depth;
-    this.#children[index * 2] = left;
-    this.#children[index * 2 + 1] = right;
+    const at = index * BRANCH_WORDS;
+    this.#branches[at] = left;
+    this.#branches[at + 1] = right;
+    this.#branches[at + OWNERS] = 0;
+    this.#branches[at + DEPTH] = depth;
     this.retain(left);
     this.retain(right);
     return index * 2;
   }
 
-  depth(index: number): number {
-    return this.#depths[index] ?? 0;
+  depth(ref: NodeRef): number {
+    return this.#branches[(ref >>> 1) * BRANCH_WORDS + DEPTH] ?? 0;
   }
 
   child(slot: Slot): NodeRef {
-    return this.#children[slot] ?? 0;
+    return this.#branches[(slot >>> 1) * BRANCH_WORDS + (slot & 1)] ?? 0;
   }
 
   /** Copies both slots of a branch to 16 words of `target`. */
-  readPair(index: number, target: Uint32Array, at: number): void {
-    const words = this.#hashes;
-    const from = index * PAIR_WORDS;
-    for (let i = 0; i < PAIR_WORDS; i++) target[at + i] = words[from + i] ?? 0;
+  readPair(ref: NodeRef, target: Uint32Array, at: number): void {
+    copyWords(this.#branches, hashAt(ref), target, at, PAIR_WORDS);
   }
 
   writeHash(slot: Slot, source: Uint32Array, at: number): void {
-    const words = this.#hashes;
-    const to = slot * HASH_WORDS;
-    for (let i = 0; i < HASH_WORDS; i++) words[to + i] = source[at + i] ?? 0;
+    copyWords(source, at, this.#branches, hashAt(slot), HASH_WORDS);
   }
 
   copyHash(from: Slot, to: Slot): void {
-    this.writeHash(to, this.#hashes, from * HASH_WORDS);
+    copyWords(this.#branches, hashAt(from), this.#branches, hashAt(to), HASH_WORDS);
   }
 
   /** A copy. */
   slotHash(slot: Slot): Hash {
-    return new Uint8Array(this.#hashes.buffer, slot * 32, 32).slice();
+    return new Uint8Array(this.#branches.buffer, hashAt(slot) * 4, 32).slice();
   }
 
   // Owners
 
   retain(ref: NodeRef): void {
-    const owners = isLeaf(ref) ? this.#leafOwners : this.#branchOwners;
-    owners[ref >>> 1] = (owners[ref >>> 1] ?? 0) + 1;
+    const nodes = isLeaf(ref) ? this.#leaves : this.#branches;
+    const at = ownersAt(ref);
+    nodes[at] = (nodes[at] ?? 0) + 1;
   }
 
   /** Takes one owner from a node; without any left it is freed, and so are the nodes that only it owned. */
   release(ref: NodeRef): void {
     if (ref === 0) return;
-    const index = ref >>> 1;
-    const owners = isLeaf(ref) ? this.#leafOwners : this.#branchOwners;
-    const left = (owners[index] ?? 0) - 1;
-    owners[index] = left;
-    if (left > 0) return;
-    if (isLeaf(ref)) this.#freeLeaf(index);
-    else this.#freeBranch(index);
+    const nodes = isLeaf(ref) ? this.#leaves : this.#branches;
+    const at = ownersAt(ref);
+    const owners = (nodes[at] ?? 0) - 1;
+    nodes[at] = owners;
+    if (owners > 0) return;
+    if (isLeaf(ref)) this.#freeLeaf(ref >>> 1);
+    else this.#freeBranch(ref >>> 1);
   }
 
-  // Freed nodes are chained through their first word.
-
   #freeLeaf(index: number): void {
-    this.#leafWords[index * PAIR_WORDS] = this.#leafFree;
+    this.#leaves[index * LEAF_WORDS] = this.#leafFree;
     this.#leafFree = index;
     this.#leafCount--;
   }
@@ -204,25 +207,34 @@ export class NodeArena {
   #freeBranch(index: number): void {
     const left = this.child(index * 2);
     const right = this.child(index * 2 + 1);
-    this.#children[index * 2] = this.#branchFree;
+    this.#branches[index * BRANCH_WORDS] = this.#branchFree;
     this.#branchFree = index;
     this.#branchCount--;
     this.release(left);
     this.release(right);
   }
 
-  #growLeaves(capacity: number): void {
-    this.#leafBytes = grow(this.#leafBytes, new Uint8Array(capacity * 64));
-    this.#leafWords = new Uint32Array(this.#leafBytes.buffer);
-    this.#leafOwners = grow(this.#leafOwners, new Uint32Array(capacity));
+  #growLeaves(): void {
+    this.#leaves = grow(this.#leaves, grownCapacity(this.#leavesUsed) * LEAF_WORDS);
+    this.#leafBytes = new Uint8Array(this.#leaves.buffer);
   }
 
   #growBranches(capacity: number): void {
-    this.#children = grow(this.#children, new Uint32Array(capacity * 2));
-    this.#hashes = grow(this.#hashes, new Uint32Array(capacity * PAIR_WORDS));
-    this.#depths = grow(this.#depths, new Uint8Array(capacity));
-    this.#branchOwners = grow(this.#branchOwners, new Uint32Array(capacity));
+    this.#branches = grow(this.#branches, capacity * BRANCH_WORDS);
   }
+}
+
+function hashAt(slot: Slot): number {
+  return (slot >>> 1) * BRANCH_WORDS + HASHES + (slot & 1) * HASH_WORDS;
+}
+
+function ownersAt(ref: NodeRef): number {
+  return isLeaf(ref) ? (ref >>> 1) * LEAF_WORDS + PAIR_WORDS : (ref >>> 1) * BRANCH_WORDS + OWNERS;
+}
+
+/** Faster than `set` of a view for a few words. */
+export function copyWords(source: Uint32Array, from: number, target: Uint32Array, to: number, count: number): void {
+  for (let i = 0; i < count; i++) target[to + i] = source[from + i] ?? 0;
 }
 
 /** By a quarter: the arrays are large, and a doubled one would sit half empty. */
@@ -230,7 +242,8 @@ function grownCapacity(capacity: number): number {
   return Math.ceil(capacity * 1.25) + 64;
 }
 
-function grow<T extends Uint8Array | Uint32Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
+function grow(words: Uint32Array, length: number): Uint32Array<ArrayBuffer> {
+  const grown = new Uint32Array(length);
+  grown.set(words);
+  return grown;
 }

@@ -7,7 +7,7 @@ import type { Hash } from '../bytes.ts';
 import { utf8 } from '../bytes.ts';
 import type { Hasher } from './crypto/types.ts';
 import type { NodeArena, NodeRef, Slot } from './tree-arena.ts';
-import { isLeaf, PATH_BITS, pathBit, ROOT_SLOT } from './tree-arena.ts';
+import { copyWords, isLeaf, leafAt, PATH_BITS, pathBit, ROOT_SLOT } from './tree-arena.ts';
 
 /** Most pairs hashed by one call: bounds the scratch memory, and what it touches fits a processor's cache. */
 export const MAX_BATCH = 8192;
@@ -27,7 +27,7 @@ export class LevelHashing {
   readonly #outputWords = new Uint32Array(this.#output.buffer);
   readonly #root = new Uint32Array(8);
 
-  // Waiting: pairs of node index and slot.
+  // Waiting: pairs of node and slot.
   #leaves = new WordList();
   #levels: (WordList | undefined)[] = [];
 
@@ -39,14 +39,8 @@ export class LevelHashing {
 
   /** Asks for the hash of a node that is new, or that is new in this slot. */
   queue(slot: Slot, ref: NodeRef): void {
-    const index = ref >>> 1;
-    if (isLeaf(ref)) {
-      this.#leaves.push2(index, slot);
-      return;
-    }
-    const depth = this.#arena.depth(index);
-    const level = (this.#levels[depth] ??= new WordList());
-    level.push2(index, slot);
+    const list = isLeaf(ref) ? this.#leaves : (this.#levels[this.#arena.depth(ref)] ??= new WordList());
+    list.push2(ref, slot);
   }
 
   /** Hashes everything queued. @returns the hash of the root slot, meaningful when that was queued */
@@ -73,8 +67,8 @@ export class LevelHashing {
       }
       this.#hashBatch(count);
       for (let i = 0; i < count; i++) {
-        copyHash(this.#outputWords, i * 8, this.#inputWords, i * 16);
-        copyHash(this.#tag, 0, this.#inputWords, i * 16 + 8);
+        copyWords(this.#outputWords, i * 8, this.#inputWords, i * 16, 8);
+        copyWords(this.#tag, 0, this.#inputWords, i * 16 + 8, 8);
       }
       this.#hashBatch(count);
       for (let i = 0; i < count; i++) this.#store(list.words[(start + i) * 2 + 1] ?? 0, i * 8);
@@ -103,7 +97,7 @@ export class LevelHashing {
           continue;
         }
         const leaf = isOwn
-          ? this.#arena.firstLeaf((own.words[at * 2] ?? 0) * 2)
+          ? this.#arena.firstLeaf(own.words[at * 2] ?? 0)
           : (lifts.jobs.words[(at - branches) * 2] ?? 0);
         next.push(leaf, slot, this.#outputWords, i * 8);
       }
@@ -113,8 +107,8 @@ export class LevelHashing {
 
   #readLift(depth: number, lifts: Lifts, index: number, at: number): void {
     const leaf = lifts.jobs.words[index * 2] ?? 0;
-    const side = pathBit(this.#arena.leafBytes, depth, leaf * 64);
-    copyHash(lifts.hashes.words, index * 8, this.#inputWords, at + side * 8);
+    const side = pathBit(this.#arena.leafBytes, depth, leafAt(leaf));
+    copyWords(lifts.hashes.words, index * 8, this.#inputWords, at + side * 8, 8);
     this.#inputWords.fill(0, at + (1 - side) * 8, at + (2 - side) * 8);
   }
 
@@ -123,12 +117,12 @@ export class LevelHashing {
   }
 
   #store(slot: Slot, at: number): void {
-    if (slot === ROOT_SLOT) copyHash(this.#outputWords, at, this.#root, 0);
+    if (slot === ROOT_SLOT) copyWords(this.#outputWords, at, this.#root, 0, 8);
     else this.#arena.writeHash(slot, this.#outputWords, at);
   }
 
   #slotDepth(slot: Slot): number {
-    return slot === ROOT_SLOT ? 0 : this.#arena.depth(slot >>> 1) + 1;
+    return slot === ROOT_SLOT ? 0 : this.#arena.depth(slot) + 1;
   }
 }
 
@@ -141,10 +135,10 @@ class Lifts {
     return this.jobs.length / 2;
   }
 
-  push(leaf: number, slot: Slot, source: Uint32Array, at: number): void {
+  push(leaf: NodeRef, slot: Slot, source: Uint32Array, at: number): void {
     this.jobs.push2(leaf, slot);
     const to = this.hashes.extend(8);
-    copyHash(source, at, this.hashes.words, to);
+    copyWords(source, at, this.hashes.words, to, 8);
   }
 }
 
@@ -169,8 +163,4 @@ class WordList {
     }
     return at;
   }
-}
-
-function copyHash(source: Uint32Array, from: number, target: Uint32Array, to: number): void {
-  for (let i = 0; i < 8; i++) target[to + i] = source[from + i] ?? 0;
 }

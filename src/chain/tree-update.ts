@@ -5,7 +5,7 @@
 import type { Hash } from '../bytes.ts';
 import { compareBytes, equalBytes } from '../bytes.ts';
 import type { NodeArena, NodeRef } from './tree-arena.ts';
-import { commonPrefix, isLeaf, pathBit } from './tree-arena.ts';
+import { commonPrefix, isLeaf, leafAt, pathBit } from './tree-arena.ts';
 import type { LevelHashing } from './tree-hashing.ts';
 
 /** `valueHash` null deletes. Both have 32 bytes. */
@@ -41,18 +41,16 @@ export class TreeUpdate {
   #apply(ref: NodeRef, depth: number, low: number, high: number): NodeRef {
     if (low === high) return ref;
     if (ref === 0 || isLeaf(ref)) return this.#merge(ref, low, high);
-    const branch = ref >>> 1;
-    const own = this.#arena.depth(branch);
+    const own = this.#arena.depth(ref);
     const shared = own === depth ? own : this.#sharedDepth(ref, own, low, high);
     const middle = this.#split(shared, low, high);
     if (shared === own) {
-      const left = this.#apply(this.#arena.child(branch * 2), own + 1, low, middle);
-      const right = this.#apply(this.#arena.child(branch * 2 + 1), own + 1, middle, high);
-      return this.#replace(branch, left, right);
+      const left = this.#apply(this.#arena.child(ref), own + 1, low, middle);
+      const right = this.#apply(this.#arena.child(ref + 1), own + 1, middle, high);
+      return this.#replace(ref, left, right);
     }
     // Some changes leave the node's prefix at bit `shared`, where it has no branch yet.
-    const leafAt = this.#arena.firstLeaf(ref) * 64;
-    return pathBit(this.#arena.leafBytes, shared, leafAt) === 0
+    return pathBit(this.#arena.leafBytes, shared, leafAt(this.#arena.firstLeaf(ref))) === 0
       ? join(
           this.#arena,
           this.#hashing,
@@ -71,10 +69,10 @@ export class TreeUpdate {
 
   /** How many leading bits all the changes share with a branch's leaves, at most the branch's depth. */
   #sharedDepth(ref: NodeRef, own: number, low: number, high: number): number {
-    const leafAt = this.#arena.firstLeaf(ref) * 64;
+    const at = leafAt(this.#arena.firstLeaf(ref));
     const bytes = this.#arena.leafBytes;
-    const first = commonPrefix(this.#path(low), 0, bytes, leafAt);
-    const last = commonPrefix(this.#path(high - 1), 0, bytes, leafAt);
+    const first = commonPrefix(this.#path(low), 0, bytes, at);
+    const last = commonPrefix(this.#path(high - 1), 0, bytes, at);
     return Math.min(own, first, last);
   }
 
@@ -110,27 +108,27 @@ export class TreeUpdate {
   /** The leaf that a change asks for: none, the one there when its value is the same, or a new one. */
   #leaf({ path, valueHash }: TreeChange, old: NodeRef): NodeRef {
     if (!valueHash) return 0;
-    const at = (old >>> 1) * 64;
+    const at = leafAt(old);
     const same = old !== 0 && equalBytes(this.#arena.leafBytes.subarray(at + 32, at + 64), valueHash);
     return same ? old : this.#arena.newLeaf(path, valueHash);
   }
 
   #compare(leaf: NodeRef, path: Hash): number {
-    const at = (leaf >>> 1) * 64;
+    const at = leafAt(leaf);
     return compareBytes(this.#arena.leafBytes.subarray(at, at + 32), path);
   }
 
   /** A branch with other children; what stays in its slot keeps its hash. */
-  #replace(branch: number, left: NodeRef, right: NodeRef): NodeRef {
+  #replace(old: NodeRef, left: NodeRef, right: NodeRef): NodeRef {
     if (left === 0) return right;
     if (right === 0) return left;
-    const keepsLeft = left === this.#arena.child(branch * 2);
-    const keepsRight = right === this.#arena.child(branch * 2 + 1);
-    if (keepsLeft && keepsRight) return branch * 2;
-    const ref = this.#arena.newBranch(this.#arena.depth(branch), left, right);
-    if (keepsLeft) this.#arena.copyHash(branch * 2, ref);
+    const keepsLeft = left === this.#arena.child(old);
+    const keepsRight = right === this.#arena.child(old + 1);
+    if (keepsLeft && keepsRight) return old;
+    const ref = this.#arena.newBranch(this.#arena.depth(old), left, right);
+    if (keepsLeft) this.#arena.copyHash(old, ref);
     else this.#hashing.queue(ref, left);
-    if (keepsRight) this.#arena.copyHash(branch * 2 + 1, ref + 1);
+    if (keepsRight) this.#arena.copyHash(old + 1, ref + 1);
     else this.#hashing.queue(ref + 1, right);
     return ref;
   }
@@ -152,12 +150,12 @@ export function buildSubtree(
   if (high - low < 2) return low === high ? 0 : first;
   const bytes = arena.leafBytes;
   const last = leaves[high - 1] ?? 0;
-  const depth = commonPrefix(bytes, (first >>> 1) * 64, bytes, (last >>> 1) * 64);
+  const depth = commonPrefix(bytes, leafAt(first), bytes, leafAt(last));
   let from = low;
   let to = high;
   while (from < to) {
     const middle = (from + to) >>> 1;
-    if (pathBit(bytes, depth, ((leaves[middle] ?? 0) >>> 1) * 64) === 1) to = middle;
+    if (pathBit(bytes, depth, leafAt(leaves[middle] ?? 0)) === 1) to = middle;
     else from = middle + 1;
   }
   const left = buildSubtree(arena, hashing, leaves, low, from);

@@ -16,7 +16,7 @@ import { compareBytes, ZERO_HASH } from '../bytes.ts';
 import { NodeError } from '../errors.ts';
 import type { Hasher } from './crypto/types.ts';
 import type { NodeRef } from './tree-arena.ts';
-import { commonPrefix, isLeaf, NodeArena, pathBit, ROOT_SLOT } from './tree-arena.ts';
+import { commonPrefix, isLeaf, leafAt, NodeArena, pathBit, ROOT_SLOT } from './tree-arena.ts';
 import { LevelHashing } from './tree-hashing.ts';
 import type { StateProof } from './tree-proof.ts';
 import type { TreeChange } from './tree-update.ts';
@@ -172,9 +172,9 @@ export class StateTree {
     const siblings: Hash[] = [];
     let ref = this.#own(version).node;
     while (ref !== 0 && !isLeaf(ref)) {
-      const depth = this.#arena.depth(ref >>> 1);
-      const leafAt = this.#arena.firstLeaf(ref) * 64;
-      const shared = Math.min(depth, commonPrefix(path, 0, this.#arena.leafBytes, leafAt));
+      const depth = this.#arena.depth(ref);
+      const at = leafAt(this.#arena.firstLeaf(ref));
+      const shared = Math.min(depth, commonPrefix(path, 0, this.#arena.leafBytes, at));
       while (siblings.length < shared) siblings.push(ZERO_HASH);
       if (shared < depth) {
         siblings.push(this.#hashAt(ref, shared + 1));
@@ -185,21 +185,21 @@ export class StateTree {
       ref = this.#arena.child(ref + side);
     }
     if (ref === 0) return { siblings, leaf: null };
-    const at = (ref >>> 1) * 64;
+    const at = leafAt(ref);
     const bytes = this.#arena.leafBytes;
     return { siblings, leaf: { path: bytes.slice(at, at + 32), valueHash: bytes.slice(at + 32, at + 64) } };
   }
 
   /** Hash of a branch as seen at a depth above its own. */
   #hashAt(ref: NodeRef, depth: number): Hash {
-    const leafAt = this.#arena.firstLeaf(ref) * 64;
+    const at = leafAt(this.#arena.firstLeaf(ref));
     const pair = new Uint8Array(64);
     pair.set(this.#arena.slotHash(ref));
     pair.set(this.#arena.slotHash(ref + 1), 32);
     let hash = this.#hasher.hash(pair);
-    for (let level = this.#arena.depth(ref >>> 1) - 1; level >= depth; level--) {
+    for (let level = this.#arena.depth(ref) - 1; level >= depth; level--) {
       pair.fill(0);
-      pair.set(hash, pathBit(this.#arena.leafBytes, level, leafAt) * 32);
+      pair.set(hash, pathBit(this.#arena.leafBytes, level, at) * 32);
       hash = this.#hasher.hash(pair);
     }
     return hash;
@@ -243,8 +243,8 @@ function sortedChanges(changes: readonly TreeChange[]): readonly TreeChange[] {
 function sortedLeaves(arena: NodeArena): Uint32Array {
   const bytes = arena.leafBytes;
   const compare = (a: NodeRef, b: NodeRef): number => {
-    const aAt = (a >>> 1) * 64;
-    const bAt = (b >>> 1) * 64;
+    const aAt = leafAt(a);
+    const bAt = leafAt(b);
     for (let i = 0; i < 32; i++) {
       const order = (bytes[aAt + i] ?? 0) - (bytes[bAt + i] ?? 0);
       if (order !== 0) return order;

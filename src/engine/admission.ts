@@ -3,11 +3,13 @@
  * and transaction, admission, journal; those of clients are gossiped in batches.
  */
 import type { Hash } from '../bytes.ts';
+import { bytesKey } from '../bytes.ts';
 import { getAccount } from '../chain/accounts.ts';
 import type { BatchVerifier } from '../chain/crypto/types.ts';
 import type { Transaction } from '../chain/tx.ts';
 import { txCheck } from '../chain/tx.ts';
 import type { Clock } from '../clock.ts';
+import { every } from '../clock.ts';
 import { isNodeError } from '../errors.ts';
 import type { Mempool, PoolView, Refusal } from '../mempool.ts';
 import type { MetricsRegister } from '../metrics.ts';
@@ -20,6 +22,10 @@ import type { Ledger } from './ledger.ts';
 const BATCH_MS = 15;
 const BATCH_BYTES = 48 * 1024;
 const BATCH_TXS = 512;
+/** Clients' transactions that still wait are gossiped again: a peer may have been away the first time. */
+const REGOSSIP_MS = 5_000;
+/** Clients' transactions remembered for that. */
+const MAX_OWN = 4_096;
 
 export interface AdmissionModules {
   readonly ledger: Ledger;
@@ -40,6 +46,9 @@ export class TxAdmission {
   #batch: Transaction[] = [];
   #batchBytes = 0;
   #cancelFlush: (() => void) | null = null;
+  #stopRegossip: (() => void) | null = null;
+  readonly #own = new Map<string, Transaction>();
+  #turn = 0;
   readonly #admitted;
   readonly #refused;
 
@@ -58,6 +67,9 @@ export class TxAdmission {
 
   connect(network: ChainNetwork): void {
     this.#network = network;
+    this.#stopRegossip = every(this.#modules.clock, REGOSSIP_MS, () => {
+      this.regossip();
+    });
   }
 
   view(): PoolView {
@@ -93,7 +105,9 @@ export class TxAdmission {
       if (results[i] !== null) return;
       added++;
       if (origin !== 'journal') this.#modules.journal.add(tx.id, tx.bytes);
-      if (origin !== 'peer') this.#enqueue(tx);
+      if (origin === 'peer') return;
+      if (this.#own.size < MAX_OWN) this.#own.set(bytesKey(tx.id), tx);
+      this.#enqueue(tx);
     });
     this.#count(txs, results, added);
     if (added > 0) this.#modules.onPending();
@@ -103,7 +117,8 @@ export class TxAdmission {
   /** Gossip: one bad signature condemns the batch, because no honest node relays it; reasons of state do not. */
   async onGossip(txs: readonly Transaction[]): Promise<GossipCode> {
     const results = await this.submit(txs, 'peer');
-    if (results.some((refusal) => refusal?.code === 'BAD_SIGNATURE' || refusal?.code === 'CODEC')) return 'BAD_SIGNATURE';
+    if (results.some((refusal) => refusal?.code === 'BAD_SIGNATURE' || refusal?.code === 'CODEC'))
+      return 'BAD_SIGNATURE';
     if (results.some((refusal) => refusal === null)) return 'OK';
     return results.every((refusal) => refusal?.code === 'ALREADY_KNOWN') ? 'DUPLICATE' : 'REFUSED';
   }
@@ -141,7 +156,22 @@ export class TxAdmission {
   }
 
   forget(ids: readonly Hash[]): void {
-    for (const id of ids) this.#modules.journal.remove(id);
+    for (const id of ids) {
+      this.#modules.journal.remove(id);
+      this.#own.delete(bytesKey(id));
+    }
+  }
+
+  /** Says again what clients gave this node and no block holds yet. */
+  regossip(): void {
+    const waiting: Transaction[] = [];
+    for (const [key, tx] of this.#own) {
+      if (!this.#modules.pool.get(tx.id)) this.#own.delete(key);
+      else if (waiting.length < BATCH_TXS) waiting.push(tx);
+    }
+    // Gossip drops a message it has seen: another order makes it a new one.
+    const start = waiting.length === 0 ? 0 : this.#turn++ % waiting.length;
+    for (const tx of [...waiting.slice(start), ...waiting.slice(0, start)]) this.#enqueue(tx);
   }
 
   flush(): void {
@@ -155,6 +185,7 @@ export class TxAdmission {
   }
 
   close(): void {
+    this.#stopRegossip?.();
     this.#cancelFlush?.();
     this.#cancelFlush = null;
   }

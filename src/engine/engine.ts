@@ -9,28 +9,24 @@ import type { Block } from '../chain/block.ts';
 import { blockId as blockIdOf, decodeBlock } from '../chain/block.ts';
 import type { Evidence } from '../chain/evidence.ts';
 import type { AppliedBlock } from '../chain/execute.ts';
-import { earliestTimeMs, pendingWork } from '../chain/execute.ts';
 import { validatorIndex } from '../chain/validator-set.ts';
 import type { Certificate, Vote } from '../chain/votes.ts';
 import { votesOfCertificate } from '../chain/votes.ts';
-import type { Clock } from '../clock.ts';
 import type { MachineState } from '../consensus/machine.ts';
 import { startHeight, step } from '../consensus/machine.ts';
 import { justification, polkaCertificate, votesFrom } from '../consensus/selectors.ts';
 import type { Effect, HeightStart, Input, Timeouts } from '../consensus/types.ts';
-import { isNodeError, NodeError, toNodeError, unreachable } from '../errors.ts';
-import type { Logger } from '../log.ts';
-import type { Mempool } from '../mempool.ts';
+import { isNodeError, toNodeError, unreachable } from '../errors.ts';
 import type { ProposalMessage } from '../../protocols/messages.ts';
 import type { ChainNetwork } from '../../protocols/network.ts';
-import type { TxAdmission } from './admission.ts';
-import type { Bodies } from './bodies.ts';
 import { wholeBody } from './bodies.ts';
 import { EvidencePool } from './evidence-pool.ts';
-import type { CertificateVerifier, CertifiedCandidate, Ledger } from './ledger.ts';
-import type { EngineMetrics } from './metrics.ts';
-import type { SigningGate } from './signing-gate.ts';
-import type { Held, Resumption, Validator } from './validator.ts';
+import type { CertifiedCandidate } from './ledger.ts';
+import type { EngineModules, EngineOptions, ImportResult } from './modules.ts';
+import { Pacer } from './pacer.ts';
+import { SigningEffects } from './signing-effects.ts';
+import { Timers } from './timers.ts';
+import type { Resumption, Validator } from './validator.ts';
 
 /** Events waiting at most; beyond it messages from outside are refused until the queue drains. */
 export const MAX_QUEUE = 8192;
@@ -42,33 +38,6 @@ const REPAIR_MS = 500;
 const RETRY_MS = 100;
 /** Votes taken along when a height is begun anew. */
 const MAX_CARRIED = 4096;
-
-export interface EngineOptions {
-  readonly timeouts: Timeouts;
-}
-
-export interface EngineModules {
-  readonly ledger: Ledger;
-  readonly pool: Mempool;
-  readonly admission: TxAdmission;
-  readonly bodies: Bodies;
-  readonly evidence: EvidencePool;
-  readonly gate: SigningGate;
-  /** Null on a follower. */
-  readonly validator: Validator | null;
-  readonly verifyCertificate: CertificateVerifier;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly metrics: EngineMetrics;
-  /** New heads, after they are on disk and before the next height begins. */
-  readonly onCommit: (applied: readonly AppliedBlock[]) => void;
-  /** Asks one peer for votes and proposals of the height in work. */
-  readonly pull: () => void;
-  /** The messages of a height that arrived before it began. */
-  readonly takeEarly: (height: number) => readonly Input[];
-  /** Something after which nothing may go on, e.g. a full disk. */
-  readonly onFatal: (error: NodeError) => void;
-}
 
 type Event =
   | { readonly type: 'input'; readonly height: number; readonly input: Input }
@@ -82,22 +51,17 @@ type Event =
       readonly done: (result: ImportResult) => void;
     };
 
-export interface ImportResult {
-  readonly count: number;
-  /** Why the block after those was refused; null when all were taken. */
-  readonly fault: unknown;
-}
-
 export class Engine {
   readonly #timeouts: Timeouts;
   readonly #modules: EngineModules;
   readonly #queue: Event[] = [];
-  readonly #timers = new Set<() => void>();
+  readonly #timers: Timers;
+  readonly #pacer: Pacer;
+  readonly #signing: SigningEffects;
   #network: ChainNetwork | null = null;
   #machine: MachineState;
   #running: Promise<void> | null = null;
   #stopped = false;
-  #cancelWork: (() => void) | null = null;
   #cancelRepair: (() => void) | null = null;
   #attempt = 0;
   /** Proposal messages of this height by round; what peers that lack them are given. */
@@ -105,9 +69,20 @@ export class Engine {
   /** Block ids the machine waits for whose bodies nobody told of yet. */
   readonly #wanted = new Set<string>();
 
+  /** Values that must not be dropped for newer ones. */
+  readonly #isHeld = (blockId: Hash): boolean => {
+    const { lockedId, validId } = this.#machine;
+    return [lockedId, validId].some((id) => id !== null && equalBytes(id, blockId));
+  };
+
   constructor({ timeouts }: EngineOptions, modules: EngineModules) {
     this.#timeouts = timeouts;
     this.#modules = modules;
+    this.#timers = new Timers(modules.clock);
+    this.#pacer = new Pacer({ ...modules, timers: this.#timers }, () => {
+      this.#enqueue({ type: 'work' });
+    });
+    this.#signing = new SigningEffects({ ...modules, pacer: this.#pacer, isHeld: this.#isHeld });
     this.#machine = startHeight(this.#heightStart(null, null)).state;
   }
 
@@ -120,7 +95,7 @@ export class Engine {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#cancelTimers();
+    this.#timers.cancelAll();
     this.#cancelRepair?.();
     this.#modules.bodies.clear();
     for (const event of this.#queue.splice(0)) if (event.type === 'import') event.done({ count: 0, fault: null });
@@ -167,7 +142,7 @@ export class Engine {
 
   /** The pool, the evidence or the due work changed: is there a reason for a block now? */
   poke(): void {
-    if (this.#machine.step === 'idle') this.#scheduleWork(LINGER_MS);
+    if (this.#machine.step === 'idle') this.#pacer.schedule(LINGER_MS);
   }
 
   /** The signing gate changed: begin the height anew with what is known of it. */
@@ -197,7 +172,7 @@ export class Engine {
       for (let event = this.#queue.shift(); event; event = this.#queue.shift()) await this.#handle(event);
     } catch (error) {
       this.#stopped = true;
-      this.#cancelTimers();
+      this.#timers.cancelAll();
       this.#cancelRepair?.();
       const fatal = toNodeError(error);
       this.#modules.log.error('engine stopped', { error: fatal, height: this.#machine.height });
@@ -217,7 +192,7 @@ export class Engine {
         return;
       case 'work':
         if (this.#machine.step !== 'idle') return;
-        if (this.#hasReason()) await this.#apply([{ type: 'work' }]);
+        if (this.#pacer.hasReason()) await this.#apply([{ type: 'work' }]);
         return;
       case 'repair':
         this.#repair();
@@ -255,15 +230,26 @@ export class Engine {
         if (effect.round > 0) this.#modules.metrics.rounds.inc();
         this.#armRepair();
         return;
-      case 'build':
-        this.#build(effect.round, inputs);
+      case 'build': {
+        const blockId = this.#signing.build(effect.round);
+        if (blockId) inputs.push({ type: 'built', round: effect.round, blockId });
         return;
-      case 'propose':
-        await this.#propose(effect, inputs);
+      }
+      case 'propose': {
+        const message = await this.#signing.propose(this.#machine, effect);
+        if (!message) return;
+        this.#proposals.set(effect.round, message);
+        this.#network?.publish('proposal', message);
+        inputs.push({ type: 'self-proposal', proposal: message.proposal });
         return;
-      case 'vote':
-        await this.#vote(effect, inputs);
+      }
+      case 'vote': {
+        const vote = await this.#signing.vote(this.#machine, effect);
+        if (!vote) return;
+        this.#network?.publish('vote', { attempt: 0, votes: [vote] });
+        inputs.push({ type: 'self-vote', vote });
         return;
+      }
       case 'validate':
         this.#validate(effect.blockId, inputs);
         return;
@@ -272,7 +258,10 @@ export class Engine {
         return;
       case 'timer': {
         const { kind, round, ms } = effect;
-        this.#after(ms, { type: 'input', height: this.#machine.height, input: { type: 'timeout', kind, round } });
+        const { height } = this.#machine;
+        this.#timers.after(ms, () => {
+          this.input(height, { type: 'timeout', kind, round });
+        });
         return;
       }
       case 'commit':
@@ -284,21 +273,6 @@ export class Engine {
       default:
         unreachable(effect);
     }
-  }
-
-  #after(ms: number, event: Event): () => void {
-    const cancel = this.#modules.clock.after(ms, () => {
-      this.#timers.delete(cancel);
-      this.#enqueue(event);
-    });
-    this.#timers.add(cancel);
-    return cancel;
-  }
-
-  #cancelTimers(): void {
-    for (const cancel of this.#timers) cancel();
-    this.#timers.clear();
-    this.#cancelWork = null;
   }
 
   // Heights
@@ -318,7 +292,8 @@ export class Engine {
   async #begin(known: readonly Input[]): Promise<void> {
     const { ledger, bodies, gate, metrics } = this.#modules;
     const height = ledger.tip.height + 1;
-    this.#cancelTimers();
+    this.#timers.cancelAll();
+    this.#pacer.reset();
     const set = ledger.validators.current;
     const own = this.#modules.validator;
     const signs = own && gate.mayBeAt(height) && own.maySign(height) && validatorIndex(set, own.publicKey) >= 0;
@@ -336,7 +311,7 @@ export class Engine {
     const inputs: Input[] = [];
     for (const effect of effects) await this.#perform(effect, inputs);
     await this.#apply([...inputs, ...known, ...this.#modules.takeEarly(height)]);
-    if (this.#machine.height === height && this.#machine.step === 'idle') this.#scheduleWork(0);
+    if (this.#machine.height === height && this.#machine.step === 'idle') this.#pacer.schedule(0);
   }
 
   async #restart(): Promise<void> {
@@ -403,84 +378,8 @@ export class Engine {
 
   // Effects
 
-  #build(round: number, inputs: Input[]): void {
-    const { ledger, pool, admission, bodies, evidence, clock, validator, log } = this.#modules;
-    if (!validator) return;
-    const { tip, rules, store } = ledger;
-    const timeMs = Math.max(clock.now(), earliestTimeMs(rules, tip));
-    const { maxBlockTxs, maxBlockBytes } = rules.params;
-    const applied = ledger.build({
-      timeMs,
-      proposer: validator.publicKey,
-      lastCommit: store.head()?.certificate ?? null,
-      evidence: evidence.pending(),
-      txs: pool.select(admission.view(), maxBlockTxs, maxBlockBytes),
-    });
-    const { block, blockId } = applied;
-    if (block.txs.length === 0 && block.evidence.length === 0 && !this.#isDue(timeMs)) {
-      log.debug('nothing to propose', { height: block.header.height, round });
-      return;
-    }
-    bodies.add(wholeBody(blockId, block), this.#isHeld);
-    inputs.push({ type: 'built', round, blockId });
-  }
-
-  async #propose(effect: Effect & { type: 'propose' }, inputs: Input[]): Promise<void> {
-    const { ledger, validator } = this.#modules;
-    const block = ledger.candidate(effect.blockId)?.block;
-    if (!validator || !block) return;
-    const { header, lastCommit, evidence, txs } = block;
-    const polka = effect.polRound >= 0 ? polkaCertificate(this.#machine) : null;
-    const unsigned = { attempt: 0, header, lastCommit, evidence, txIds: txs.map((tx) => tx.id), polka };
-    const { round, polRound, blockId } = effect;
-    const core = { height: header.height, round, polRound, blockId };
-    const message = await this.#guarded(() => validator.propose(unsigned, core, this.#held(), block));
-    if (!message) return;
-    this.#proposals.set(round, message);
-    this.#network?.publish('proposal', message);
-    inputs.push({ type: 'self-proposal', proposal: message.proposal });
-  }
-
-  async #vote(effect: Effect & { type: 'vote' }, inputs: Input[]): Promise<void> {
-    const { validator } = this.#modules;
-    if (!validator) return;
-    const { voteType, round, blockId } = effect;
-    const vote = await this.#guarded(() => validator.vote(voteType, round, blockId, this.#held()));
-    if (!vote) return;
-    this.#network?.publish('vote', { attempt: 0, votes: [vote] });
-    inputs.push({ type: 'self-vote', vote });
-  }
-
-  /** Runs a signature through the guard. A refusal ends signing at this height; a failing disk ends all of it. */
-  async #guarded<T>(sign: () => Promise<T>): Promise<T | null> {
-    const { gate, log } = this.#modules;
-    try {
-      return await sign();
-    } catch (error) {
-      if (!isNodeError(error) || (error.code !== 'WOULD_DOUBLE_SIGN' && error.code !== 'GUARD')) throw error;
-      log.error('the sign guard refused a signature', { error, height: this.#machine.height });
-      gate.floorHeight = Math.max(gate.floorHeight, this.#machine.height);
-      return null;
-    }
-  }
-
-  #held(): Held {
-    const { height, lockedRound, lockedId, validRound, validId } = this.#machine;
-    const block = validId === null ? undefined : this.#modules.ledger.candidate(validId)?.block;
-    return {
-      height,
-      lockedRound,
-      lockedId,
-      validRound,
-      validId,
-      justification: justification(this.#machine),
-      polka: polkaCertificate(this.#machine),
-      validBody: validId !== null && block ? { blockId: validId, block } : null,
-    };
-  }
-
   #validate(blockId: Hash, inputs: Input[]): void {
-    const { ledger, bodies, log, clock } = this.#modules;
+    const { ledger, bodies, log } = this.#modules;
     const timely = bodies.get(blockId)?.timely ?? false;
     if (ledger.candidate(blockId)) {
       inputs.push({ type: 'validated', blockId, valid: true, timely });
@@ -498,11 +397,9 @@ export class Engine {
       },
       (error: unknown) => {
         log.warn('could not check a proposal, trying again', { error: toNodeError(error), height });
-        const cancel = clock.after(RETRY_MS, () => {
-          this.#timers.delete(cancel);
+        this.#timers.after(RETRY_MS, () => {
           this.#retry(height, blockId);
         });
-        this.#timers.add(cancel);
       },
     );
   }
@@ -543,32 +440,7 @@ export class Engine {
     );
   }
 
-  // Pacing
-
-  #isDue(timeMs: number): boolean {
-    const work = pendingWork(this.#modules.ledger.tip.state);
-    return work.now || (work.atMs !== null && timeMs >= work.atMs);
-  }
-
-  #hasReason(): boolean {
-    const { pool, admission, evidence, clock } = this.#modules;
-    return evidence.size > 0 || this.#isDue(clock.now()) || pool.hasExecutable(admission.view());
-  }
-
-  /** Sets the one alarm that leaves idleness: when the least interval is over, or when a deadline comes. */
-  #scheduleWork(lingerMs: number): void {
-    if (this.#cancelWork) return;
-    const { ledger, clock } = this.#modules;
-    const now = clock.now();
-    let atMs = now + lingerMs;
-    if (!this.#hasReason()) {
-      const deadline = pendingWork(ledger.tip.state).atMs;
-      if (deadline === null) return;
-      atMs = deadline;
-    }
-    atMs = Math.max(atMs, earliestTimeMs(ledger.rules, ledger.tip));
-    this.#cancelWork = this.#after(Math.max(0, atMs - now), { type: 'work' });
-  }
+  // Repair
 
   #armRepair(): void {
     this.#cancelRepair ??= this.#modules.clock.after(REPAIR_MS, () => {
@@ -598,10 +470,4 @@ export class Engine {
     }
     this.#modules.pull();
   }
-
-  /** Values that must not be dropped for newer ones. */
-  readonly #isHeld = (blockId: Hash): boolean => {
-    const { lockedId, validId } = this.#machine;
-    return [lockedId, validId].some((id) => id !== null && equalBytes(id, blockId));
-  };
 }

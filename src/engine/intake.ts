@@ -82,7 +82,8 @@ export class Intake {
     if (!good.every(Boolean)) return 'BAD_SIGNATURE';
     for (const vote of fresh) {
       if (vote.height === ledger.tip.height + 1) this.#modules.engine().input(vote.height, { type: 'vote', vote });
-      else if (vote.height > ledger.tip.height && this.#earlyVotes.length < MAX_EARLY_VOTES) this.#earlyVotes.push(vote);
+      else if (vote.height > ledger.tip.height && this.#earlyVotes.length < MAX_EARLY_VOTES)
+        this.#earlyVotes.push(vote);
       else continue;
       this.#remember(vote);
     }
@@ -102,7 +103,10 @@ export class Intake {
     if (this.#isKnown(message)) return 'DUPLICATE';
     if (!this.#isConsistent(message)) return 'UNJUSTIFIED';
     const { chain } = ledger.rules;
-    const checks = [proposalCheck(chain, proposal), ...(message.polka ? certificateChecks(chain, set, message.polka) : [])];
+    const checks = [
+      proposalCheck(chain, proposal),
+      ...(message.polka ? certificateChecks(chain, set, message.polka) : []),
+    ];
     if (!(await verifier.verifyBatch(checks, { urgent: true })).every(Boolean)) return 'BAD_SIGNATURE';
     const timely = this.#isTimely(message, receivedAtMs);
     if (!timely && proposal.polRound < 0) {
@@ -186,9 +190,7 @@ export class Intake {
 
   #isKnown({ proposal }: ProposalMessage): boolean {
     const known = this.#modules.engine().proposals.get(proposal.round);
-    return (
-      known?.proposal.height === proposal.height && equalBytes(known.proposal.signature, proposal.signature)
-    );
+    return known?.proposal.height === proposal.height && equalBytes(known.proposal.signature, proposal.signature);
   }
 
   /** The parts belong together: whoever signed this made it so, and nobody relays it otherwise. */

@@ -133,7 +133,8 @@ export class Presence {
   #prune(): void {
     const { current, next } = this.#modules.ledger.validators;
     for (const [key, { status }] of this.#sightings) {
-      if (!findValidator(current, status.validator) && !findValidator(next, status.validator)) this.#sightings.delete(key);
+      if (!findValidator(current, status.validator) && !findValidator(next, status.validator))
+        this.#sightings.delete(key);
     }
   }
 }
@@ -151,6 +152,9 @@ export function leastQuorum(powers: readonly number[]): number {
   return count;
 }
 
-function statusCheck(chain: ChainContext, status: SignedStatus): { message: Uint8Array; signature: Uint8Array; publicKey: Uint8Array } {
+function statusCheck(
+  chain: ChainContext,
+  status: SignedStatus,
+): { message: Uint8Array; signature: Uint8Array; publicKey: Uint8Array } {
   return { message: statusSignBytes(chain, status), signature: status.signature, publicKey: status.validator };
 }

@@ -4,7 +4,6 @@
  * wrong moment stalls three nodes for good.
  */
 import type { Hash } from '../bytes.ts';
-import { bytesKey } from '../bytes.ts';
 import type { Block } from '../chain/block.ts';
 import { encodeBlock } from '../chain/block.ts';
 import type { Signer } from '../chain/crypto/types.ts';
@@ -56,7 +55,6 @@ export class Validator {
   #votes: Vote[] = [];
   #proposals: Proposal[] = [];
   #proposalBytes: Uint8Array | null = null;
-  readonly #savedValues = new Set<string>();
 
   constructor(chain: ChainContext, signer: Signer, guard: SignGuard) {
     this.#chain = chain;
@@ -87,7 +85,6 @@ export class Validator {
     this.#votes = [];
     this.#proposals = [];
     this.#proposalBytes = null;
-    this.#savedValues.clear();
     const { status } = this.#guard;
     if (status.kind !== 'ready' || status.record.height !== height) return null;
     const { record } = status;
@@ -140,7 +137,13 @@ export class Validator {
     const message: ProposalMessage = { ...unsigned, proposal };
     const proposals = [...this.#proposals, proposal].slice(-MAX_KEPT);
     this.#proposalBytes = encodeProposalMessage(message);
-    const record = { held, round: core.round, step: 'propose' as const, signedVotes: this.#votes, signedProposals: proposals };
+    const record = {
+      held,
+      round: core.round,
+      step: 'propose' as const,
+      signedVotes: this.#votes,
+      signedProposals: proposals,
+    };
     await this.#save(record, { blockId: core.blockId, block: body });
     this.#proposals = proposals;
     return message;
@@ -150,7 +153,7 @@ export class Validator {
     { held, ...record }: Pick<GuardRecord, 'round' | 'step' | 'signedVotes' | 'signedProposals'> & { held: Held },
     body: HeldBody | null,
   ): Promise<void> {
-    const isNew = body !== null && !this.#savedValues.has(bytesKey(body.blockId));
+    const isNew = body !== null && this.#guard.value(body.blockId) === undefined;
     const value = isNew ? { blockId: body.blockId, bytes: encodeBlock(body.block) } : undefined;
     await this.#guard.save(
       {
@@ -166,6 +169,5 @@ export class Validator {
       },
       value,
     );
-    if (body) this.#savedValues.add(bytesKey(body.blockId));
   }
 }

@@ -9,7 +9,8 @@ export class MemoryNetwork {
   readonly reports: { peer: PeerId; action: string; reason: string }[] = [];
 
   join(self: PeerId, handlers: ChainHandlers): ChainNetwork {
-    const peers = (): PeerId[] => [...this.#handlers.keys()].filter((peer) => peer !== self && this.#linked(self, peer));
+    const peers = (): PeerId[] =>
+      [...this.#handlers.keys()].filter((peer) => peer !== self && this.#linked(self, peer));
     this.#handlers.set(self, handlers);
     for (const peer of peers()) this.#handlers.get(peer)?.onPeer(self);
     return {
@@ -52,7 +53,9 @@ export class MemoryNetwork {
 
   #gossip<T extends Topic>(from: PeerId, to: PeerId, topic: T, message: Topics[T]): void {
     setImmediate(() => {
-      const handler = this.#handlers.get(to)?.gossip[topic] as ((m: Topics[T], f: PeerId) => Promise<string>) | undefined;
+      const handler = this.#handlers.get(to)?.gossip[topic] as
+        | ((m: Topics[T], f: PeerId) => Promise<string>)
+        | undefined;
       handler?.(message, from).catch((error: unknown) => {
         setImmediate(() => {
           throw error;

@@ -2,7 +2,15 @@
 import type { Address } from '../../bytes.ts';
 import { equalBytes, toHex } from '../../bytes.ts';
 import { NodeError } from '../../errors.ts';
-import { BANK_MODULE, decodeAccount, encodeAccount, accountKey, getAccount, isAccountKey, setAccount } from '../accounts.ts';
+import {
+  BANK_MODULE,
+  decodeAccount,
+  encodeAccount,
+  accountKey,
+  getAccount,
+  isAccountKey,
+  setAccount,
+} from '../accounts.ts';
 import { formatAddress, parseAddress } from '../address.ts';
 import { MAX_U64, Reader, Writer } from '../codec.ts';
 import { checkKeys, jsonAmount, jsonArray, jsonHex, jsonObject, jsonString } from '../json.ts';
@@ -131,7 +139,9 @@ function genesisAccounts(section: JsonObject): { address: Address; balanceUait: 
 
 function checkedMemo(memo: Uint8Array): Uint8Array {
   if (memo.length > MAX_MEMO_BYTES) {
-    throw new NodeError('INVALID_PARAMS', `a memo holds at most ${MAX_MEMO_BYTES} bytes`, { data: { bytes: memo.length } });
+    throw new NodeError('INVALID_PARAMS', `a memo holds at most ${MAX_MEMO_BYTES} bytes`, {
+      data: { bytes: memo.length },
+    });
   }
   return memo;
 }

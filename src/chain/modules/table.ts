@@ -28,6 +28,10 @@ export function txTypeEntry(type: number): TxTypeEntry {
   return found;
 }
 
+export function isTxType(type: number): boolean {
+  return byNumber.has(type);
+}
+
 /** @throws NodeError UNKNOWN_TX_TYPE */
 export function txTypeByNumber(type: number): AnyTxType {
   return txTypeEntry(type).txType;

@@ -6,7 +6,7 @@
  * a height, so that two neighbouring sets never differ by more than one key.
  */
 import type { Address, PublicKey, Signature } from '../../bytes.ts';
-import { bytesKey, compareBytes, equalBytes, toHex } from '../../bytes.ts';
+import { bytesKey, equalBytes, toHex } from '../../bytes.ts';
 import { NodeError } from '../../errors.ts';
 import { formatAddress, parseAddress } from '../address.ts';
 import { MAX_U64, Reader, Writer } from '../codec.ts';
@@ -272,7 +272,7 @@ function genesisValidators(section: JsonObject): Validator[] {
       priority: 0,
     };
   });
-  return validators.sort((a, b) => compareBytes(a.publicKey, b.publicKey));
+  return [...createValidatorSet(validators).validators];
 }
 
 function initGenesis({ state }: BlockContext, section: JsonObject): void {
@@ -340,7 +340,12 @@ function changeFromJson(json: JsonObject): Change {
       return { kind: 'remove', publicKey: publicKey() };
     case 'rotate':
       checkKeys(json, ['action', 'key', 'new_key', 'proof']);
-      return { kind: 'rotate', publicKey: publicKey(), newKey: jsonHex(json['new_key'], 'new_key', 32), proof: proof() };
+      return {
+        kind: 'rotate',
+        publicKey: publicKey(),
+        newKey: jsonHex(json['new_key'], 'new_key', 32),
+        proof: proof(),
+      };
     default:
       throw new NodeError('INVALID_PARAMS', '"action" must be add, remove or rotate', { data: { pointer: '/action' } });
   }

@@ -64,7 +64,9 @@ describe('agreement of chains in one process', () => {
         store,
         signing: { signer: chainSigner, guard },
         clock: systemClock,
-        log: process.env['DEBUG_LOG'] ? createLogger({ level: 'debug', format: 'pretty', stream: process.stderr }) : nopLogger,
+        log: process.env['DEBUG_LOG']
+          ? createLogger({ level: 'debug', format: 'pretty', stream: process.stderr })
+          : nopLogger,
         metrics: nopRegister,
         onFatal: (error) => {
           throw error;
@@ -169,7 +171,9 @@ describe('agreement of chains in one process', () => {
     for (const i of [0, 1, 2]) await start(i);
     const chain = running.get(0);
     assert.ok(chain);
-    const txs = [...Array(200).keys()].map((nonce) => makeTransfer(genesis, { from: 'account-0', to: 'account-1', nonce }));
+    const txs = [...Array(200).keys()].map((nonce) =>
+      makeTransfer(genesis, { from: 'account-0', to: 'account-1', nonce }),
+    );
     await chain.admission.submit(txs, 'client');
     await waitFor('a few blocks', () => chain.ledger.tip.height > 0);
     await Promise.all([0, 1, 2].map(stop));

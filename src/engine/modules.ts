@@ -1,0 +1,47 @@
+/** What an engine is made of. */
+import type { AppliedBlock } from '../chain/execute.ts';
+import type { Clock } from '../clock.ts';
+import type { Input, Timeouts } from '../consensus/types.ts';
+import type { NodeError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { Mempool } from '../mempool.ts';
+import type { TxAdmission } from './admission.ts';
+import type { Bodies } from './bodies.ts';
+import type { EvidencePool } from './evidence-pool.ts';
+import type { CertificateVerifier, Ledger } from './ledger.ts';
+import type { EngineMetrics } from './metrics.ts';
+import type { SigningGate } from './signing-gate.ts';
+import type { Validator } from './validator.ts';
+
+export interface EngineOptions {
+  readonly timeouts: Timeouts;
+}
+
+export interface EngineModules {
+  readonly ledger: Ledger;
+  readonly pool: Mempool;
+  readonly admission: TxAdmission;
+  readonly bodies: Bodies;
+  readonly evidence: EvidencePool;
+  readonly gate: SigningGate;
+  /** Null on a follower. */
+  readonly validator: Validator | null;
+  readonly verifyCertificate: CertificateVerifier;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: EngineMetrics;
+  /** New heads, after they are on disk and before the next height begins. */
+  readonly onCommit: (applied: readonly AppliedBlock[]) => void;
+  /** Asks one peer for votes and proposals of the height in work. */
+  readonly pull: () => void;
+  /** The messages of a height that arrived before it began. */
+  readonly takeEarly: (height: number) => readonly Input[];
+  /** Something after which nothing may go on, e.g. a full disk. */
+  readonly onFatal: (error: NodeError) => void;
+}
+
+export interface ImportResult {
+  readonly count: number;
+  /** Why the block after those was refused; null when all were taken. */
+  readonly fault: unknown;
+}

@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { addressOf } from '../../src/chain/address.ts';
+import type { Account } from '../../src/chain/accounts.ts';
+import { leastFeeUait } from '../../src/chain/params.ts';
+import type { Transaction } from '../../src/chain/tx.ts';
+import { DEFAULT_MEMPOOL_LIMITS, Mempool } from '../../src/mempool.ts';
+import type { MempoolLimits, PoolView } from '../../src/mempool.ts';
+import { bytesKey, toHex } from '../../src/bytes.ts';
+import { nativeCrypto } from '../../src/native/crypto.ts';
+import { fixtureGenesis, makeTransfer, signer } from '../util/chain-fixture.ts';
+
+const genesis = fixtureGenesis();
+const least = leastFeeUait(genesis.params, makeTransfer(genesis, { from: 'a', to: 'b', nonce: 0 }).bytes.length);
+
+interface Chain {
+  readonly view: PoolView;
+  readonly accounts: Map<string, Account>;
+  set(name: string, account: Partial<Account>): void;
+}
+
+function chain(overrides: Partial<PoolView> = {}): Chain {
+  const accounts = new Map<string, Account>();
+  const key = (name: string): string => bytesKey(addressOf(nativeCrypto, signer(name).publicKey));
+  return {
+    accounts,
+    set: (name, account) => {
+      accounts.set(key(name), { balanceUait: 1_000_000_000, nonce: 0, ...account });
+    },
+    view: {
+      params: genesis.params,
+      nextHeight: 10,
+      nowMs: 0,
+      account: (address) => accounts.get(bytesKey(address)) ?? { balanceUait: 1_000_000_000, nonce: 0 },
+      ...overrides,
+    },
+  };
+}
+
+function tx(
+  nonce: number,
+  options: { from?: string; feeUait?: number; amountUait?: number; until?: number } = {},
+): Transaction {
+  return makeTransfer(genesis, {
+    from: options.from ?? 'a',
+    to: 'b',
+    nonce,
+    feeUait: options.feeUait ?? least,
+    amountUait: options.amountUait ?? 1,
+    validUntilHeight: options.until ?? 1000,
+  });
+}
+
+function pool(limits: Partial<MempoolLimits> = {}): Mempool {
+  return new Mempool({ ...DEFAULT_MEMPOOL_LIMITS, ...limits });
+}
+
+const code = (refusal: { code: string } | null): string | null => refusal?.code ?? null;
+
+describe('mempool', () => {
+  it('refuses with a code what no block could hold', () => {
+    const { view, set } = chain();
+    set('a', { nonce: 5 });
+    set('poor', { balanceUait: least - 1 });
+    const p = pool();
+    const cases: [Transaction, string][] = [
+      [tx(4), 'BAD_NONCE'],
+      [tx(5, { until: 9 }), 'EXPIRED'],
+      [tx(5, { feeUait: least - 1 }), 'FEE_TOO_LOW'],
+      [tx(0, { from: 'poor' }), 'INSUFFICIENT_FUNDS'],
+      [tx(5, { amountUait: 1_000_000_000 }), 'INSUFFICIENT_FUNDS'],
+      [tx(5 + 17), 'NONCE_GAP'],
+      [tx(5 + 256), 'NONCE_GAP'],
+      [{ ...tx(5), type: 999, id: new Uint8Array(32) }, 'UNKNOWN_TX_TYPE'],
+      [{ ...tx(5), payload: Uint8Array.of(1), id: new Uint8Array(32).fill(1) }, 'CODEC'],
+    ];
+    for (const [each, expected] of cases) assert.equal(code(p.add(each, view)), expected);
+    assert.equal(p.size, 0);
+    assert.equal(p.add(tx(5), view), null);
+    assert.equal(code(p.add(tx(5), view)), 'ALREADY_KNOWN');
+  });
+
+  it('takes a whole run of nonces whose check came before the first was added', () => {
+    const { view } = chain();
+    const p = pool();
+    const run = [...Array(256).keys()].map((nonce) => tx(nonce));
+    for (const each of run) assert.equal(p.check(each, view), null);
+    for (const each of run) assert.equal(p.add(each, view), null);
+    assert.equal(code(p.add(tx(256), view)), 'NONCE_GAP');
+    assert.equal(p.nextNonce(run[0]!.senderAddress, 0), 256);
+  });
+
+  it('bound: 16 beyond a gap', () => {
+    const { view } = chain();
+    const p = pool();
+    for (let nonce = 1; nonce <= 16; nonce++) assert.equal(p.add(tx(nonce), view), null, String(nonce));
+    assert.equal(code(p.add(tx(17), view)), 'NONCE_GAP');
+    assert.equal(p.hasExecutable(view), false);
+    assert.equal(p.add(tx(0), view), null);
+    assert.equal(p.hasExecutable(view), true);
+    assert.equal(p.add(tx(17), view), null);
+  });
+
+  it('counts what is pending against the balance', () => {
+    const { view, set } = chain();
+    set('a', { balanceUait: 3 * (least + 10) });
+    const p = pool();
+    for (let nonce = 0; nonce < 3; nonce++) assert.equal(p.add(tx(nonce, { amountUait: 10 }), view), null);
+    assert.equal(code(p.add(tx(3, { amountUait: 10 }), view)), 'INSUFFICIENT_FUNDS');
+  });
+
+  it('replaces for a tenth more, not for less, and tells of the one replaced', () => {
+    const { view } = chain();
+    const p = pool();
+    const first = tx(0);
+    p.add(first, view);
+    assert.equal(code(p.add(tx(0, { feeUait: Math.ceil((least * 11) / 10) - 1 }), view)), 'UNDERPRICED');
+    const better = tx(0, { feeUait: Math.ceil((least * 11) / 10) });
+    assert.equal(p.add(better, view), null);
+    assert.equal(p.size, 1);
+    assert.equal(p.get(first.id), undefined);
+    assert.equal(p.rejection(first.id)?.code, 'UNDERPRICED');
+  });
+
+  it('selects by fee, nonces in order, within limits', () => {
+    const { view } = chain();
+    const p = pool();
+    for (const [from, feeUait] of [
+      ['a', least],
+      ['b', least * 3],
+      ['c', least * 2],
+    ] as const) {
+      for (let nonce = 0; nonce < 3; nonce++) p.add(tx(nonce, { from, feeUait }), view);
+    }
+    const all = p.select(view, 100, 1_000_000);
+    assert.deepEqual(
+      all.map((each) => [each.feeUait / least, each.nonce]),
+      [
+        [3, 0],
+        [3, 1],
+        [3, 2],
+        [2, 0],
+        [2, 1],
+        [2, 2],
+        [1, 0],
+        [1, 1],
+        [1, 2],
+      ],
+    );
+    assert.equal(p.select(view, 4, 1_000_000).length, 4);
+    assert.equal(p.select(view, 100, all[0]!.bytes.length * 2).length, 2);
+  });
+
+  it('after a block drops what it held and what became stale', () => {
+    const { view, set } = chain();
+    const p = pool();
+    const txs = [tx(0), tx(1), tx(2)];
+    for (const each of txs) p.add(each, view);
+    const other = tx(1, { amountUait: 7 });
+    set('a', { nonce: 2 });
+    const gone = p.onCommitted([txs[0]!, other], view);
+    assert.deepEqual(gone.map(toHex).sort(), [txs[0]!.id, txs[1]!.id].map(toHex).sort());
+    assert.equal(p.rejection(txs[1]!.id)?.code, 'BAD_NONCE');
+    assert.equal(p.size, 1);
+  });
+
+  it('expires by height and by age', () => {
+    const { view } = chain();
+    const p = pool({ ttlMs: 100 });
+    p.add(tx(0, { until: 10 }), view);
+    p.add(tx(0, { from: 'b' }), { ...view, nowMs: 50 });
+    assert.equal(p.expire({ ...view, nextHeight: 11, nowMs: 60 }).length, 1);
+    assert.equal(p.expire({ ...view, nextHeight: 11, nowMs: 150 }).length, 1);
+    assert.equal(p.size, 0);
+    assert.equal(p.bytes, 0);
+  });
+
+  it('bound: full of equal fees it refuses, and makes room for one that pays a tenth more', () => {
+    const { view } = chain();
+    const p = pool({ maxTxs: 128 });
+    for (let i = 0; i < 128; i++) assert.equal(p.add(tx(0, { from: `s${i}` }), view), null);
+    assert.equal(code(p.add(tx(0, { from: 'late' }), view)), 'POOL_FULL');
+    assert.equal(p.add(tx(0, { from: 'rich', feeUait: least * 2 }), view), null);
+    assert.ok(p.size <= 128);
+    assert.ok(p.get(tx(0, { from: 'rich', feeUait: least * 2 }).id));
+  });
+
+  it('bound: bytes', () => {
+    const { view } = chain();
+    const size = tx(0).bytes.length;
+    const p = pool({ maxBytes: size * 3 });
+    for (let i = 0; i < 6; i++) p.add(tx(0, { from: `s${i}` }), view);
+    assert.equal(p.size, 3);
+    assert.ok(p.bytes <= size * 3);
+  });
+
+  it('bound: remembered rejections', () => {
+    const p = pool({ maxRejected: 4 });
+    const ids = [...Array(6).keys()].map((i) => new Uint8Array(32).fill(i));
+    for (const id of ids) p.reject(id, { code: 'EXPIRED', message: '', data: {} });
+    assert.deepEqual(
+      ids.map((id) => p.rejection(id) !== undefined),
+      [false, false, true, true, true, true],
+    );
+  });
+
+  it('property: the selection is always executable and the books balance', () => {
+    const operation = fc.record({
+      from: fc.constantFrom('a', 'b', 'c', 'd'),
+      nonce: fc.nat(24),
+      fee: fc.integer({ min: 0, max: 4 }),
+      commit: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(operation, { maxLength: 60 }), (operations) => {
+        const { view, accounts, set } = chain();
+        for (const name of ['a', 'b', 'c', 'd']) set(name, {});
+        const p = pool({ maxTxs: 24 });
+        for (const { from, nonce, fee, commit } of operations) {
+          p.add(tx(nonce, { from, feeUait: least + Math.floor((least * fee) / 8) }), view);
+          const selected = p.select(view, 100, 1_000_000);
+          const next = new Map<string, number>();
+          for (const each of selected) {
+            const key = bytesKey(each.senderAddress);
+            const expected = next.get(key) ?? accounts.get(key)!.nonce;
+            assert.equal(each.nonce, expected);
+            next.set(key, expected + 1);
+          }
+          if (commit && selected[0]) {
+            const key = bytesKey(selected[0].senderAddress);
+            accounts.set(key, { ...accounts.get(key)!, nonce: selected[0].nonce + 1 });
+            p.onCommitted([selected[0]], view);
+          }
+          assert.ok(p.size <= 24);
+          assert.equal(
+            [...p.pending()].reduce((sum, each) => sum + each.bytes.length, 0),
+            p.bytes,
+          );
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
