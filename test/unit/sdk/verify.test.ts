@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { toHex } from '../../../src/bytes.ts';
 import { addressOf, formatAddress } from '../../../src/chain/address.ts';
 import { pureCrypto } from '../../../src/chain/crypto/pure.ts';
-import type { Json } from '../../../src/chain/modules/types.ts';
 import { proposeChange } from '../../../src/chain/modules/validators.ts';
 import { leastFeeUait } from '../../../src/chain/params.ts';
 import { txCheck } from '../../../src/chain/tx.ts';
