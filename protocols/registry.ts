@@ -114,10 +114,10 @@ export const REFUSAL_QUOTA: QuotaRule = {
 };
 
 export const HELLO_QUOTA: QuotaRule = {
-  capacity: 8,
-  refillPerSecond: 0.2,
+  capacity: 32,
+  refillPerSecond: 1,
   unit: 'handshakes',
-  reason: 'one a connection and one for each chain that a host adds or drops',
+  reason: 'one or two a connection and one for each chain that a host adds or drops; a peer that restarts in a loop',
 };
 
 /** Both ways of the handshake. A connection without one after this time is closed. */

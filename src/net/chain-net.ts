@@ -1,0 +1,124 @@
+/** One chain's share of the host: gossip, requests both ways, and the peers that share it. */
+import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
+import type { Connection, Libp2p } from '@libp2p/interface';
+import type { Method, Methods, Topic, Topics } from '../../protocols/messages.ts';
+import type { ChainHandlers, ChainNetwork, PeerId } from '../../protocols/network.ts';
+import type { PeerAction } from '../../protocols/peer-actions.ts';
+import { protocolId, topicName } from '../../protocols/topics.ts';
+import type { Hasher } from '../chain/crypto/types.ts';
+import type { ChainContext } from '../chain/signing.ts';
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../log.ts';
+import { ChainGossip } from './gossip.ts';
+import type { Backlog } from './gossip-service.ts';
+import type { NetMetrics } from './metrics.ts';
+import type { PeerQuotas } from './peer-quotas.ts';
+import type { PeerBook } from './peers.ts';
+import { RequestClient } from './request-client.ts';
+import type { ServerLoad } from './request-server.ts';
+import { METHOD_NAMES, RequestServer } from './request-server.ts';
+
+/** What all chains of a host share. */
+export interface ChainNetOptions {
+  readonly libp2p: Libp2p<{ gossip: GossipSub }>;
+  readonly connection: (peer: PeerId) => Connection | undefined;
+  readonly hasher: Hasher;
+  readonly backlog: Backlog;
+  readonly load: ServerLoad;
+  readonly book: PeerBook;
+  readonly quotas: PeerQuotas;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: NetMetrics;
+}
+
+export class ChainNet implements ChainNetwork {
+  readonly chain: ChainContext;
+  readonly self: PeerId;
+  readonly #options: ChainNetOptions;
+  readonly #handlers: ChainHandlers;
+  readonly #gossip: ChainGossip;
+  readonly #client: RequestClient;
+  readonly #server: RequestServer;
+  readonly #peers = new Set<PeerId>();
+  readonly #onClose: () => void;
+  #open = false;
+
+  constructor(options: ChainNetOptions, chain: ChainContext, handlers: ChainHandlers, onClose: () => void) {
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#onClose = onClose;
+    this.chain = chain;
+    this.self = options.libp2p.peerId.toString();
+    const shared = { ...options, chain };
+    this.#gossip = new ChainGossip({ ...shared, gossip: options.libp2p.services.gossip, handlers: handlers.gossip });
+    this.#client = new RequestClient(shared);
+    this.#server = new RequestServer({ ...shared, handlers: handlers.requests });
+  }
+
+  async start(): Promise<void> {
+    this.#open = true;
+    const { libp2p } = this.#options;
+    await Promise.all(
+      METHOD_NAMES.map((method) =>
+        libp2p.handle(protocolId(this.chain, method), (stream, link) => this.#server.serve(method, stream, link), {
+          maxInboundStreams: 2,
+          maxOutboundStreams: 2,
+        }),
+      ),
+    );
+    this.#gossip.start();
+  }
+
+  peers(): readonly PeerId[] {
+    return [...this.#peers];
+  }
+
+  publish<T extends Topic>(topic: T, message: Topics[T]): void {
+    if (this.#open) this.#gossip.publish(topic, message);
+  }
+
+  request<M extends Method>(
+    peer: PeerId,
+    method: M,
+    request: Methods[M]['request'],
+    signal?: AbortSignal,
+  ): Promise<Methods[M]['response']> {
+    return this.#client.request(peer, method, request, signal);
+  }
+
+  report(peer: PeerId, action: PeerAction, reason: string): void {
+    this.#options.book.report(peer, action, reason);
+  }
+
+  async close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#onClose();
+    for (const peer of this.#peers) this.setShared(peer, false);
+    this.#gossip.stop();
+    this.#client.stop();
+    this.#server.stop();
+    await this.#options.libp2p.unhandle(METHOD_NAMES.map((method) => protocolId(this.chain, method)));
+  }
+
+  /** Told by the handshake, and when a peer is gone. */
+  setShared(peer: PeerId, shared: boolean): void {
+    if (this.#peers.has(peer) === shared) return;
+    if (shared) this.#peers.add(peer);
+    else this.#peers.delete(peer);
+    this.#options.metrics.peers.set(this.#peers.size, { chain: this.chain.chainId });
+    try {
+      if (shared) this.#handlers.onPeer(peer);
+      else this.#handlers.onPeerGone(peer);
+    } catch (error) {
+      this.#options.log.error('peer handler failed', { peer, shared, error });
+    }
+  }
+
+  /** Whether the peer's subscriptions arrived: every host that carries a chain follows its topics. */
+  hearsGossip(peer: PeerId): boolean {
+    const { gossip } = this.#options.libp2p.services;
+    return gossip.getSubscribers(topicName(this.chain, 'vote')).some((id) => id.toString() === peer);
+  }
+}

@@ -1,0 +1,85 @@
+/** Who may connect: bans, the caps on connections in all and by address, and the rate of new ones. */
+import type { Connection, ConnectionGater, MultiaddrConnection } from '@libp2p/interface';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import { TokenBucket } from '../../protocols/quotas.ts';
+import type { PeerId } from '../../protocols/network.ts';
+import type { Clock } from '../clock.ts';
+import type { NetMetrics } from './metrics.ts';
+import type { PeerBook } from './peers.ts';
+
+export interface ConnectionLimits {
+  /** In and out. Peers that the operator named are let in above it. */
+  readonly maxConnections: number;
+  /** Inbound, by remote IP address. Loopback is exempt: a local cluster lives there. */
+  readonly maxPerIp: number;
+  /** New inbound connections, by remote IP address. Loopback is exempt. */
+  readonly inboundPerSecond: number;
+}
+
+export const DEFAULT_LIMITS: ConnectionLimits = { maxConnections: 100, maxPerIp: 8, inboundPerSecond: 5 };
+
+/** Addresses whose rate is tracked. */
+const MAX_TRACKED_IPS = 1_024;
+
+export interface GaterOptions {
+  readonly limits: ConnectionLimits;
+  readonly book: PeerBook;
+  readonly persistent: ReadonlySet<PeerId>;
+  readonly connections: () => readonly Pick<Connection, 'remoteAddr' | 'direction'>[];
+  readonly clock: Clock;
+  readonly metrics: NetMetrics;
+}
+
+export function createGater(
+  options: GaterOptions,
+): Required<Pick<ConnectionGater, 'denyDialPeer' | 'denyInboundConnection' | 'denyInboundEncryptedConnection'>> {
+  const { limits, book, persistent, connections, clock, metrics } = options;
+  const buckets = new Map<string, TokenBucket>();
+
+  const refuse = (reason: string): true => {
+    metrics.refusedConnections.inc({ reason });
+    return true;
+  };
+
+  const withinRate = (ip: string): boolean => {
+    const nowMs = clock.monotonic();
+    let bucket = buckets.get(ip);
+    if (bucket === undefined) {
+      const rule = { capacity: 2 * limits.inboundPerSecond, refillPerSecond: limits.inboundPerSecond };
+      bucket = new TokenBucket(rule, nowMs);
+      const oldest = buckets.keys().next();
+      if (buckets.size >= MAX_TRACKED_IPS && oldest.done !== true) buckets.delete(oldest.value);
+    } else {
+      buckets.delete(ip);
+    }
+    buckets.set(ip, bucket);
+    return bucket.take(1, nowMs);
+  };
+
+  return {
+    denyDialPeer: (peerId) => book.banned(peerId.toString()),
+
+    denyInboundConnection: (connection: MultiaddrConnection) => {
+      const ip = ipOf(connection.remoteAddr);
+      if (isLoopback(ip)) return false;
+      if (!withinRate(ip)) return refuse('rate');
+      const sameIp = connections().filter((open) => open.direction === 'inbound' && ipOf(open.remoteAddr) === ip);
+      return sameIp.length >= limits.maxPerIp && refuse('per-ip');
+    },
+
+    denyInboundEncryptedConnection: (peerId) => {
+      const peer = peerId.toString();
+      if (book.banned(peer)) return refuse('banned');
+      return connections().length >= limits.maxConnections && !persistent.has(peer) && refuse('full');
+    },
+  };
+}
+
+/** The host part of an address, '' when it has none. */
+export function ipOf(address: Multiaddr): string {
+  return address.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value ?? '';
+}
+
+export function isLoopback(ip: string): boolean {
+  return ip.startsWith('127.') || ip === '::1' || ip.startsWith('::ffff:127.');
+}
