@@ -4,12 +4,14 @@ import { addressVectors } from './addresses.ts';
 import { codecVectors } from './codec.ts';
 import { hashVectors } from './hashes.ts';
 import { signatureVectors } from './signatures.ts';
+import { stateTreeVectors } from './state-tree.ts';
 
 const files = {
   signatures: signatureVectors(),
   hashes: hashVectors(),
   addresses: addressVectors(),
   codec: codecVectors(),
+  'state-tree': stateTreeVectors(),
 };
 
 for (const [name, content] of Object.entries(files)) {

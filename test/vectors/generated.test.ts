@@ -3,6 +3,7 @@ import { addressVectors } from '../../scripts/vectors/addresses.ts';
 import { codecVectors } from '../../scripts/vectors/codec.ts';
 import { hashVectors } from '../../scripts/vectors/hashes.ts';
 import { signatureVectors } from '../../scripts/vectors/signatures.ts';
+import { stateTreeVectors } from '../../scripts/vectors/state-tree.ts';
 import { readVectors } from './read.ts';
 
 describe('vector files', () => {
@@ -11,6 +12,7 @@ describe('vector files', () => {
     hashes: hashVectors,
     addresses: addressVectors,
     codec: codecVectors,
+    'state-tree': stateTreeVectors,
   };
   for (const [name, generate] of Object.entries(generators)) {
     it(`${name}.json is what its generator makes`, () => {
