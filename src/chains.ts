@@ -254,6 +254,7 @@ class ChainRuntime implements RunningChain {
     this.gate.set('starting', 'waiting for a peer to compare heads with');
     this.#cancelGrace = this.#modules.clock.after(STARTUP_GRACE_MS, () => {
       this.gate.clear('starting');
+      this.presence.announce();
     });
   }
 
@@ -270,6 +271,7 @@ class ChainRuntime implements RunningChain {
       await this.#intake.pullFrom(peer);
       this.#cancelGrace?.();
       this.gate.clear('starting');
+      this.presence.greet();
       this.admission.regossip();
     };
     greet().catch((error: unknown) => {

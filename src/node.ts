@@ -21,6 +21,7 @@ import { createNativeSigner, nativeCrypto } from './native/crypto.ts';
 import { createVerifyPool } from './native/verify-pool.ts';
 import type { Host } from './net/host.ts';
 import { createHost } from './net/host.ts';
+import { createNetMetrics } from './net/metrics.ts';
 import { createNodeApi } from './node/api.ts';
 import { VERSION } from './version.ts';
 import { startMetricsServer } from './rpc/metrics-server.ts';
@@ -198,8 +199,10 @@ async function openHost(folder: DataFolder, config: NodeConfig, log: Logger, met
     announce: config.p2p.announce,
     persistentPeers: config.p2p.peers,
     clock: systemClock,
+    hasher: nativeCrypto,
+    agent: `aitbc/${VERSION}`,
     log: log.child('net'),
-    metrics,
+    metrics: createNetMetrics(metrics),
   });
 }
 

@@ -17,6 +17,8 @@ import type { Ledger } from './ledger.ts';
 import type { Validator } from './validator.ts';
 
 const STATUS_EVERY_MS = 5_000;
+/** After a peer came, so that it need not wait for the next turn: its subscriptions may be a moment behind its greeting. */
+const GREETINGS_MS = [0, 100, 300, 1_000];
 /** A validator without a status this fresh counts as not reachable. */
 export const FRESH_MS = 10_000;
 /** Statuses signed so far from our clock are replays, or a clock is badly wrong. */
@@ -51,6 +53,7 @@ export class Presence {
   readonly #sightings = new Map<string, Sighting>();
   #network: ChainNetwork | null = null;
   #stop: (() => void) | null = null;
+  #greetings: (() => void)[] = [];
 
   constructor(modules: PresenceModules) {
     this.#modules = modules;
@@ -67,6 +70,18 @@ export class Presence {
 
   stop(): void {
     this.#stop?.();
+    for (const cancel of this.#greetings) cancel();
+    this.#greetings = [];
+  }
+
+  /** A peer came, or this node began to sign. */
+  greet(): void {
+    for (const cancel of this.#greetings) cancel();
+    this.#greetings = GREETINGS_MS.map((ms) =>
+      this.#modules.clock.after(ms, () => {
+        this.announce();
+      }),
+    );
   }
 
   /** Heard of within the last FRESH_MS. */
