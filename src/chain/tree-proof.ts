@@ -71,7 +71,7 @@ function hashPair(hasher: Hasher, left: Hash, right: Hash): Hash {
   return hasher.hash(pair);
 }
 
-export function writeStateProof(writer: Writer, proof: StateProof): void {
+function writeStateProof(writer: Writer, proof: StateProof): void {
   const { siblings, leaf } = proof;
   const filled = siblings.filter((sibling) => !equalBytes(sibling, ZERO_HASH));
   const bitmap = new Uint8Array(Math.ceil(siblings.length / 8));
@@ -84,7 +84,7 @@ export function writeStateProof(writer: Writer, proof: StateProof): void {
   if (leaf) writer.fixed(leaf.path, 32).fixed(leaf.valueHash, 32);
 }
 
-export function readStateProof(reader: Reader): StateProof {
+function readStateProof(reader: Reader): StateProof {
   const depth = reader.count16(PATH_BITS, 0);
   const bitmap = reader.fixed(Math.ceil(depth / 8));
   for (let i = depth; i < bitmap.length * 8; i++) if (pathBit(bitmap, i) === 1) throw reader.reject('non-canonical');
