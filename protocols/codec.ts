@@ -1,6 +1,7 @@
 /**
  * Bytes of every message in messages.ts, in the chain's one canonical encoding. Decoders throw NodeError CODEC, check
- * counts and lengths against their caps before they allocate, and keep views of the bytes they were given.
+ * counts and lengths against their caps before they allocate, and keep views of the bytes they were given, except of
+ * single transactions.
  */
 import type { Hash } from '../src/bytes.ts';
 import {
@@ -324,9 +325,10 @@ function writeStatusFields(writer: Writer, status: Omit<SignedStatus, 'validator
   writer.u64(status.height).fixed(status.blockId, 32).u64(status.timeMs).ascii8(status.peerId);
 }
 
+/** Copies each one: a transaction stays in the pool after its message, which may be a thousand times larger, is gone. */
 function readTxs(reader: Reader, hasher: Hasher, count: number): Transaction[] {
   const txs: Transaction[] = [];
-  for (let i = 0; i < count; i++) txs.push(decodeTransaction(hasher, reader.bytes32(MAX_TX_BYTES)));
+  for (let i = 0; i < count; i++) txs.push(decodeTransaction(hasher, reader.bytes32(MAX_TX_BYTES).slice()));
   return txs;
 }
 
