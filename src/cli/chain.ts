@@ -1,0 +1,75 @@
+/** `aitbc chain`: head, blocks and transactions. */
+import type { Command } from 'commander';
+import { NodeError } from '../errors.ts';
+import type { BlockResponse, TransactionResponse } from '../sdk/types.ts';
+import { createContext } from './context.ts';
+import { fields, plural, table } from './output.ts';
+
+export function register(program: Command): void {
+  const chain = program.command('chain').description('blocks and transactions');
+  chain
+    .command('head')
+    .description('the last final block')
+    .action(async (_options: object, command: Command) => {
+      const context = createContext(command);
+      const head = await context.client().head();
+      context.out.data(head, fields(Object.entries(head)));
+    });
+  chain
+    .command('block')
+    .description('a final block with its transactions and certificate')
+    .argument('<block>', 'height, hash or "latest"')
+    .action(async (id: string, _options: object, command: Command) => {
+      const context = createContext(command);
+      const client = context.client();
+      const block = await client.block(id === 'latest' ? (await client.head()).height : id);
+      context.out.data(block, describeBlock(block));
+    });
+  chain
+    .command('tx')
+    .description('what became of a transaction')
+    .argument('<hash>', 'hash of the transaction')
+    .action(async (hash: string, _options: object, command: Command) => {
+      const context = createContext(command);
+      const status = await context.client().transaction(hash);
+      context.out.data(status, describeTransaction(status));
+      if (status.status === 'unknown') {
+        throw new NodeError('NOT_FOUND', `the node does not know transaction ${hash}`, {
+          hint: 'it was never sent here, or was refused long ago',
+        });
+      }
+    });
+}
+
+function describeBlock(block: BlockResponse): string {
+  const rows = block.transactions.map(({ hash, code_name, transaction }) => [
+    hash,
+    typeof transaction?.['type'] === 'string' ? transaction['type'] : null,
+    code_name,
+  ]);
+  return [
+    fields([
+      ['height', block.height],
+      ['hash', block.hash],
+      ['parent', block.parent_hash],
+      ['time', block.timestamp],
+      ['proposer', block.proposer],
+      ['round', block.round],
+      ['state root', block.state_root],
+      ['signed by', plural(block.certificate.signatures.length, 'validator')],
+      ['transactions', block.tx_count],
+    ]),
+    ...(rows.length > 0 ? ['', table(['HASH', 'TYPE', 'RESULT'], rows)] : []),
+  ].join('\n');
+}
+
+function describeTransaction(status: TransactionResponse): string {
+  return fields([
+    ['hash', status.hash],
+    ['status', status.status],
+    ['height', status.height],
+    ['result', status.code_name],
+    ...(status.reason === null ? [] : [['reason', status.reason] as const]),
+    ...(status.transaction === null ? [] : [['content', JSON.stringify(status.transaction)] as const]),
+  ]);
+}

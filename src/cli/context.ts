@@ -1,0 +1,99 @@
+/** What every command starts from: the global options, the home folder, and the node to talk to. */
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import type { NodeConfig } from '../config.ts';
+import { loadConfig } from '../config.ts';
+import { homeLayout, resolveHome } from '../config/home.ts';
+import type { HomeLayout } from '../config/home.ts';
+import { NodeError } from '../errors.ts';
+import type { Client } from '../sdk/client.ts';
+import { createClient } from '../sdk/client.ts';
+import type { StatusResponse } from '../sdk/types.ts';
+import type { Output } from './output.ts';
+import { createOutput } from './output.ts';
+
+export const DEFAULT_CHAIN = 'ait-devnet';
+const DEFAULT_RPC = 'http://127.0.0.1:8006';
+
+export interface GlobalOptions {
+  readonly home?: string;
+  readonly chain?: string;
+  readonly rpc?: string;
+  readonly json?: boolean;
+  readonly yes?: boolean;
+  readonly timeout?: number;
+  readonly passwordFile?: string;
+}
+
+export interface Context {
+  readonly options: GlobalOptions;
+  readonly out: Output;
+  readonly home: string;
+  /** For one request, and for the wait until a transaction is final. */
+  readonly timeoutMs: number;
+  /** Of the chain given here, else on the command line, else in config.toml, else the default one. */
+  layout(chainId?: string): HomeLayout & { readonly chainId: string };
+  client(): Client;
+  /** Status of the node, after a check that it runs the chain of --chain. @throws NodeError WRONG_CHAIN */
+  status(): Promise<StatusResponse>;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+
+export function createContext(command: Command): Context {
+  const options = command.optsWithGlobals<GlobalOptions>();
+  const home = resolveHome(options.home, process.env);
+  const timeoutMs = options.timeout ?? DEFAULT_TIMEOUT_MS;
+  const context: Context = {
+    options,
+    out: createOutput(options.json === true),
+    home,
+    timeoutMs,
+    layout: (given) => {
+      const chainId = given ?? options.chain ?? homeConfig(home)?.chain ?? DEFAULT_CHAIN;
+      return { ...homeLayout(home, chainId), chainId };
+    },
+    client: () => {
+      const url = options.rpc ?? rpcOfHome(home) ?? DEFAULT_RPC;
+      return createClient({ url, timeoutMs: Math.min(timeoutMs, REQUEST_TIMEOUT_MS) });
+    },
+    status: async () => {
+      const status = await context.client().status();
+      if (options.chain !== undefined && options.chain !== status.chain_id) {
+        throw new NodeError('WRONG_CHAIN', `the node runs ${status.chain_id}, not ${options.chain}`, {
+          data: { expected: options.chain, found: status.chain_id },
+          hint: 'give --rpc of a node of that chain, or another --chain',
+        });
+      }
+      return status;
+    },
+  };
+  return context;
+}
+
+/** Options of the node of this home; undefined when there is no config.toml. */
+function homeConfig(home: string): NodeConfig | undefined {
+  const text = readConfigText(home);
+  return text === undefined ? undefined : loadConfig({ fileText: text, env: process.env });
+}
+
+function rpcOfHome(home: string): string | undefined {
+  const config = homeConfig(home);
+  if (!config) return undefined;
+  const { host, port } = config.rpc.listen;
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+}
+
+/** @returns undefined when there is none @throws NodeError CONFIG when it cannot be read */
+export function readConfigText(home: string): string | undefined {
+  const path = homeLayout(home, DEFAULT_CHAIN).config;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new NodeError('CONFIG', `cannot read ${path}: ${code ?? 'unknown'}`, { data: { path }, cause: error });
+  }
+}

@@ -1,0 +1,4 @@
+/** The program `aitbc`. */
+import { runCli } from './program.ts';
+
+process.exitCode = await runCli(process.argv.slice(2));

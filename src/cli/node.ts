@@ -1,0 +1,47 @@
+/** `aitbc node`: this node's identity and its peers. */
+import type { Command } from 'commander';
+import { toHex } from '../bytes.ts';
+import { createNativeSigner } from '../native/crypto.ts';
+import { readKeyFile } from '../store/key-file.ts';
+import { createContext } from './context.ts';
+import { fields, shortHash, table } from './output.ts';
+import { peerIdOf } from './peer-id.ts';
+import { ownValidatorKey } from './validator-key.ts';
+
+export function register(program: Command): void {
+  const node = program.command('node').description('this node and its peers');
+  node
+    .command('peers')
+    .description('connected nodes')
+    .action(async (_options: object, command: Command) => {
+      const context = createContext(command);
+      const answer = await context.client().peers();
+      const rows = answer.peers.map(({ peer_id, direction, height, score, validator, addresses }) => [
+        peer_id,
+        direction,
+        height,
+        score,
+        validator && shortHash(validator),
+        addresses[0] ?? null,
+      ]);
+      const head = ['PEER', 'DIRECTION', 'HEIGHT', 'SCORE', 'VALIDATOR', 'ADDRESS'];
+      context.out.data(answer, rows.length === 0 ? 'No peers.' : table(head, rows));
+    });
+  node
+    .command('id')
+    .description('peer id and validator key of this home')
+    .action(async (_options: object, command: Command) => {
+      const context = createContext(command);
+      const layout = context.layout();
+      const peerId = peerIdOf(createNativeSigner(await readKeyFile(layout.nodeKey)).publicKey);
+      const signer = await ownValidatorKey(layout.validatorKey);
+      const validator = signer && toHex(signer.publicKey);
+      context.out.data(
+        { home: context.home, chain_id: layout.chainId, peer_id: peerId, validator },
+        fields([
+          ['peer id', peerId],
+          ['validator key', validator],
+        ]),
+      );
+    });
+}

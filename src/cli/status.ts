@@ -1,0 +1,64 @@
+/** `aitbc status`: what the node does, in one line of words or the fields programs rely on. */
+import type { Command } from 'commander';
+import { NodeError } from '../errors.ts';
+import type { StatusResponse } from '../sdk/types.ts';
+import type { Context } from './context.ts';
+import { createContext } from './context.ts';
+import { fields, plural, shortHash } from './output.ts';
+
+export function register(program: Command): void {
+  program
+    .command('status')
+    .description('what the node does')
+    .option('--check', 'exit 0 when synced, 5 when not, 8 when it does not answer in time')
+    .action(async (options: { readonly check?: boolean }, command: Command) => {
+      await showStatus(createContext(command), options.check === true);
+    });
+}
+
+async function showStatus(context: Context, check: boolean): Promise<void> {
+  const status = await context.status();
+  const { chain_id, height, hash, state_root, round, state } = status;
+  const { validators_reachable, validators_total, quorum, signing } = status;
+  const document = {
+    ...{ chain_id, height, hash, state_root, round, state },
+    ...{ validators_reachable, validators_total, quorum, signing },
+  };
+  context.out.data(document, describe(status));
+  if (check && state !== 'synced') {
+    throw new NodeError(state === 'halted' ? 'NO_QUORUM' : 'SYNCING', sentence(status));
+  }
+}
+
+/** e.g. "halted safely: 1 of 3 validators reachable, 2 needed". */
+export function sentence(status: StatusResponse): string {
+  const { state, validators_reachable, validators_total, quorum, target_height, height } = status;
+  const reach = `${validators_reachable} of ${plural(validators_total, 'validator')} reachable, ${quorum} needed`;
+  switch (state) {
+    case 'synced':
+      return `synced: ${reach}`;
+    case 'halted':
+      return validators_reachable < quorum
+        ? `halted safely: ${reach}`
+        : `halted: ${status.not_signing.join('; ') || reach}`;
+    case 'syncing':
+      return `syncing: block ${height} of ${target_height ?? '?'}; ${reach}`;
+    case 'starting':
+      return `starting: ${reach}`;
+  }
+}
+
+function describe(status: StatusResponse): string {
+  const { signing, not_signing, hash, round } = status;
+  return [
+    sentence(status),
+    fields([
+      ['chain', `${status.chain_id} (genesis ${shortHash(status.genesis_hash)})`],
+      ['head', hash === null ? 'no block yet' : `${status.height} ${shortHash(hash)} round ${round ?? '?'}`],
+      ['signing', signing ? 'yes' : `no: ${not_signing.join('; ') || 'unknown reason'}`],
+      ['pool', plural(status.pool.txs, 'transaction')],
+      ['peers', status.peers],
+      ['node', `${status.name} ${status.version} ${status.peer_id}`],
+    ]),
+  ].join('\n');
+}
