@@ -1,8 +1,8 @@
 /** Accounts: balance and nonce by address, kept in the bank's part of the state. */
 import type { Address } from '../bytes.ts';
+import { bytesKey } from '../bytes.ts';
+import { MAX_U64, Reader } from './codec.ts';
 import type { StateAccess, StateKey, StateReader } from './state.ts';
-import { stateKey } from './state.ts';
-import { Reader, Writer } from './codec.ts';
 
 export const BANK_MODULE = 1;
 const ACCOUNT_PREFIX = 1;
@@ -15,26 +15,56 @@ export interface Account {
 
 export const EMPTY_ACCOUNT: Account = { balanceUait: 0, nonce: 0 };
 
+const KEY_HEAD = String.fromCharCode(BANK_MODULE, ACCOUNT_PREFIX);
+
 export function accountKey(address: Address): StateKey {
-  const key = new Uint8Array(21);
-  key[0] = ACCOUNT_PREFIX;
-  key.set(address, 1);
-  return stateKey(BANK_MODULE, key);
+  return KEY_HEAD + bytesKey(address);
 }
 
 export function isAccountKey(key: StateKey): boolean {
-  return key.charCodeAt(0) === BANK_MODULE && key.charCodeAt(1) === ACCOUNT_PREFIX;
+  return key.startsWith(KEY_HEAD);
 }
 
-export function encodeAccount(account: Account): Uint8Array {
-  return new Writer(16).u64(account.balanceUait).u64(account.nonce).finish();
+const ACCOUNT_BYTES = 16;
+const TWO_32 = 2 ** 32;
+
+/** Balance u64, nonce u64. Written out instead of by the codec's Writer: this is the hottest encoding of all. */
+export function encodeAccount({ balanceUait, nonce }: Account): Uint8Array {
+  const bytes = new Uint8Array(ACCOUNT_BYTES);
+  writeU64(bytes, 0, balanceUait);
+  writeU64(bytes, 8, nonce);
+  return bytes;
 }
 
+/** @throws NodeError CODEC */
 export function decodeAccount(bytes: Uint8Array): Account {
-  const reader = new Reader(bytes, 'account');
-  const account = { balanceUait: reader.u64(), nonce: reader.u64() };
-  reader.end();
+  if (bytes.length !== ACCOUNT_BYTES) throw new Reader(bytes, 'account').reject('truncated');
+  const account = { balanceUait: readU64(bytes, 0), nonce: readU64(bytes, 8) };
+  if (account.balanceUait > MAX_U64 || account.nonce > MAX_U64)
+    throw new Reader(bytes, 'account').reject('out-of-range');
   return account;
+}
+
+function writeU64(bytes: Uint8Array, at: number, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0) throw new Reader(bytes, 'account').reject('out-of-range');
+  let high = Math.floor(value / TWO_32);
+  let low = value % TWO_32;
+  for (let i = 3; i >= 0; i--) {
+    bytes[at + i] = high & 0xff;
+    bytes[at + 4 + i] = low & 0xff;
+    high >>>= 8;
+    low >>>= 8;
+  }
+}
+
+function readU64(bytes: Uint8Array, at: number): number {
+  let high = 0;
+  let low = 0;
+  for (let i = 0; i < 4; i++) {
+    high = high * 256 + (bytes[at + i] ?? 0);
+    low = low * 256 + (bytes[at + 4 + i] ?? 0);
+  }
+  return high * TWO_32 + low;
 }
 
 /** Accounts that were never touched are empty; they are not stored until they are. */

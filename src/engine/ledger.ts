@@ -52,11 +52,11 @@ export class Ledger {
    */
   static async open(rules: ChainRules, genesis: Genesis, store: ChainStore): Promise<Ledger> {
     await store.initialise(genesisState(rules.crypto, genesis));
-    const leaves: { path: Hash; valueHash: Hash }[] = [];
+    const loader = StateTree.loader(rules.crypto);
     for await (const [key, value] of store.stateEntries()) {
-      leaves.push({ path: statePath(rules.crypto, key), valueHash: rules.crypto.hash(value) });
+      loader.add(statePath(rules.crypto, key), rules.crypto.hash(value));
     }
-    const tree = StateTree.load(rules.crypto, leaves);
+    const tree = loader.finish();
     const head = store.head();
     if (head && !equalBytes(head.header.stateRoot, tree.head.root)) {
       throw new NodeError('CORRUPT', 'the stored state does not have the root of the head', {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { toHex } from '../../../src/bytes.ts';
-import { accountKey, decodeAccount, getAccount } from '../../../src/chain/accounts.ts';
+import { accountKey, decodeAccount, encodeAccount, getAccount } from '../../../src/chain/accounts.ts';
 import { addressOf } from '../../../src/chain/address.ts';
 import type { Block, Header } from '../../../src/chain/block.ts';
 import { blockId, decodeBlock, decodeHeader, encodeBlock, encodeHeader } from '../../../src/chain/block.ts';
+import { Reader } from '../../../src/chain/codec.ts';
 import { pureCrypto } from '../../../src/chain/crypto/pure.ts';
 import { applyBlock, verifyBlock } from '../../../src/chain/execute.ts';
 import { getSupply } from '../../../src/chain/modules/bank.ts';
@@ -198,6 +199,34 @@ describe('execution', () => {
         for (const [name, nonce] of nonces) assert.equal(getAccount(chain.tip.state, address(name)).nonce, nonce);
       }),
       { numRuns: 30 },
+    );
+  });
+});
+
+describe('accounts', () => {
+  it('property: an account has one encoding of 16 bytes', () => {
+    fc.assert(
+      fc.property(fc.maxSafeNat(), fc.maxSafeNat(), (balanceUait, nonce) => {
+        const bytes = encodeAccount({ balanceUait, nonce });
+        assert.equal(bytes.length, 16);
+        assert.deepEqual(decodeAccount(bytes), { balanceUait, nonce });
+        const reader = new Reader(bytes, 'account');
+        assert.deepEqual([reader.u64(), reader.u64()], [balanceUait, nonce]);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('property: other bytes do not decode', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 20 }), (bytes) => {
+        try {
+          assert.deepEqual(encodeAccount(decodeAccount(bytes)), bytes);
+        } catch (error) {
+          assert.ok(isNodeError(error) && error.code === 'CODEC');
+        }
+      }),
+      { numRuns: 20_000 },
     );
   });
 });
