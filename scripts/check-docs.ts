@@ -52,8 +52,10 @@ function checkFile(file: string): Finding[] {
     }
   }
   for (const match of prose.matchAll(INLINE_CODE)) {
-    const path = REPO_PATH.exec(match[2]?.trim() ?? '')?.[1];
-    if (path !== undefined && !existsSync(join(root, fixedPart(path)))) report(match.index, `${path} does not exist`);
+    for (const word of match[2]?.split(/\s+/) ?? []) {
+      const path = REPO_PATH.exec(word)?.[1];
+      if (path !== undefined && !existsSync(join(root, fixedPart(path)))) report(match.index, `${path} does not exist`);
+    }
   }
   for (const match of text.matchAll(NPM_RUN)) {
     const script = match[2]?.replace(/[.:]+$/, '') ?? '';
