@@ -3,6 +3,7 @@ import type { Stream } from '@libp2p/interface';
 import { byteStream } from '@libp2p/utils';
 import { Uint8ArrayList } from 'uint8arraylist';
 import { NodeError } from '../errors.ts';
+import { plainBytes } from './plain-bytes.ts';
 
 const LENGTH_BYTES = 4;
 
@@ -32,7 +33,7 @@ export function framedStream(stream: Stream, maxMessageBytes: number): FramedStr
   async function readExactly(count: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
     if (count === 0) return new Uint8Array();
     const options = signal === undefined ? { bytes: count } : { bytes: count, signal };
-    return (await bytes.read(options)).subarray();
+    return plainBytes((await bytes.read(options)).subarray());
   }
 
   return {

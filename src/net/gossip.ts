@@ -19,6 +19,7 @@ import type { LogLimit } from './log-limit.ts';
 import { createLogLimit } from './log-limit.ts';
 import type { NetMetrics } from './metrics.ts';
 import type { PeerBook } from './peers.ts';
+import { plainBytes } from './plain-bytes.ts';
 import type { PeerQuotas } from './peer-quotas.ts';
 
 const MIB = 1024 * 1024;
@@ -121,7 +122,7 @@ export class ChainGossip {
     const from = fromId.toString();
     const labels = { chain: chain.chainId, topic };
     const startMs = clock.monotonic();
-    const code = await this.#check(topic, from, message.data);
+    const code = await this.#check(topic, from, plainBytes(message.data));
     metrics.gossipReceived.inc({ ...labels, code });
     metrics.gossipReceivedBytes.inc(labels, message.data.length);
     metrics.gossipSeconds.observe((clock.monotonic() - startMs) / 1_000, labels);

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { MAX_CHAINS } from '../../protocols/hello.ts';
+import { waitFor } from '../util/wait.ts';
+import type { TestHost } from './fixtures.ts';
+import { addressOf, chainOf, devnet, meshed, recorder, startHost, stopAllHosts } from './fixtures.ts';
+
+const refusalLines = ({ log }: TestHost) => log.lines.filter(({ message }) => message.startsWith('chain refused'));
+
+describe('handshake', () => {
+  afterEach(stopAllHosts);
+
+  it('refuses a chain of another genesis with the reason on both sides, closes, and bans nobody', async () => {
+    const a = await startHost('a');
+    const b = await startHost('b', {
+      chain: chainOf('ait-devnet', 'another genesis'),
+      persistentPeers: [addressOf(a)],
+    });
+    await waitFor('both to refuse', () => a.host.refusals().length === 1 && b.host.refusals().length === 1);
+    await waitFor('the connection to close', () => a.host.peers().length === 0 && b.host.peers().length === 0);
+    const [ofA] = a.host.refusals();
+    const [ofB] = b.host.refusals();
+    assert.equal(ofA?.peer, b.host.peerId);
+    assert.equal(ofB?.peer, a.host.peerId);
+    assert.equal(ofA?.chainId, 'ait-devnet');
+    assert.equal(ofA?.ourGenesis, ofB?.theirGenesis);
+    assert.equal(ofA?.theirGenesis, ofB?.ourGenesis);
+    for (const side of [a, b]) {
+      const [line] = refusalLines(side);
+      assert.equal(line?.level, 'warn');
+      assert.equal(line.context['chainId'], 'ait-devnet');
+      assert.ok(side.log.lines.some(({ message }) => message.includes('shares no chain')));
+      assert.deepEqual(side.host.bans(), []);
+      assert.deepEqual(side.seen.joined, []);
+    }
+  });
+
+  it('keeps the connection while another chain is shared', async () => {
+    const a = await startHost('a');
+    const testnet = chainOf('ait-testnet');
+    const more = recorder();
+    await a.host.addChain({ chain: testnet, handlers: more.handlers });
+    const b = await startHost('b', { chain: testnet });
+    await b.host.addChain({ chain: chainOf('ait-devnet', 'another genesis'), handlers: recorder().handlers });
+    await b.host.dial(addressOf(a));
+    await waitFor('testnet to be shared', () => more.joined.length === 1 && b.seen.joined.length === 1);
+    await waitFor('devnet to be refused', () => a.host.refusals().length === 1 && b.host.refusals().length === 1);
+    assert.deepEqual(a.host.peers()[0]?.chains, ['ait-testnet']);
+    assert.equal(a.host.peers().length, 1);
+    assert.deepEqual(a.net.peers(), []);
+  });
+
+  it('tells of chains added and dropped later', async () => {
+    const a = await startHost('a');
+    const b = await startHost('b', { persistentPeers: [addressOf(a)] });
+    await meshed(a, b);
+    const testnet = chainOf('ait-testnet');
+    const seen = [recorder(), recorder()] as const;
+    const net = await a.host.addChain({ chain: testnet, handlers: seen[0].handlers });
+    await b.host.addChain({ chain: testnet, handlers: seen[1].handlers });
+    await waitFor('the second chain', () => seen[0].joined.length === 1 && seen[1].joined.length === 1);
+    await net.close();
+    await waitFor('its end', () => seen[0].gone.length === 1 && seen[1].gone.length === 1);
+    assert.deepEqual(a.host.peers()[0]?.chains, ['ait-devnet']);
+  });
+
+  it('tells when a peer comes and goes', async () => {
+    const a = await startHost('a');
+    const b = await startHost('b', { persistentPeers: [addressOf(a)] });
+    await waitFor('joined', () => a.seen.joined.length === 1 && b.seen.joined.length === 1);
+    await b.host.stop();
+    await waitFor('gone', () => a.seen.gone.length === 1);
+    assert.deepEqual(a.net.peers(), []);
+  });
+
+  it('refuses a chain twice, and more chains than a handshake can name', async () => {
+    const a = await startHost('a');
+    const again = a.host.addChain({ chain: devnet, handlers: recorder().handlers });
+    await assert.rejects(again, { code: 'CONFLICT' });
+    for (let i = 1; i < MAX_CHAINS; i++) {
+      await a.host.addChain({ chain: chainOf(`chain-${i}`), handlers: recorder().handlers });
+    }
+    const over = a.host.addChain({ chain: chainOf('one-more'), handlers: recorder().handlers });
+    await assert.rejects(over, { code: 'TOO_LARGE' });
+  });
+});
