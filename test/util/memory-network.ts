@@ -23,7 +23,7 @@ export class MemoryNetwork {
         const remote = this.#handlers.get(peer);
         if (!remote || !this.#linked(self, peer)) throw new NodeError('UNREACHABLE', 'no such peer');
         await Promise.resolve();
-        return remote.requests[method](request as never, self) as Promise<Methods[M]['response']>;
+        return remote.requests[method](request, self);
       },
       report: (peer, action, reason) => {
         this.reports.push({ peer, action, reason });

@@ -11,7 +11,7 @@ const base = genesisJson({ timeMs: 1_700_000_000_000 }) as JsonObject;
 
 function change(path: readonly string[], value: Json): Json {
   const copy = structuredClone(base) as Record<string, Json>;
-  let at = copy as Record<string, Json>;
+  let at = copy;
   for (const key of path.slice(0, -1)) at = at[key] as Record<string, Json>;
   at[path.at(-1) ?? ''] = value;
   return copy;
