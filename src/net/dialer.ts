@@ -90,7 +90,7 @@ export class PersistentDialer {
     if (!this.#running || state.dialling) return;
     state.cancel?.();
     const { clock, random, banRemainingMs } = this.#options;
-    const backoffMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(state.failures, 10));
+    const backoffMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(Math.max(0, state.failures - 1), 10));
     const delayMs = Math.max(backoffMs * (0.5 + random() / 2), banRemainingMs(state.target.peer));
     state.cancel = clock.after(delayMs, () => {
       state.cancel = null;
@@ -139,9 +139,10 @@ export class PersistentDialer {
   }
 }
 
+/** Whoever answered has another key. The library tells it in words only once the handshake error is wrapped. */
 function isWrongPeer(error: unknown): boolean {
   for (let at = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
-    if (at.name === 'UnexpectedPeerError') return true;
+    if (at.name === 'UnexpectedPeerError' || at.message.includes('expected remote identity key')) return true;
     if (at instanceof AggregateError && at.errors.some(isWrongPeer)) return true;
   }
   return false;

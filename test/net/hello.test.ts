@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
-import { MAX_CHAINS } from '../../protocols/hello.ts';
+import { byteStream } from '@libp2p/utils';
+import { multiaddr } from '@multiformats/multiaddr';
+import { encodeHello, HELLO_PROTOCOL, MAX_CHAINS } from '../../protocols/hello.ts';
+import { HELLO_TIMEOUT_MS } from '../../protocols/registry.ts';
 import { waitFor } from '../util/wait.ts';
 import type { TestHost } from './fixtures.ts';
-import { addressOf, chainOf, devnet, meshed, recorder, startHost, stopAllHosts } from './fixtures.ts';
+import { addressOf, chainOf, devnet, meshed, recorder, startHost, stopAllHosts, stopHost } from './fixtures.ts';
+import { manualClock } from './manual-clock.ts';
+import { startStranger, stopStrangers } from './stranger.ts';
 
 const refusalLines = ({ log }: TestHost) => log.lines.filter(({ message }) => message.startsWith('chain refused'));
 
@@ -81,5 +86,59 @@ describe('handshake', () => {
     }
     const over = a.host.addChain({ chain: chainOf('one-more'), handlers: recorder().handlers });
     await assert.rejects(over, { code: 'TOO_LARGE' });
+  });
+});
+
+describe('handshake with a peer that does not play along', () => {
+  afterEach(async () => {
+    await stopAllHosts();
+    await stopStrangers();
+  });
+
+  it('closes a connection whose dialler says nothing', async () => {
+    const clock = manualClock();
+    const a = await startHost('a', { clock });
+    const peer = await startStranger();
+    await peer.dial(multiaddr(addressOf(a)));
+    await waitFor('the connection', () => a.host.peers().length === 1);
+    clock.advance(HELLO_TIMEOUT_MS);
+    await waitFor('its end', () => a.host.peers().length === 0 && peer.getConnections().length === 0);
+  });
+
+  it('drops a peer that shares the chain but is deaf to its gossip, so that it can start afresh', async () => {
+    const clock = manualClock();
+    const a = await startHost('a', { clock });
+    const peer = await startStranger();
+    const connection = await peer.dial(multiaddr(addressOf(a)));
+    const bytes = byteStream(await connection.newStream(HELLO_PROTOCOL));
+    const hello = encodeHello({ agent: 'test', chains: [devnet] });
+    await bytes.write(Uint8Array.of(0, 0, 0, hello.length, ...hello));
+    await waitFor('the chain to be shared', () => a.net.peers().length === 1);
+    clock.advance(20_000);
+    await waitFor('the end', () => a.host.peers().length === 0);
+    assert.ok(a.log.lines.some(({ message }) => message.startsWith('no gossip subscriptions')));
+  });
+
+  it('remembers a bounded number of refusals and logs each once', async () => {
+    const a = await startHost('a');
+    const other = chainOf('ait-devnet', 'another genesis');
+    for (let i = 0; i < 3; i++) {
+      const b = await startHost('b', { chain: other });
+      await b.host.dial(addressOf(a));
+      await waitFor('the end', () => a.host.peers().length === 0 && b.host.refusals().length === 1);
+      await stopHost(b);
+    }
+    assert.equal(a.host.refusals().length, 1, 'one a peer and chain');
+    assert.equal(refusalLines(a).filter(({ level }) => level === 'warn').length, 1);
+  });
+
+  it('a handshake that does not decode costs points and the connection', async () => {
+    const a = await startHost('a');
+    const peer = await startStranger();
+    const connection = await peer.dial(multiaddr(addressOf(a)));
+    const bytes = byteStream(await connection.newStream(HELLO_PROTOCOL));
+    await bytes.write(Uint8Array.of(0, 0, 0, 2, 9, 9));
+    await waitFor('the end', () => peer.getConnections().length === 0);
+    assert.deepEqual(a.seen.joined, []);
   });
 });
