@@ -6,7 +6,7 @@
 
 /** From the bottom up. A part may import every part on a lower level, itself, and nothing else of ours. */
 const levels = [
-  { base: '^src/(errors|log|metrics|clock|bytes)\\.ts$' },
+  { base: '^src/(errors|log|metrics|clock|bytes|version)\\.ts$' },
   { chain: '^src/chain/' },
   { consensus: '^src/consensus/', mempool: '^src/mempool(\\.ts$|/)' },
   { protocols: '^protocols/' },
