@@ -252,15 +252,19 @@ function nearest(name: string, known: readonly string[]): string {
   return ranked[0]?.candidate ?? '';
 }
 
-/** Levenshtein's distance, by rows. */
+/** Optimal string alignment: insertions, deletions, changes and swaps of neighbours, by rows. */
 function editDistance(a: string, b: string): number {
+  let beforeLast: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swap = isSwap ? (beforeLast[j - 2] ?? 0) + 1 : Infinity;
+      next.push(Math.min(change, swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
     }
+    beforeLast = row;
     row = next;
   }
   return row[b.length] ?? 0;

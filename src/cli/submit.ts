@@ -69,15 +69,7 @@ export async function submit(
       `balance  ${formatAit(account.balance_uait)}, then ${formatAit(String(after))}`,
     ].join('\n'),
   );
-  if (after < 0n) {
-    throw new NodeError(
-      'INSUFFICIENT_FUNDS',
-      `the account has ${formatAit(account.balance_uait)}, which is too little`,
-      {
-        data: { address: key.address, balance_uait: account.balance_uait },
-      },
-    );
-  }
+  if (after < 0n) context.out.note('The balance does not cover this: the node will refuse it.');
   if (!(await confirm('Send this?', context.options.yes))) throw new NodeError('USAGE', 'not sent');
   const tx = draft.build({ ...base, signer: await key.unlock() }, txOptions);
   const result = await sendAndWait(context, client, tx, options.async === true);

@@ -107,7 +107,7 @@ async function list(context: Context): Promise<void> {
   context.out.data(answer, describe(answer));
 }
 
-function describe({ current, next, proposals }: ValidatorsResponse): string {
+function describe({ height, current, next, proposals }: ValidatorsResponse): string {
   const rows = current.validators.map(({ name, public_key, power, operator }) => [name, public_key, power, operator]);
   const keys = new Set(current.validators.map(({ public_key }) => public_key));
   const coming = next.validators.filter(({ public_key }) => !keys.has(public_key));
@@ -115,8 +115,8 @@ function describe({ current, next, proposals }: ValidatorsResponse): string {
   const leaving = current.validators.filter(({ public_key }) => !nextKeys.has(public_key));
   return [
     table(['NAME', 'KEY', 'POWER', 'OPERATOR'], rows),
-    ...coming.map(({ name, public_key }) => `comes with the next block: ${name} ${public_key}`),
-    ...leaving.map(({ name, public_key }) => `leaves with the next block: ${name} ${public_key}`),
+    ...coming.map(({ name, public_key }) => `from block ${height + 2} on: ${name} ${public_key}`),
+    ...leaving.map(({ name, public_key }) => `until block ${height + 1}: ${name} ${public_key}`),
     '',
     proposals.length === 0
       ? 'No open proposals.'
@@ -146,7 +146,7 @@ async function show(context: Context, given: string | undefined): Promise<void> 
     { ...document, name: found?.name ?? null, power: found?.power ?? null, operator: found?.operator ?? null },
     fields([
       ['key', key],
-      ['validates', now ? 'yes' : then ? 'from the block after next' : 'no'],
+      ['validates', now ? 'yes' : then ? `from block ${height + 2} on` : 'no'],
       ['name', found?.name ?? null],
       ['power', found ? `${found.power} of ${(now ? current : next).total_power}` : null],
       ['operator', found?.operator ?? null],

@@ -30,22 +30,22 @@ export function transactionStatus(api: NodeApi, id: Hash): TransactionStatus {
   const found = api.chain.transaction(id);
   if (found) return finalStatus(api, hash, found.height, found.index);
   const pending = api.pool.get(id);
-  if (pending) return { ...NOTHING, hash, status: 'pending', transaction: transactionToJson(pending) };
+  if (pending) return { hash, status: 'pending', ...NOTHING, transaction: transactionToJson(pending) };
   const refusal = api.pool.rejection(id);
   if (refusal) {
     return {
-      ...NOTHING,
       hash,
       status: 'rejected',
+      ...NOTHING,
       code: refusal.code,
       code_name: refusal.code,
       reason: refusal.message,
     };
   }
   return {
-    ...NOTHING,
     hash,
     status: 'unknown',
+    ...NOTHING,
     code: 'NOT_FOUND',
     code_name: 'NOT_FOUND',
     reason: 'not seen by this node',

@@ -61,6 +61,8 @@ describe('node options', () => {
     const inFile = configError(() => loadConfig({ fileText: '[rpc]\nlissten = "127.0.0.1:1"\n' }));
     assert.match(inFile.message, /rpc\.lissten in config\.toml/);
     assert.match(inFile.hint ?? '', /rpc\.listen/);
+    const swapped = configError(() => loadConfig({ fileText: '[rcp]\nlisten = "127.0.0.1:1"\n' }));
+    assert.match(swapped.hint ?? '', /rpc\.listen/);
     const inEnv = configError(() => loadConfig({ env: { AITBC_MEMPOL_MAX_TXS: '5' } }));
     assert.match(inEnv.hint ?? '', /AITBC_MEMPOOL_MAX_TXS/);
     configError(() => loadConfig({ fileText: '[__proto__]\nx = 1\n' }));

@@ -42,6 +42,8 @@ export class FakeNode implements NodeApi {
   /** While set, submissions wait for it: verification that takes its time. */
   verification: Promise<void> = Promise.resolve();
   submitted = 0;
+  /** Every accepted transaction is final at once. */
+  autoCommit = false;
   fault: Error | null = null;
   reach: Partial<NodeStatus> = {};
   checks: ReadinessCheck[] = [{ name: 'quorum', ok: true, detail: '3 of 3 validators reachable, 2 needed' }];
@@ -204,7 +206,9 @@ export class FakeNode implements NodeApi {
       submit: async (txs) => {
         this.submitted += txs.length;
         await this.verification;
-        return txs.map((tx) => this.#admit(tx));
+        const results = txs.map((tx) => this.#admit(tx));
+        if (this.autoCommit && this.mempool.size > 0) this.produce();
+        return results;
       },
     };
   }
