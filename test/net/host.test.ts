@@ -1,20 +1,62 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { multiaddr } from '@multiformats/multiaddr';
 import { BAN_MS } from '../../protocols/peer-actions.ts';
 import { nativeHasher } from '../../src/native/hasher.ts';
 import { createHost } from '../../src/net/host.ts';
 import { waitFor } from '../util/wait.ts';
 import { addressOf, devnet, heard, meshed, recorder, seedOf, startHost, stopAllHosts, stopHost } from './fixtures.ts';
 import { manualClock } from './manual-clock.ts';
+import { startStranger, stopStrangers } from './stranger.ts';
+
+/** Forwards to a host, but holds back what it is sent until told to let go. */
+async function startHoldingProxy(target: string) {
+  const port = Number(/\/tcp\/(\d+)/.exec(target)?.[1]);
+  const sockets = new Set<Socket>();
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const server = createServer((client) => {
+    const upstream = connect(port, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => sockets.delete(socket));
+    }
+    client.on('close', () => upstream.destroy());
+    upstream.on('close', () => client.destroy());
+    void released.then(() => client.pipe(upstream).pipe(client));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    port: (server.address() as AddressInfo).port,
+    release: () => {
+      release();
+    },
+    cut,
+    close: async () => {
+      cut();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
 
 /** The tcp part without the peer id. */
 const bare = (address: string): string => address.replace(/\/p2p\/.*$/, '');
 
 describe('host', () => {
-  afterEach(stopAllHosts);
+  afterEach(async () => {
+    await stopAllHosts();
+    await stopStrangers();
+  });
 
   it('has the peer id of its seed, and shows its peers', async () => {
     const a = await startHost('a', { agent: 'aitbc/test' });
@@ -97,12 +139,39 @@ describe('host', () => {
     assert.deepEqual(c.net.peers(), []);
   });
 
-  it('two hosts that dial each other at once stay connected, and recover when one connection breaks', async () => {
-    const a = await startHost('a');
+  it('two hosts that dial each other at once keep both connections, and start afresh when one breaks', async () => {
     const b = await startHost('b');
-    await Promise.all([a.host.dial(addressOf(b)), b.host.dial(addressOf(a))]);
-    await waitFor('the chain to be shared', () => a.net.peers().length === 1 && b.net.peers().length === 1);
-    await heard([a, b]);
+    const proxy = await startHoldingProxy(addressOf(b));
+    try {
+      // a's dial waits in the proxy until b's own is through, so that there are two connections.
+      const throughProxy = addressOf(b).replace(/\/tcp\/\d+/, `/tcp/${proxy.port}`);
+      const a = await startHost('a', { persistentPeers: [throughProxy] });
+      await b.host.dial(addressOf(a));
+      await meshed(a, b);
+      proxy.release();
+      await waitFor('the second connection', () =>
+        a.log.lines.some(
+          ({ message, context }) => message === 'connection opened' && context['direction'] === 'outbound',
+        ),
+      );
+      await heard([a, b]);
+      assert.equal(a.seen.gone.length, 0);
+      proxy.cut();
+      await waitFor('both sides to notice', () => a.seen.gone.length === 1 && b.seen.gone.length === 1);
+      await meshed(a, b);
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  it('takes a second connection by the same side as a sign that the first is dead', async () => {
+    const a = await startHost('a');
+    const peer = await startStranger();
+    await peer.dial(multiaddr(addressOf(a)));
+    await waitFor('the connection', () => a.host.peers().length === 1);
+    await peer.dial(multiaddr(addressOf(a)), { force: true });
+    await waitFor('both to be closed', () => peer.getConnections().length === 0);
+    assert.deepEqual(a.host.peers(), []);
   });
 
   it('lets one more than the cap in only if the operator named it', async () => {
