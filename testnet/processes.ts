@@ -1,6 +1,6 @@
 /** Processes by pid and start time: a pid alone may have passed to a stranger, and a stranger is never signalled. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 export interface ProcessId {
   readonly pid: number;
@@ -50,9 +50,21 @@ let bootId: string | undefined;
 
 function startedOnLinux(pid: number): string | undefined {
   const fields = statFields(pid);
-  if (!fields || fields[0] === 'Z' || fields[0] === 'X') return undefined;
+  if (!fields || fields[0] === 'X' || (fields[0] === 'Z' && !hasThreads(pid))) return undefined;
   bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   return `${bootId}/${fields[19] ?? ''}`;
+}
+
+/**
+ * A killed process is shown as a zombie as soon as its first thread is gone; its files and ports are free only when the
+ * others are gone too.
+ */
+function hasThreads(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length > 1;
+  } catch {
+    return false;
+  }
 }
 
 /** /proc/PID/stat from the state (proc(5), field 3) on; the name before it may hold spaces and parentheses. */

@@ -25,7 +25,6 @@ export function formatAit(uait: string): string {
 }
 
 export function readyReport(manifest: Manifest, dataDir: string, readyMs: number, validators: number): string {
-  const here = (path: string): string => relative(process.cwd(), path) || '.';
   const { chain_id: chainId, nodes, accounts } = manifest;
   const short = `${manifest.genesis_hash.slice(0, 8)}…${manifest.genesis_hash.slice(-4)}`;
   return [
@@ -49,17 +48,23 @@ export function readyReport(manifest: Manifest, dataDir: string, readyMs: number
     `✓ Ready in ${(readyMs / 1000).toFixed(1)} s. ${survivalSentence(validators)}`,
     '',
     'Next, in another terminal:',
-    columns(nextCommands(manifest, dataDir, here)),
+    columns(nextCommands(manifest, dataDir)),
   ].join('\n');
+}
+
+/** As short as it can be typed from here. */
+function here(path: string): string {
+  const short = relative(process.cwd(), path) || '.';
+  return short.startsWith('..') ? path : short;
 }
 
 /** The options that name this cluster in a command; none for the default one. */
 export function selection(manifest: Manifest, dataDir: string): string {
-  if (dataDir !== defaultDataDir(manifest.chain_id)) return ` --data ${relative(process.cwd(), dataDir) || '.'}`;
+  if (dataDir !== defaultDataDir(manifest.chain_id)) return ` --data ${here(dataDir)}`;
   return manifest.chain_id === DEFAULT_CHAIN ? '' : ` --chain ${manifest.chain_id}`;
 }
 
-function nextCommands(manifest: Manifest, dataDir: string, here: (path: string) => string): string[][] {
+function nextCommands(manifest: Manifest, dataDir: string): string[][] {
   const [first, second] = manifest.nodes;
   const [from, to] = manifest.accounts;
   const where = selection(manifest, dataDir);

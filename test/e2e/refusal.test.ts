@@ -47,7 +47,8 @@ describe('a node refuses', function () {
   it('a port in use, with exit code 3', async () => {
     await at.cluster.kill([3]);
     for (const port of nodePorts(at.cluster.node(3)).slice(0, 2)) {
-      const server = createServer();
+      // Its peers go on dialling n3.
+      const server = createServer((socket) => socket.destroy());
       await new Promise<void>((resolve) => server.listen(port, HOST, resolve));
       try {
         const { code, stderr } = await startAlone(at, 3);

@@ -29,6 +29,8 @@ export interface TestCluster {
   /** RPC URL of node `index` (from 1). */
   rpc(index: number): string;
   account(name: string): ManifestAccount & { readonly signer: Signer };
+  /** What `close` stops first. */
+  readonly flows: Flow[];
   close(): Promise<void>;
 }
 
@@ -37,7 +39,9 @@ export async function startCluster(
 ): Promise<TestCluster> {
   const dataDir = mkdtempSync(join(tmpdir(), 'aitbc-e2e-'));
   let cluster: Cluster | undefined;
+  const flows: Flow[] = [];
   const close = async (): Promise<void> => {
+    await Promise.all(flows.map((flow) => flow.stop()));
     await cluster?.abort();
     rmSync(dataDir, { recursive: true, force: true });
   };
@@ -59,6 +63,7 @@ export async function startCluster(
       if (!found?.key_file) throw new Error(`no account ${name}`);
       return { ...found, signer: createNativeSigner(readSeed(found.key_file)) };
     },
+    flows,
     close,
   };
 }
@@ -200,13 +205,13 @@ export function testnet(...args: string[]): Promise<Finished> {
   return runProgram('testnet/main.ts', args);
 }
 
+export interface Flow {
+  /** @returns how many transfers became final */
+  stop(): Promise<number>;
+}
+
 /** Keeps one transfer after the other flowing from an account into a node, until stopped; says how many became final. */
-export function keepSending(
-  at: TestCluster,
-  index: () => number,
-  from: string,
-  to: string,
-): { stop(): Promise<number> } {
+export function keepSending(at: TestCluster, index: () => number, from: string, to: string): Flow {
   const { signer, address } = at.account(from);
   const target = at.account(to).address;
   let stopped = false;
@@ -225,11 +230,13 @@ export function keepSending(
     }
   };
   const running = run();
-  return {
+  const flow: Flow = {
     stop: async () => {
       stopped = true;
       await running;
       return final;
     },
   };
+  at.flows.push(flow);
+  return flow;
 }
