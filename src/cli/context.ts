@@ -12,7 +12,7 @@ import type { StatusResponse } from '../sdk/types.ts';
 import type { Output } from './output.ts';
 import { createOutput } from './output.ts';
 
-export const DEFAULT_CHAIN = 'ait-devnet';
+const DEFAULT_CHAIN = 'ait-devnet';
 const DEFAULT_RPC = 'http://127.0.0.1:8006';
 
 export interface GlobalOptions {

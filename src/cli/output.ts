@@ -39,7 +39,7 @@ export function writeError(error: NodeError, json: boolean): void {
 }
 
 /** Colour on stderr, where a person sees it and has not said no. */
-export function paint(text: string, colour: number): string {
+function paint(text: string, colour: number): string {
   const { NO_COLOR, TERM, CI } = process.env;
   if (!process.stderr.isTTY || NO_COLOR || TERM === 'dumb' || CI) return text;
   return `\u001b[${colour}m${text}\u001b[0m`;

@@ -20,12 +20,10 @@ import { nodeRoutes } from './routes/node.ts';
 import { transactionRoutes } from './routes/transactions.ts';
 import { FinalityWaiters } from './tx-status.ts';
 
-export const MAX_BODY_BYTES = 1024 * 1024;
-export const MAX_CONNECTIONS = 2048;
+const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
-/** From the first byte to the end of the headers, and to the end of the body. */
-const HEADERS_MS = 5000;
-const REQUEST_MS = 15_000;
+/** Open connections; from the first byte to the end of the headers, and to the end of the body. */
+const DEFAULT_LIMITS: RpcLimits = { connections: 2048, headersMs: 5000, requestMs: 15_000, checkEveryMs: 1000 };
 const KEEP_ALIVE_MS = 30_000;
 /** From the wish to stop until connections are cut. */
 const DRAIN_MS = 2000;
@@ -34,6 +32,15 @@ export interface RpcOptions {
   readonly listen: HostPort;
   /** Host names answered besides loopback ones and addresses. */
   readonly hosts?: readonly string[];
+  readonly limits?: RpcLimits;
+}
+
+export interface RpcLimits {
+  readonly connections: number;
+  readonly headersMs: number;
+  readonly requestMs: number;
+  /** How often the two spans are looked at. */
+  readonly checkEveryMs: number;
 }
 
 export interface RpcModules {
@@ -79,21 +86,25 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   };
 }
 
-function createApp({ hosts = [] }: RpcOptions, log: Logger): RpcApp {
+function createApp({ hosts = [], limits = DEFAULT_LIMITS }: RpcOptions, log: Logger): RpcApp {
   const names = new Set(hosts);
   const app: RpcApp = Fastify({
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: REQUEST_MS,
+    requestTimeout: limits.requestMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
-    http: { headersTimeout: HEADERS_MS, maxHeaderSize: MAX_HEADER_BYTES },
+    http: {
+      headersTimeout: limits.headersMs,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      connectionsCheckingInterval: limits.checkEveryMs,
+    },
     genReqId: requestId,
     routerOptions: { maxParamLength: 128 },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: false } },
     exposeHeadRoutes: true,
     return503OnClosing: true,
   });
-  app.server.maxConnections = MAX_CONNECTIONS;
+  app.server.maxConnections = limits.connections;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
     try {

@@ -22,7 +22,7 @@ export function nodeRoutes(app: RpcApp, api: NodeApi): void {
   }
 }
 
-export function statusView(api: NodeApi) {
+function statusView(api: NodeApi) {
   const { node, genesis, pool } = api;
   const status = api.status();
   const { height } = api.chain.tip();

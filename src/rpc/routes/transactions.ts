@@ -18,7 +18,7 @@ import { transactionStatus } from '../tx-status.ts';
 
 export const MAX_BATCH_TXS = 1024;
 /** A full batch of small transactions in hex. */
-export const MAX_BATCH_BODY_BYTES = 2.5 * 1024 * 1024;
+const MAX_BATCH_BODY_BYTES = 2.5 * 1024 * 1024;
 /** Transactions taken in `async` mode whose signatures are not yet verified. */
 export const MAX_UNVERIFIED = 16_384;
 const COMMIT_WAIT_MS = 10_000;

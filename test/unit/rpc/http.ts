@@ -1,5 +1,7 @@
 /** Raw requests to a server under test. */
+import { once } from 'node:events';
 import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { request } from 'node:http';
 
 export interface Answer {
@@ -61,4 +63,11 @@ export function rawAsk(url: string, bytes: string): Promise<string> {
     socket.on('close', () => resolve(text));
     socket.on('error', reject);
   });
+}
+
+export async function openSocket(url: string): Promise<Socket> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  await once(socket, 'connect');
+  return socket;
 }

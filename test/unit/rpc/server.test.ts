@@ -11,7 +11,8 @@ import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
 import { addressText, makeTransfer } from '../../util/chain-fixture.ts';
 import { FakeNode } from './fake-node.ts';
-import { ask, post, rawAsk } from './http.ts';
+import { waitFor } from '../../util/wait.ts';
+import { ask, openSocket, post, rawAsk } from './http.ts';
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 };
 
@@ -340,6 +341,38 @@ describe('rpc server', () => {
       assert.equal(json.errors.length, 1);
       assert.equal(json.checks.length, 2);
       assert.match(json.detail, /1 of 3 validators reachable, 2 needed/);
+    });
+  });
+
+  describe('slow and many clients', () => {
+    const limits = { connections: 2, headersMs: 60, requestMs: 120, checkEveryMs: 20 };
+    let small: RpcServer;
+
+    beforeEach(async () => {
+      small = await startRpcServer({ listen: LOOPBACK, limits }, { api: node, log: nopLogger });
+    });
+
+    afterEach(() => small.close());
+
+    it('are cut off while they still send headers', async () => {
+      assert.match(await rawAsk(small.url, 'GET /livez HTTP/1.1\r\nHost: localhost\r\n'), /^HTTP\/1\.1 408/);
+    });
+
+    it('are cut off while they still send a body', async () => {
+      const head = 'POST /rpc/transactions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
+      assert.match(await rawAsk(small.url, `${head}Content-Length: 100\r\n\r\n{`), /^HTTP\/1\.1 408/);
+    });
+
+    it('beyond the most connections are turned away', async () => {
+      const sockets = await Promise.all([openSocket(small.url), openSocket(small.url)]);
+      await assert.rejects(ask(small.url, '/livez'));
+      for (const socket of sockets) socket.destroy();
+      await waitFor('room', () =>
+        ask(small.url, '/livez').then(
+          ({ status }) => status === 200,
+          () => false,
+        ),
+      );
     });
   });
 
