@@ -1,6 +1,7 @@
 /** Writes test/vectors/*.json anew. The result is the same each time: nothing in it is random. */
 import { writeFileSync } from 'node:fs';
 import { addressVectors } from './addresses.ts';
+import { chainVectors } from './chain.ts';
 import { codecVectors } from './codec.ts';
 import { hashVectors } from './hashes.ts';
 import { signatureVectors } from './signatures.ts';
@@ -12,6 +13,7 @@ const files = {
   addresses: addressVectors(),
   codec: codecVectors(),
   'state-tree': stateTreeVectors(),
+  chain: chainVectors(),
 };
 
 for (const [name, content] of Object.entries(files)) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { addressVectors } from '../../scripts/vectors/addresses.ts';
+import { chainVectors } from '../../scripts/vectors/chain.ts';
 import { codecVectors } from '../../scripts/vectors/codec.ts';
 import { hashVectors } from '../../scripts/vectors/hashes.ts';
 import { signatureVectors } from '../../scripts/vectors/signatures.ts';
@@ -13,6 +14,7 @@ describe('vector files', () => {
     addresses: addressVectors,
     codec: codecVectors,
     'state-tree': stateTreeVectors,
+    chain: chainVectors,
   };
   for (const [name, generate] of Object.entries(generators)) {
     it(`${name}.json is what its generator makes`, () => {
