@@ -325,7 +325,9 @@ describe('command line', () => {
       chmodSync(open, 0o644);
       const broken = join(folder, 'broken');
       writeFileSync(broken, 'xyz', { mode: 0o600 });
-      for (const path of [open, broken, join(folder, 'none')]) {
+      const large = join(folder, 'large');
+      writeFileSync(large, `{${' '.repeat(20_000)}}`, { mode: 0o600 });
+      for (const path of [open, broken, large, join(folder, 'none')]) {
         const { code, stderr } = await ask('send', addressText('account-1'), '1', '--key-file', path, '-y');
         assert.equal(code, 3, stderr);
         assert.match(stderr, /KEY_FILE/);

@@ -95,6 +95,12 @@ describe('node options', () => {
     });
   }
 
+  it('bound their lists', () => {
+    const listen = (count: number): string[] => Array.from({ length: count }, () => '/ip4/127.0.0.1/tcp/0');
+    assert.equal(loadConfig({ flags: { 'p2p.listen': listen(256) } }).p2p.listen.length, 256);
+    configError(() => loadConfig({ flags: { 'p2p.listen': listen(257) } }));
+  });
+
   it('name the line of broken TOML', () => {
     const error = configError(() => loadConfig({ fileText: 'name = "a"\nchain = ait-devnet\n' }));
     assert.equal(error.data['line'], 2);

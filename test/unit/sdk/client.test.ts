@@ -99,11 +99,11 @@ describe('sdk client', () => {
 });
 
 describe('sdk client without a node', () => {
-  async function serve(listener: RequestListener): Promise<{ server: Server; client: Client }> {
+  async function serve(listener: RequestListener, timeoutMs = 300): Promise<{ server: Server; client: Client }> {
     const server = createServer(listener);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as { port: number };
-    return { server, client: createClient({ url: `http://127.0.0.1:${port}`, timeoutMs: 300 }) };
+    return { server, client: createClient({ url: `http://127.0.0.1:${port}`, timeoutMs }) };
   }
 
   async function close(server: Server): Promise<void> {
@@ -171,6 +171,23 @@ describe('sdk client without a node', () => {
       assert(error.message.length <= 1000);
       assert.deepEqual(error.data, { code: '__proto__', c: 1 });
       assert.equal(error.hint, undefined);
+    } finally {
+      await close(server);
+    }
+  });
+
+  it('stops reading an answer larger than any of a node', async () => {
+    const chunk = Buffer.alloc(1024 * 1024, ' ');
+    const { server, client } = await serve((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      const more = (): void => {
+        while (!response.destroyed && response.write(chunk));
+        response.once('drain', more);
+      };
+      more();
+    }, 30_000);
+    try {
+      assert.equal((await failure(client.head())).code, 'TOO_LARGE');
     } finally {
       await close(server);
     }
