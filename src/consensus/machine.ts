@@ -1,6 +1,6 @@
 /**
- * Tendermint agreement for one height as a pure step function: same start and inputs, same states and effects. It reads no
- * clock and draws no lots; README.md beside it gives the rules and where they differ from the paper.
+ * Tendermint agreement for one height as a pure step function: same start and inputs, same states and effects. README.md
+ * beside it gives the rules and where they differ from the paper.
  *
  * A state is owned by its caller and updated in place: after `step(state, input)` only the returned state may be used.
  */
@@ -57,7 +57,7 @@ function advance(state: Machine, effects: Effect[], input: Input): void {
   settle(state, effects);
 }
 
-/** Block on demand: work, or any proposal or vote of the height by a validator, or nodes that saw no work never join. */
+/** Work, or any proposal or vote of the height by a validator: a node that saw no work must join all the same. */
 function wakes(state: Machine, input: Input): boolean {
   switch (input.type) {
     case 'work':
@@ -192,8 +192,8 @@ function learnOwnProposal(state: Machine, { round }: Proposal): void {
 }
 
 /**
- * A vote by our key above all we know to have signed: the folder is older than the key's last use. Nothing is signed up to
- * there, and a forgotten precommit for a block is a forgotten lock, so the lock is taken over too.
+ * A vote by our key above all we know to have signed: the folder is older than the key's last use. Nothing is signed up
+ * to there, and a forgotten precommit for a block is a forgotten lock, so the lock is taken over too.
  */
 function learnOwnVote(state: Machine, effects: Effect[], { type, round, blockId }: Vote): void {
   const slot = slotOf(round, type);
@@ -207,8 +207,8 @@ function learnOwnVote(state: Machine, effects: Effect[], { type, round, blockId 
 }
 
 /**
- * Continues after a crash. What was signed is in the record and stays unsigned again; a step whose signature is not there
- * is decided anew, which a crash between lock and precommit needs: the polka in the record then leads to the precommit.
+ * Continues after a crash. What the record holds signed is not signed again; a step without its signature is decided
+ * anew, which a crash between lock and precommit needs: the polka in the record then leads to the precommit.
  */
 function resumeHeight(state: Machine, effects: Effect[], resume: Resume): void {
   state.lockedRound = resume.lockedRound;

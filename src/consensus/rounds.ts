@@ -12,8 +12,8 @@ export function timeoutMs(timeouts: Timeouts, kind: TimeoutKind, round: number):
 }
 
 /**
- * StartRound (L11–L21). The proposer too waits for its timer, since its value is built outside; what it proposes is left
- * to the rules, which also serve a proposer that resumes.
+ * StartRound (L11–L21). The proposer too has a timer, since its value is built outside; what it proposes is left to the
+ * rules, which also serve a proposer that resumes.
  */
 export function startRound(state: Machine, effects: Effect[], round: number): void {
   enterRound(state, effects, round);

@@ -22,7 +22,7 @@ const RULES: readonly Rule[] = [
   leaveNilRound,
 ];
 
-/** Applies rules until none fires. It ends: each firing raises the round, the step, or a mark that is set once a round. */
+/** Applies rules until none fires. It ends: each firing raises the round, the step, or a mark set once a round. */
 export function settle(state: Machine, effects: Effect[]): void {
   let moved = true;
   while (moved && state.step !== 'idle' && state.step !== 'committed') {
@@ -59,8 +59,8 @@ function skipRound(state: Machine, effects: Effect[]): boolean {
 }
 
 /**
- * L42–L43 for a polka of an earlier round that completed, or whose body came, after that round was left. The valid value
- * only steers what this node proposes; it never locks or unlocks, so safety is the paper's.
+ * L42–L43 for a polka of an earlier round that completed, or whose body came, after that round was left. The valid
+ * value only steers what this node proposes; it never locks or unlocks, so safety is the paper's.
  */
 function adoptEarlierPolka(state: Machine, effects: Effect[]): boolean {
   let adopted = false;
@@ -140,7 +140,7 @@ function applyNilPolka(state: Machine, effects: Effect[]): boolean {
   return true;
 }
 
-/** A quorum of precommits for nil: no block can get a quorum here any more, so the precommit timeout would be idle time. */
+/** A quorum of precommits for nil: no block can get one here any more, so the precommit timeout would be idle time. */
 function leaveNilRound(state: Machine, effects: Effect[]): boolean {
   if (state.votes.tally('precommit', state.round)?.hasNilQuorum !== true) return false;
   startRound(state, effects, state.round + 1);

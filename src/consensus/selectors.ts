@@ -5,7 +5,7 @@ import type { MachineState } from './machine.ts';
 import type { SignStep } from './state.ts';
 import { isOwn, slotAt } from './state.ts';
 
-/** The highest (round, step) this key is known to have signed or was asked to sign; nothing at or below it is asked again. */
+/** The highest (round, step) this key is known to have signed or was asked to sign; no effect asks at or below it. */
 export function signingFloor(state: MachineState): { round: number; step: SignStep } | null {
   return state.floorSlot < 0 ? null : slotAt(state.floorSlot);
 }
@@ -61,8 +61,4 @@ export function hasVote(state: MachineState, vote: Pick<Vote, 'type' | 'round' |
 /** The first proposal of each round inside the window, ascending. */
 export function proposals(state: MachineState): Proposal[] {
   return [...state.proposals.values()].sort((a, b) => a.round - b.round);
-}
-
-export function proposalOf(state: MachineState, round: number): Proposal | undefined {
-  return state.proposals.get(round);
 }

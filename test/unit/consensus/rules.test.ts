@@ -248,6 +248,38 @@ const TABLES: Record<string, readonly Table[]> = {
       ],
     },
   ],
+  'rounds that memory must not lose': [
+    {
+      desc: 'L15-L16: the polka of the valid value, however many rounds ago',
+      steps: [
+        ...lockedOnA(42),
+        ...silent(precommit(0, 42, null), precommit(1, 42, null)),
+        {
+          input: precommit(2, 42, null),
+          effects: ['round 43 of 3', 'timer propose 43', 'propose 43 A pol 0'],
+          state: '43 propose lock A@0 valid A@0',
+        },
+      ],
+    },
+    {
+      desc: 'L28: the polka that a proposal rests on, fed after it',
+      steps: [
+        ...silent(work, prevote(0, 60, null), prevote(1, 60, null)),
+        { input: proposal(60, 'A', 2), effects: ['validate A'], state: '60 propose' },
+        { input: validated('A'), effects: [] },
+        { input: certificate('prevote', [0, 1, 2], 2, 'A'), effects: ['prevote 60 A'], state: '60 prevote valid A@2' },
+      ],
+    },
+    {
+      desc: 'L49: the precommits that decided, while the body is awaited',
+      steps: [
+        ...silent(work, prevote(0, 60, null), prevote(1, 60, null)),
+        { input: certificate('precommit', [0, 1, 2], 2, 'A'), effects: ['validate A unproposed', 'await A'] },
+        ...silent(prevote(0, 100, null), prevote(1, 100, null)),
+        { input: validated('A'), effects: ['commit A in 2 by 0,1,2'], state: '100 committed' },
+      ],
+    },
+  ],
   'L34-L35 prevote timeout': [
     {
       desc: 'L34: once, by a quorum of validators whatever they prevote',
@@ -511,6 +543,7 @@ const TABLES: Record<string, readonly Table[]> = {
         { input: timeout('propose', 0), effects: ['prevote 0 nil'], state: '0 prevote' },
         { input: validated('A'), effects: [], state: '0 prevote' },
         ...silent(prevote(0, 0, 'A'), prevote(1, 0, 'A')),
+        { desc: 'the first verdict stands', input: validated('A', false), effects: [] },
         { desc: 'but makes L36 possible', input: prevote(2, 0, 'A'), effects: ['precommit 0 A'] },
       ],
     },

@@ -137,7 +137,7 @@ export function describeEffect(set: ValidatorSet, effect: Effect): string {
 }
 
 /** "round step", then the lock and the valid value where there are any. */
-export function describeState(state: MachineState): string {
+function describeState(state: MachineState): string {
   const value = (name: string, round: number, blockId: Hash | null): string =>
     blockId === null && round === -1 ? '' : ` ${name} ${letter(blockId)}@${round}`;
   const locked = value('lock', state.lockedRound, state.lockedId);
