@@ -22,6 +22,7 @@ import type { ChainNetwork } from '../../protocols/network.ts';
 import { wholeBody } from './bodies.ts';
 import { EvidencePool } from './evidence-pool.ts';
 import type { CertifiedCandidate } from './ledger.ts';
+import { isOwnFailure } from './ledger.ts';
 import type { EngineModules, EngineOptions, ImportResult } from './modules.ts';
 import { Pacer } from './pacer.ts';
 import { SigningEffects } from './signing-effects.ts';
@@ -68,6 +69,10 @@ export class Engine {
   #proposals = new Map<number, ProposalMessage>();
   /** Block ids the machine waits for whose bodies nobody told of yet. */
   readonly #wanted = new Set<string>();
+  /** Block ids of this height found invalid; bounded like the bodies they came from. */
+  readonly #refuted = new Set<string>();
+  /** Round in which this node was to propose and had nothing. */
+  #unbuilt: number | null = null;
 
   /** Values that must not be dropped for newer ones. */
   readonly #isHeld = (blockId: Hash): boolean => {
@@ -142,7 +147,7 @@ export class Engine {
 
   /** The pool, the evidence or the due work changed: is there a reason for a block now? */
   poke(): void {
-    if (this.#machine.step === 'idle') this.#pacer.schedule(LINGER_MS);
+    if (this.#machine.step === 'idle' || this.#unbuilt === this.#machine.round) this.#pacer.schedule(LINGER_MS);
   }
 
   /** The signing gate changed: begin the height anew with what is known of it. */
@@ -191,8 +196,9 @@ export class Engine {
         if (event.height === this.#machine.height) await this.#apply([this.#execute(event.blockId, event.block)]);
         return;
       case 'work':
-        if (this.#machine.step !== 'idle') return;
-        if (this.#pacer.hasReason()) await this.#apply([{ type: 'work' }]);
+        if (!this.#pacer.hasReason()) return;
+        if (this.#machine.step === 'idle') await this.#apply([{ type: 'work' }]);
+        else await this.#buildLate();
         return;
       case 'repair':
         this.#repair();
@@ -201,7 +207,7 @@ export class Engine {
         await this.#restart();
         return;
       case 'import':
-        event.done(await this.#import(event.blocks));
+        await this.#handleImport(event);
         return;
       default:
         unreachable(event);
@@ -233,6 +239,7 @@ export class Engine {
       case 'build': {
         const blockId = this.#signing.build(effect.round);
         if (blockId) inputs.push({ type: 'built', round: effect.round, blockId });
+        this.#unbuilt = blockId ? null : effect.round;
         return;
       }
       case 'propose': {
@@ -254,7 +261,8 @@ export class Engine {
         this.#validate(effect.blockId, inputs);
         return;
       case 'await-body':
-        this.#modules.pull();
+        if (this.#refuted.has(bytesKey(effect.blockId))) this.#disagree(effect.blockId);
+        else this.#modules.pull();
         return;
       case 'timer': {
         const { kind, round, ms } = effect;
@@ -294,6 +302,8 @@ export class Engine {
     const height = ledger.tip.height + 1;
     this.#timers.cancelAll();
     this.#pacer.reset();
+    this.#refuted.clear();
+    this.#unbuilt = null;
     const set = ledger.validators.current;
     const own = this.#modules.validator;
     const signs = own && gate.mayBeAt(height) && own.maySign(height) && validatorIndex(set, own.publicKey) >= 0;
@@ -334,6 +344,16 @@ export class Engine {
     await this.#advance([applied]);
   }
 
+  /** Answers in any case: who waits for it must be able to stop. */
+  async #handleImport({ blocks, done }: Event & { type: 'import' }): Promise<void> {
+    try {
+      done(await this.#import(blocks));
+    } catch (error) {
+      done({ count: 0, fault: toNodeError(error) });
+      throw error;
+    }
+  }
+
   #importLater(blockId: Hash, certificate: Certificate): void {
     const { bodies, log } = this.#modules;
     this.#modules.pull();
@@ -348,12 +368,14 @@ export class Engine {
   }
 
   async #import(blocks: readonly CertifiedCandidate[]): Promise<ImportResult> {
-    const { ledger, admission, validator, verifyCertificate } = this.#modules;
+    const { ledger, admission, validator, verifyCertificate, gate } = this.#modules;
     const fresh = blocks.filter(({ block }) => block.header.height > ledger.tip.height);
     if (fresh.length === 0) return { count: 0, fault: null };
     const mark = validator?.guardMark ?? null;
     const { applied, fault } = await ledger.import(fresh, admission.verified, verifyCertificate, mark);
     if (applied.length > 0) await this.#advance(applied);
+    // A quorum's word, not one proposer's: its certificate was verified.
+    if (fault?.code === 'UPGRADE_NEEDED') gate.set('upgrade-needed', fault.message);
     return { count: applied.length, fault };
   }
 
@@ -412,17 +434,35 @@ export class Engine {
   }
 
   #execute(blockId: Hash, block: Block | null): Input {
-    const { ledger, admission, bodies, gate, log } = this.#modules;
+    const { ledger, admission, bodies, log } = this.#modules;
     const timely = bodies.get(blockId)?.timely ?? false;
     let valid = false;
     try {
       if (block) valid = equalBytes(ledger.execute(block, admission.verified).blockId, blockId);
     } catch (error) {
-      if (!isNodeError(error) || error.code === 'INTERNAL') throw error;
-      if (error.code === 'UPGRADE_NEEDED') gate.set('upgrade-needed', error.message);
+      if (isOwnFailure(error) || toNodeError(error).code === 'INTERNAL') throw error;
       log.warn('proposed block is invalid', { error, height: this.#machine.height, blockId: toHex(blockId) });
     }
+    if (!valid) this.#refuted.add(bytesKey(blockId));
     return { type: 'validated', blockId, valid, timely };
+  }
+
+  /** A quorum made final what this node found invalid: one of the two is wrong, and signing on would take sides. */
+  #disagree(blockId: Hash): void {
+    const { gate, log } = this.#modules;
+    const context = { height: this.#machine.height, blockId: toHex(blockId) };
+    log.error('a quorum decided for a block that is invalid here', context);
+    gate.set('disagreement', `a quorum decided for a block at height ${context.height} that this node finds invalid`);
+  }
+
+  /** Woken by others before it had anything to propose, the proposer of an open round builds as soon as it has. */
+  async #buildLate(): Promise<void> {
+    const { round } = this.#machine;
+    if (this.#machine.step !== 'propose' || this.#unbuilt !== round) return;
+    const blockId = this.#signing.build(round);
+    if (!blockId) return;
+    this.#unbuilt = null;
+    await this.#apply([{ type: 'built', round, blockId }]);
   }
 
   #report(evidence: Evidence): void {

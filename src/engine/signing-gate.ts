@@ -15,6 +15,8 @@ export type GateReason =
   | 'guard'
   /** The network speaks a newer version of the protocol. */
   | 'upgrade-needed'
+  /** A quorum decided for a block that is invalid here. */
+  | 'disagreement'
   /** A write failed; nothing is signed on a disk that may not hold it. */
   | 'storage';
 
