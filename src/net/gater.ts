@@ -19,7 +19,7 @@ export interface ConnectionLimits {
 export const DEFAULT_LIMITS: ConnectionLimits = { maxConnections: 100, maxPerIp: 8, inboundPerSecond: 5 };
 
 /** Addresses whose rate is tracked. */
-const MAX_TRACKED_IPS = 1_024;
+export const MAX_TRACKED_IPS = 1_024;
 
 export interface GaterOptions {
   readonly limits: ConnectionLimits;

@@ -1,13 +1,25 @@
 import assert from 'node:assert/strict';
+import type { Connection, Stream } from '@libp2p/interface';
 import { byteStream } from '@libp2p/utils';
 import { multiaddr } from '@multiformats/multiaddr';
 import { encodeHello, HELLO_PROTOCOL, MAX_CHAINS } from '../../protocols/hello.ts';
-import { HELLO_TIMEOUT_MS } from '../../protocols/registry.ts';
+import { HELLO_QUOTA, HELLO_TIMEOUT_MS } from '../../protocols/registry.ts';
+import { MAX_REFUSALS } from '../../src/net/hello-service.ts';
 import { waitFor } from '../util/wait.ts';
 import type { TestHost } from './fixtures.ts';
 import { addressOf, chainOf, devnet, meshed, recorder, startHost, stopAllHosts, stopHost } from './fixtures.ts';
 import { manualClock } from './manual-clock.ts';
 import { startStranger, stopStrangers } from './stranger.ts';
+
+const byteStreamOf = new WeakMap<Stream, ReturnType<typeof byteStream>>();
+
+async function sayHello(connection: Connection, hello: Uint8Array): Promise<Stream> {
+  const stream = await connection.newStream(HELLO_PROTOCOL);
+  const bytes = byteStream(stream);
+  byteStreamOf.set(stream, bytes);
+  await bytes.write(Uint8Array.of(0, 0, hello.length >> 8, hello.length & 0xff, ...hello));
+  return stream;
+}
 
 const refusalLines = ({ log }: TestHost) => log.lines.filter(({ message }) => message.startsWith('chain refused'));
 
@@ -110,9 +122,7 @@ describe('handshake with a peer that does not play along', () => {
     const a = await startHost('a', { clock });
     const peer = await startStranger();
     const connection = await peer.dial(multiaddr(addressOf(a)));
-    const bytes = byteStream(await connection.newStream(HELLO_PROTOCOL));
-    const hello = encodeHello({ agent: 'test', chains: [devnet] });
-    await bytes.write(Uint8Array.of(0, 0, 0, hello.length, ...hello));
+    await sayHello(connection, encodeHello({ agent: 'test', chains: [devnet] }));
     await waitFor('the chain to be shared', () => a.net.peers().length === 1);
     clock.advance(20_000);
     await waitFor('the end', () => a.host.peers().length === 0);
@@ -130,6 +140,38 @@ describe('handshake with a peer that does not play along', () => {
     }
     assert.equal(a.host.refusals().length, 1, 'one a peer and chain');
     assert.equal(refusalLines(a).filter(({ level }) => level === 'warn').length, 1);
+  });
+
+  it('remembers no more refusals than its bound', async () => {
+    const a = await startHost('a');
+    const names = Array.from({ length: MAX_CHAINS - 1 }, (_, i) => `chain-${String(i).padStart(2, '0')}`);
+    for (const name of names) await a.host.addChain({ chain: chainOf(name), handlers: recorder().handlers });
+    const others = names.map((name) => chainOf(name, `another ${name}`));
+    const hello = encodeHello({ agent: 'test', chains: [devnet, ...others] });
+    for (let i = 1; i <= 5; i++) {
+      const peer = await startStranger();
+      await sayHello(await peer.dial(multiaddr(addressOf(a))), hello);
+      await waitFor('the refusals', () => {
+        const id = peer.peerId.toString();
+        return a.host.refusals().filter((refusal) => refusal.peer === id).length === names.length;
+      });
+    }
+    assert.equal(a.host.refusals().length, MAX_REFUSALS);
+  });
+
+  it('answers a bounded number of handshakes', async () => {
+    const a = await startHost('a', { clock: manualClock() });
+    const peer = await startStranger();
+    const connection = await peer.dial(multiaddr(addressOf(a)));
+    const hello = encodeHello({ agent: 'test', chains: [devnet] });
+    for (let i = 0; i < HELLO_QUOTA.capacity; i++) {
+      const stream = await sayHello(connection, hello);
+      await byteStreamOf.get(stream)?.read({ bytes: 4 });
+    }
+    await assert.rejects(async () => {
+      const refused = await sayHello(connection, hello);
+      await byteStreamOf.get(refused)?.read({ bytes: 4 });
+    });
   });
 
   it('a handshake that does not decode costs points and the connection', async () => {

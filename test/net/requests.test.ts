@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { multiaddr } from '@multiformats/multiaddr';
 import { byteStream } from '@libp2p/utils';
-import { encodeVotesRequest } from '../../protocols/codec.ts';
+import { encodeTxsRequest, encodeVotesRequest } from '../../protocols/codec.ts';
 import { decodeFrame, encodeFrame } from '../../protocols/frames.ts';
-import { METHODS } from '../../protocols/registry.ts';
+import { ANSWER_QUOTA, METHODS } from '../../protocols/registry.ts';
 import { protocolId } from '../../protocols/topics.ts';
+import { assembleTransaction, MAX_PAYLOAD_BYTES } from '../../src/chain/tx.ts';
 import { NodeError } from '../../src/errors.ts';
+import { nativeHasher } from '../../src/native/hasher.ts';
+import { MAX_SERVED } from '../../src/net/request-server.ts';
 import { waitFor } from '../util/wait.ts';
 import type { TestHost } from './fixtures.ts';
 import { addressOf, devnet, meshed, startHost, stopAllHosts } from './fixtures.ts';
@@ -213,6 +216,54 @@ describe('requests over real hosts', () => {
     assert.equal(answer.kind, 'error');
     assert.equal(answer.id, METHODS.votes.maxInFlight + 1);
     assert.match(Buffer.from(answer.payload).toString('latin1'), /PEER_QUOTA/);
+  });
+
+  it('serves a bounded number of requests over all peers', async () => {
+    const host = await startHost('a');
+    let open = 0;
+    host.seen.requests.txs = () => {
+      open += 1;
+      return new Promise(() => undefined);
+    };
+    const payload = encodeTxsRequest({ ids: [new Uint8Array(32)] });
+    const perPeer = METHODS.txs.maxInFlight;
+    for (let i = 0; i < MAX_SERVED / perPeer; i++) {
+      const line = await rawLine(host, 'txs');
+      for (let id = 1; id <= perPeer; id++) await line.send(encodeFrame({ id, kind: 'request', payload }));
+    }
+    await waitFor('all of them', () => open === MAX_SERVED);
+    const last = await rawLine(host, 'txs');
+    await last.send(encodeFrame({ id: 1, kind: 'request', payload }));
+    const answer = await last.receive();
+    assert.match(Buffer.from(answer.payload).toString('latin1'), /RATE_LIMITED/);
+  });
+
+  it('bounds the bytes that one peer draws', async () => {
+    const host = await startHost('a', { clock: manualClock() });
+    const big = assembleTransaction(
+      nativeHasher,
+      {
+        version: 1,
+        type: 1,
+        sender: new Uint8Array(32),
+        nonce: 0,
+        feeUait: 0,
+        validUntilHeight: 1,
+        payload: new Uint8Array(MAX_PAYLOAD_BYTES),
+      },
+      new Uint8Array(64),
+    );
+    host.seen.requests.txs = async () => Array(200).fill(big);
+    const line = await rawLine(host, 'txs');
+    const payload = encodeTxsRequest({ ids: [new Uint8Array(32)] });
+    let drawn = 0;
+    for (let id = 1; ; id++) {
+      await line.send(encodeFrame({ id, kind: 'request', payload }));
+      const answer = await line.receive();
+      if (answer.kind === 'error') break;
+      drawn += answer.payload.length;
+    }
+    assert.ok(drawn >= ANSWER_QUOTA.capacity && drawn < ANSWER_QUOTA.capacity + 4 * 2 ** 20, `${drawn}`);
   });
 
   it('a request that does not decode is answered and costs points', async () => {

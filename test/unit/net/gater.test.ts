@@ -4,7 +4,7 @@ import { peerIdFromString } from '@libp2p/peer-id';
 import { multiaddr } from '@multiformats/multiaddr';
 import { nopLogger } from '../../../src/log.ts';
 import type { GaterOptions } from '../../../src/net/gater.ts';
-import { createGater, ipOf, isLoopback } from '../../../src/net/gater.ts';
+import { createGater, ipOf, isLoopback, MAX_TRACKED_IPS } from '../../../src/net/gater.ts';
 import { createNetMetrics } from '../../../src/net/metrics.ts';
 import { PeerBook } from '../../../src/net/peers.ts';
 import { manualClock } from '../../net/manual-clock.ts';
@@ -45,6 +45,14 @@ describe('net/gater', () => {
     for (let i = 0; i < 100; i++) assert.equal(await gater.denyInboundConnection(from('127.0.0.1')), false);
     clock.advance(1_000);
     assert.equal(await gater.denyInboundConnection(from('192.0.2.1')), false);
+  });
+
+  it('tracks the rate of a bounded number of addresses', async () => {
+    const { gater, from } = setUp();
+    for (let i = 0; i < 6; i++) await gater.denyInboundConnection(from('192.0.2.1'));
+    assert.equal(await gater.denyInboundConnection(from('192.0.2.1')), true);
+    for (let i = 0; i < MAX_TRACKED_IPS; i++) await gater.denyInboundConnection(from(`10.0.${i >> 8}.${i & 255}`));
+    assert.equal(await gater.denyInboundConnection(from('192.0.2.1')), false, 'forgotten');
   });
 
   it('keeps out the banned, in both directions', async () => {
