@@ -5,6 +5,7 @@
 import type { Hash } from '../bytes.ts';
 import { bytesKey, equalBytes, toHex } from '../bytes.ts';
 import type { Block } from '../chain/block.ts';
+import { blockId } from '../chain/block.ts';
 import type { AppliedBlock, BlockProposal, ChainRules, Tip, VerifiedTransactions } from '../chain/execute.ts';
 import { applyBlock, buildBlock, verifyBlock } from '../chain/execute.ts';
 import type { Genesis } from '../chain/genesis.ts';
@@ -16,7 +17,7 @@ import { statePath } from '../chain/state.ts';
 import { StateTree } from '../chain/tree.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
-import { NodeError } from '../errors.ts';
+import { isNodeError, NodeError, toNodeError } from '../errors.ts';
 import type { ChainStore, CommittedBlock, GuardMark } from '../store/types.ts';
 
 /** Candidates kept executed at once; rounds rarely need more than two. */
@@ -84,8 +85,14 @@ export class Ledger {
     return getSets(this.#tip.state);
   }
 
-  candidate(blockId: Hash): AppliedBlock | undefined {
-    return this.#candidates.get(bytesKey(blockId));
+  /** Asking for one keeps it: the oldest that nobody asked for make room first. */
+  candidate(id: Hash): AppliedBlock | undefined {
+    const key = bytesKey(id);
+    const found = this.#candidates.get(key);
+    if (!found) return undefined;
+    this.#candidates.delete(key);
+    this.#candidates.set(key, found);
+    return found;
   }
 
   /** Makes the next block; it is executed and kept as a candidate. */
@@ -112,36 +119,32 @@ export class Ledger {
 
   /**
    * Applies certified blocks of the following heights, as one synced batch. Stops at the first that is not valid; those
-   * before it are committed.
+   * before it are committed. A block is looked at when its certificate proved good: what it says is then a quorum's word.
    *
    * @param verified the transactions of all blocks whose signatures were checked
    * @returns how many were committed, and why the next one was not
+   * @throws NodeError STORAGE | CORRUPT, and whatever is no judgement on a block
    */
   async import(
     blocks: readonly CertifiedCandidate[],
     verified: VerifiedTransactions,
     verifyCertificate: CertificateVerifier,
     guard: GuardMark | null,
-  ): Promise<{ readonly applied: readonly AppliedBlock[]; readonly fault: unknown }> {
+  ): Promise<{ readonly applied: readonly AppliedBlock[]; readonly fault: NodeError | null }> {
     const done: { applied: AppliedBlock; certificate: Certificate }[] = [];
     let tip = this.#tip;
-    let fault: unknown = null;
+    let fault: NodeError | null = null;
     for (const { block, certificate } of blocks) {
       try {
-        const { current } = getSets(tip.state);
+        this.#checkCertificate(tip, block, certificate);
+        await verifyCertificate(getSets(tip.state).current, certificate);
         verifyBlock(this.rules, tip, block);
         const applied = applyBlock(this.rules, tip, block, verified);
-        try {
-          this.#checkCertificate(applied, certificate);
-          await verifyCertificate(current, certificate);
-        } catch (error) {
-          this.#tree.release(applied.version);
-          throw error;
-        }
         done.push({ applied, certificate });
         tip = this.#tipAfter(applied, layered(tip.state, applied.changes));
       } catch (error) {
-        fault = error;
+        if (isOwnFailure(error)) throw error;
+        fault = toNodeError(error);
         break;
       }
     }
@@ -157,12 +160,13 @@ export class Ledger {
     return { applied: done.map(({ applied }) => applied), fault };
   }
 
-  #checkCertificate(applied: AppliedBlock, certificate: Certificate): void {
-    const { height } = applied.block.header;
+  #checkCertificate(tip: Tip, { header }: Block, certificate: Certificate): void {
+    const height = tip.height + 1;
     const fits =
       certificate.type === 'precommit' &&
       certificate.height === height &&
-      equalBytes(certificate.blockId, applied.blockId);
+      header.height === height &&
+      equalBytes(certificate.blockId, blockId(this.rules.crypto, header));
     if (!fits) throw new NodeError('BAD_CERTIFICATE', 'the certificate is for another block', { data: { height } });
   }
 
@@ -197,6 +201,11 @@ export class Ledger {
     const { height, timeMs } = applied.block.header;
     return { height, blockId: applied.blockId, timeMs, state, tree: this.#tree, version: applied.version };
   }
+}
+
+/** Not a judgement on a block: a disk that fails, or a fault of this program. Nothing may go on after it. */
+export function isOwnFailure(error: unknown): boolean {
+  return !isNodeError(error) || error.code === 'STORAGE' || error.code === 'CORRUPT';
 }
 
 function committed(applied: AppliedBlock, certificate: Certificate, guard: GuardMark | null): CommittedBlock {

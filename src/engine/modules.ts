@@ -1,4 +1,6 @@
 /** What an engine is made of. */
+import type { Hash } from '../bytes.ts';
+import type { Block } from '../chain/block.ts';
 import type { AppliedBlock } from '../chain/execute.ts';
 import type { Clock } from '../clock.ts';
 import type { Input, Timeouts } from '../consensus/types.ts';
@@ -8,7 +10,7 @@ import type { Mempool } from '../mempool.ts';
 import type { TxAdmission } from './admission.ts';
 import type { Bodies } from './bodies.ts';
 import type { EvidencePool } from './evidence-pool.ts';
-import type { CertificateVerifier, Ledger } from './ledger.ts';
+import type { CertificateVerifier, CertifiedCandidate, Ledger } from './ledger.ts';
 import type { EngineMetrics } from './metrics.ts';
 import type { SigningGate } from './signing-gate.ts';
 import type { Validator } from './validator.ts';
@@ -43,5 +45,18 @@ export interface EngineModules {
 export interface ImportResult {
   readonly count: number;
   /** Why the block after those was refused; null when all were taken. */
-  readonly fault: unknown;
+  readonly fault: NodeError | null;
 }
+
+/** What the queue holds. */
+export type EngineEvent =
+  | { readonly type: 'input'; readonly height: number; readonly input: Input }
+  | { readonly type: 'prepared'; readonly height: number; readonly blockId: Hash; readonly block: Block | null }
+  | { readonly type: 'work' }
+  | { readonly type: 'repair' }
+  | { readonly type: 'restart' }
+  | {
+      readonly type: 'import';
+      readonly blocks: readonly CertifiedCandidate[];
+      readonly done: (result: ImportResult) => void;
+    };

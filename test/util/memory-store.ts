@@ -1,0 +1,132 @@
+/** A chain's store and journal in memory, which fail when told to. */
+import { bytesKey } from '../../src/bytes.ts';
+import type { Hash } from '../../src/bytes.ts';
+import { encodeBlock } from '../../src/chain/block.ts';
+import type { Block, Header } from '../../src/chain/block.ts';
+import type { Receipt } from '../../src/chain/receipt.ts';
+import type { StateChanges, StateKey, StateReader } from '../../src/chain/state.ts';
+import type { Certificate } from '../../src/chain/votes.ts';
+import type {
+  ChainStore,
+  CommittedBlock,
+  MempoolJournal,
+  StoredHead,
+  StoredTransaction,
+} from '../../src/store/types.ts';
+
+export class MemoryJournal implements MempoolJournal {
+  readonly entries = new Map<string, Uint8Array>();
+
+  add(id: Hash, bytes: Uint8Array): void {
+    this.entries.set(bytesKey(id), bytes);
+  }
+
+  remove(id: Hash): void {
+    this.entries.delete(bytesKey(id));
+  }
+
+  load(): Promise<Uint8Array[]> {
+    return Promise.resolve([...this.entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, bytes]) => bytes));
+  }
+
+  flush(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+export class MemoryStore implements ChainStore {
+  readonly entries = new Map<StateKey, Uint8Array>();
+  readonly journal = new MemoryJournal();
+  readonly blocks: CommittedBlock[] = [];
+  /** Thrown by every commit from now on. */
+  commitFault: Error | null = null;
+  /** Thrown by every read of the state from now on. */
+  readFault: Error | null = null;
+  /** Commits wait for it. */
+  gate: Promise<void> = Promise.resolve();
+  readonly state: StateReader = {
+    get: (key) => {
+      if (this.readFault) throw this.readFault;
+      return this.entries.get(key);
+    },
+  };
+
+  head(): StoredHead | null {
+    const last = this.blocks.at(-1);
+    if (!last) return null;
+    const { block, blockId, certificate } = last;
+    return { height: block.header.height, blockId, header: block.header, certificate };
+  }
+
+  guardSequence(publicKey: Uint8Array): number {
+    const key = bytesKey(publicKey);
+    return Math.max(
+      0,
+      ...this.blocks.map(({ guard }) => (guard && bytesKey(guard.publicKey) === key ? guard.sequence : 0)),
+    );
+  }
+
+  initialise(genesisState: StateChanges): Promise<void> {
+    if (this.entries.size === 0) this.#put(genesisState);
+    return Promise.resolve();
+  }
+
+  async commit(blocks: readonly CommittedBlock[]): Promise<void> {
+    await this.gate;
+    if (this.commitFault) throw this.commitFault;
+    for (const committed of blocks) {
+      this.blocks.push(committed);
+      this.#put(committed.changes);
+    }
+  }
+
+  block(height: number): Block | undefined {
+    return this.blocks[height - 1]?.block;
+  }
+
+  blockBytes(height: number): Uint8Array | undefined {
+    const block = this.block(height);
+    return block && encodeBlock(block);
+  }
+
+  header(height: number): Header | undefined {
+    return this.block(height)?.header;
+  }
+
+  heightOf(blockId: Hash): number | undefined {
+    return this.blocks.find((committed) => bytesKey(committed.blockId) === bytesKey(blockId))?.block.header.height;
+  }
+
+  certificate(height: number): Certificate | undefined {
+    return this.blocks[height - 1]?.certificate;
+  }
+
+  receipts(height: number): Receipt[] | undefined {
+    const found = this.blocks[height - 1]?.receipts;
+    return found && [...found];
+  }
+
+  transaction(id: Hash): StoredTransaction | undefined {
+    for (const { block } of this.blocks) {
+      const index = block.txs.findIndex((tx) => bytesKey(tx.id) === bytesKey(id));
+      if (index >= 0) return { height: block.header.height, index };
+    }
+    return undefined;
+  }
+
+  async *stateEntries(): AsyncGenerator<readonly [StateKey, Uint8Array]> {
+    await Promise.resolve();
+    yield* [...this.entries].sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #put(changes: StateChanges): void {
+    for (const [key, value] of changes) {
+      if (value) this.entries.set(key, value);
+      else this.entries.delete(key);
+    }
+  }
+}
