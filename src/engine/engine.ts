@@ -10,21 +10,21 @@ import { blockId as blockIdOf, decodeBlock } from '../chain/block.ts';
 import type { Evidence } from '../chain/evidence.ts';
 import type { AppliedBlock } from '../chain/execute.ts';
 import { validatorIndex } from '../chain/validator-set.ts';
-import type { Certificate, Vote } from '../chain/votes.ts';
-import { votesOfCertificate } from '../chain/votes.ts';
+import type { Certificate } from '../chain/votes.ts';
 import type { MachineState } from '../consensus/machine.ts';
 import { startHeight, step } from '../consensus/machine.ts';
-import { justification, polkaCertificate, votesFrom } from '../consensus/selectors.ts';
+import { votesFrom } from '../consensus/selectors.ts';
 import type { Effect, HeightStart, Input, Timeouts } from '../consensus/types.ts';
-import { isNodeError, toNodeError, unreachable } from '../errors.ts';
+import { NodeError, toNodeError, unreachable } from '../errors.ts';
 import type { ProposalMessage } from '../../protocols/messages.ts';
 import type { ChainNetwork } from '../../protocols/network.ts';
 import { wholeBody } from './bodies.ts';
 import { EvidencePool } from './evidence-pool.ts';
 import type { CertifiedCandidate } from './ledger.ts';
 import { isOwnFailure } from './ledger.ts';
-import type { EngineModules, EngineOptions, ImportResult } from './modules.ts';
+import type { EngineEvent, EngineModules, EngineOptions, ImportResult } from './modules.ts';
 import { Pacer } from './pacer.ts';
+import { votesToRepeat } from './repair.ts';
 import { SigningEffects } from './signing-effects.ts';
 import { Timers } from './timers.ts';
 import type { Resumption, Validator } from './validator.ts';
@@ -40,22 +40,13 @@ const RETRY_MS = 100;
 /** Votes taken along when a height is begun anew. */
 const MAX_CARRIED = 4096;
 
-type Event =
-  | { readonly type: 'input'; readonly height: number; readonly input: Input }
-  | { readonly type: 'prepared'; readonly height: number; readonly blockId: Hash; readonly block: Block | null }
-  | { readonly type: 'work' }
-  | { readonly type: 'repair' }
-  | { readonly type: 'restart' }
-  | {
-      readonly type: 'import';
-      readonly blocks: readonly CertifiedCandidate[];
-      readonly done: (result: ImportResult) => void;
-    };
+/** What an import is told that this engine will never carry out. */
+const STOPPED: ImportResult = { count: 0, fault: new NodeError('INTERNAL', 'the engine has stopped') };
 
 export class Engine {
   readonly #timeouts: Timeouts;
   readonly #modules: EngineModules;
-  readonly #queue: Event[] = [];
+  readonly #queue: EngineEvent[] = [];
   readonly #timers: Timers;
   readonly #pacer: Pacer;
   readonly #signing: SigningEffects;
@@ -99,11 +90,7 @@ export class Engine {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#timers.cancelAll();
-    this.#cancelRepair?.();
-    this.#modules.bodies.clear();
-    for (const event of this.#queue.splice(0)) if (event.type === 'import') event.done({ count: 0, fault: null });
+    this.#halt();
     await this.#running;
   }
 
@@ -158,14 +145,23 @@ export class Engine {
   /** Certified blocks after the head, their transactions' signatures checked. */
   import(blocks: readonly CertifiedCandidate[]): Promise<ImportResult> {
     return new Promise((done) => {
-      if (this.#stopped) done({ count: 0, fault: null });
+      if (this.#stopped) done(STOPPED);
       else this.#enqueue({ type: 'import', blocks, done });
     });
   }
 
+  /** Nothing begins any more, and nobody is left waiting. */
+  #halt(): void {
+    this.#stopped = true;
+    this.#timers.cancelAll();
+    this.#cancelRepair?.();
+    this.#modules.bodies.clear();
+    for (const event of this.#queue.splice(0)) if (event.type === 'import') event.done(STOPPED);
+  }
+
   // The queue
 
-  #enqueue(event: Event): void {
+  #enqueue(event: EngineEvent): void {
     if (this.#stopped) return;
     this.#queue.push(event);
     this.#running ??= this.#drain();
@@ -176,9 +172,7 @@ export class Engine {
     try {
       for (let event = this.#queue.shift(); event; event = this.#queue.shift()) await this.#handle(event);
     } catch (error) {
-      this.#stopped = true;
-      this.#timers.cancelAll();
-      this.#cancelRepair?.();
+      this.#halt();
       const fatal = toNodeError(error);
       this.#modules.log.error('engine stopped', { error: fatal, height: this.#machine.height });
       this.#modules.onFatal(fatal);
@@ -187,7 +181,7 @@ export class Engine {
     }
   }
 
-  async #handle(event: Event): Promise<void> {
+  async #handle(event: EngineEvent): Promise<void> {
     switch (event.type) {
       case 'input':
         if (event.height === this.#machine.height) await this.#apply([event.input]);
@@ -345,7 +339,7 @@ export class Engine {
   }
 
   /** Answers in any case: who waits for it must be able to stop. */
-  async #handleImport({ blocks, done }: Event & { type: 'import' }): Promise<void> {
+  async #handleImport({ blocks, done }: EngineEvent & { type: 'import' }): Promise<void> {
     try {
       done(await this.#import(blocks));
     } catch (error) {
@@ -497,12 +491,7 @@ export class Engine {
     this.#armRepair();
     this.#attempt = (this.#attempt + 1) % 0xffff;
     const attempt = this.#attempt + 1;
-    const polka = polkaCertificate(machine);
-    const votes: Vote[] = [
-      ...(validator?.signedVotes.filter((vote) => vote.round >= machine.round - 1) ?? []),
-      ...justification(machine),
-      ...(polka ? votesOfCertificate(ledger.validators.current, polka) : []),
-    ];
+    const votes = votesToRepeat(machine, validator?.signedVotes ?? [], ledger.validators.current);
     if (votes.length > 0) this.#network?.publish('vote', { attempt, votes });
     const own = this.#proposals.get(machine.round);
     if (own && validator && equalBytes(own.proposal.proposer, validator.publicKey)) {
