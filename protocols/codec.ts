@@ -148,13 +148,13 @@ export function decodeVoteBatch(bytes: Uint8Array): VoteBatch {
   return { attempt, votes };
 }
 
-export function encodeSignedStatus(status: SignedStatus): Uint8Array {
+function encodeSignedStatus(status: SignedStatus): Uint8Array {
   const writer = new Writer(256);
   writeStatusFields(writer, status);
   return writer.fixed(status.validator, 32).fixed(status.signature, 64).finish();
 }
 
-export function decodeSignedStatus(bytes: Uint8Array): SignedStatus {
+function decodeSignedStatus(bytes: Uint8Array): SignedStatus {
   const reader = new Reader(bytes, 'signed status');
   const status = {
     height: reader.u64(),
@@ -180,7 +180,7 @@ export function statusSignBytes(
 
 // Requests
 
-export function encodePeerStatus(status: PeerStatus): Uint8Array {
+function encodePeerStatus(status: PeerStatus): Uint8Array {
   const writer = new Writer(512)
     .fixed(status.genesisHash, 32)
     .u64(status.baseHeight)
@@ -191,7 +191,7 @@ export function encodePeerStatus(status: PeerStatus): Uint8Array {
   return writer.finish();
 }
 
-export function decodePeerStatus(bytes: Uint8Array): PeerStatus {
+function decodePeerStatus(bytes: Uint8Array): PeerStatus {
   const reader = new Reader(bytes, 'peer status');
   const genesisHash = reader.fixed(32);
   const baseHeight = reader.u64();
@@ -220,14 +220,14 @@ export function decodeBlocksRequest(bytes: Uint8Array): BlocksRequest {
 }
 
 /** The longest prefix that fits: an answer may be partial. */
-export function encodeBlocksResponse(blocks: readonly CertifiedBlock[]): Uint8Array {
+function encodeBlocksResponse(blocks: readonly CertifiedBlock[]): Uint8Array {
   return encodePrefix(blocks, MAX_BLOCKS, (writer, { block, certificate }) => {
     writeBlock(writer, block);
     writeCertificate(writer, certificate);
   });
 }
 
-export function decodeBlocksResponse(hasher: Hasher, bytes: Uint8Array): CertifiedBlock[] {
+function decodeBlocksResponse(hasher: Hasher, bytes: Uint8Array): CertifiedBlock[] {
   const reader = new Reader(bytes, 'blocks response');
   const count = reader.count16(MAX_BLOCKS, MIN_BLOCK_BYTES + MIN_CERTIFICATE_BYTES);
   const blocks: CertifiedBlock[] = [];
@@ -272,7 +272,7 @@ export function encodeVotesRequest(request: VotesRequest): Uint8Array {
   return new Writer(12).u64(request.height).u32(request.round).finish();
 }
 
-export function decodeVotesRequest(bytes: Uint8Array): VotesRequest {
+function decodeVotesRequest(bytes: Uint8Array): VotesRequest {
   const reader = new Reader(bytes, 'votes request');
   const request = { height: reader.u64(), round: reader.u32() };
   if (request.height === 0) throw reader.reject('out-of-range');

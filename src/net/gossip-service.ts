@@ -25,7 +25,7 @@ const MAX_SUBSCRIPTIONS = 160;
  * Milliseconds. A node that joins is grafted when its subscriptions arrive and every own message is flooded, so the
  * heartbeat only repairs; half a second keeps the repair of a lost message within one interval of a block.
  */
-export const HEARTBEAT_MS = 500;
+const HEARTBEAT_MS = 500;
 
 export interface GossipServiceOptions {
   /** Points of a peer, BAN_SCORE to SCORE_CAP. */

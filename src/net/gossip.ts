@@ -33,7 +33,7 @@ export const PUBLISH_BOUNDS: { readonly [T in Topic]: number } = {
   vote: 128 * MIB,
 };
 
-export const TOPIC_NAMES = Object.keys(TOPICS) as Topic[];
+const TOPIC_NAMES = Object.keys(TOPICS) as Topic[];
 
 const RESULTS = {
   accept: TopicValidatorResult.Accept,

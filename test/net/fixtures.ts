@@ -138,12 +138,6 @@ export async function stopAllHosts(): Promise<void> {
   await Promise.all([...running].map(stopHost));
 }
 
-/** For hosts that a test makes itself. */
-export function track(host: Host): Host {
-  running.add(host);
-  return host;
-}
-
 /** Both sides know that they share the chain, and hear each other's gossip. */
 export async function meshed(...hosts: TestHost[]): Promise<void> {
   await waitFor('hosts to share the chain', () => hosts.every(({ net }) => net.peers().length === hosts.length - 1));

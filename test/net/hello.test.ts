@@ -167,6 +167,7 @@ describe('handshake with a peer that does not play along', () => {
     for (let i = 0; i < HELLO_QUOTA.capacity; i++) {
       const stream = await sayHello(connection, hello);
       await byteStreamOf.get(stream)?.read({ bytes: 4 });
+      await stream.close();
     }
     await assert.rejects(async () => {
       const refused = await sayHello(connection, hello);

@@ -49,7 +49,7 @@ export const proposal: fc.Arbitrary<Proposal> = record({
   signature: bytes(64),
 }).map(({ back, ...core }) => ({ ...core, polRound: Math.max(-1, core.round - 1 - back) }));
 
-export const certificate: fc.Arbitrary<Certificate> = record({
+const certificate: fc.Arbitrary<Certificate> = record({
   type: voteType,
   height: u64,
   round: u32,
