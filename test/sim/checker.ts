@@ -1,0 +1,219 @@
+/** What must hold in every run, whatever fails: checked at every publication and every commit. */
+import { createHash } from 'node:crypto';
+import type { Topic, Topics } from '../../protocols/messages.ts';
+import { bytesKey, equalBytes, keyBytes, toHex } from '../../src/bytes.ts';
+import type { Account } from '../../src/chain/accounts.ts';
+import { decodeAccount, EMPTY_ACCOUNT, accountKey, isAccountKey } from '../../src/chain/accounts.ts';
+import type { Evidence } from '../../src/chain/evidence.ts';
+import { evidenceOffender } from '../../src/chain/evidence.ts';
+import type { Genesis } from '../../src/chain/genesis.ts';
+import { genesisBlockId, genesisState } from '../../src/chain/genesis.ts';
+import { getSets } from '../../src/chain/modules/validators-state.ts';
+import type { StateChanges, StateKey } from '../../src/chain/state.ts';
+import { memoryState } from '../../src/chain/state.ts';
+import type { ValidatorSet } from '../../src/chain/validator-set.ts';
+import type { RunningChain } from '../../src/chains.ts';
+import type { CommittedBlock } from '../../src/store/types.ts';
+import { certificateFault } from './certificates.ts';
+import { simCrypto } from './signatures.ts';
+
+/** The rounds kept of one height and what may be pinned beside them, for both types, with contradicting votes. */
+const MAX_VOTES_A_VALIDATOR = 2 * (32 + 8 + 16) * 3;
+
+interface Agreed {
+  readonly blockId: Uint8Array;
+  readonly timeMs: number;
+  readonly changes: string;
+}
+
+export class Checker {
+  readonly violations: string[] = [];
+  setChanges = 0;
+  evidence = 0;
+  transactions = 0;
+  readonly #genesis: Genesis;
+  readonly #isTraitor: (publicKey: Uint8Array) => boolean;
+  readonly #agreed: Agreed[];
+  /** By height: who certifies it. */
+  readonly #sets: ValidatorSet[];
+  readonly #accounts = new Map<StateKey, Account>();
+  readonly #signed = new Map<string, string>();
+  readonly #heights = new Map<number, number>();
+  #suppliedUait = 0;
+
+  constructor(genesis: Genesis, isTraitor: (publicKey: Uint8Array) => boolean) {
+    const state = genesisState(simCrypto, genesis);
+    const { current } = getSets(memoryState(state));
+    this.#genesis = genesis;
+    this.#isTraitor = isTraitor;
+    this.#agreed = [{ blockId: genesisBlockId(genesis), timeMs: genesis.timeMs, changes: '' }];
+    this.#sets = [current, current];
+    this.#takeAccounts(state);
+    this.#suppliedUait = this.#heldUait();
+  }
+
+  get height(): number {
+    return this.#agreed.length - 1;
+  }
+
+  fail(message: string): void {
+    this.violations.push(message);
+  }
+
+  /** Of the agreed state. */
+  nonceOf(address: Uint8Array): number {
+    return (this.#accounts.get(accountKey(address)) ?? EMPTY_ACCOUNT).nonce;
+  }
+
+  setOf(height: number): ValidatorSet | undefined {
+    return this.#sets[height];
+  }
+
+  // Commits
+
+  onCommit(node: number, blocks: readonly CommittedBlock[]): void {
+    for (const committed of blocks) this.#checkCommit(node, committed);
+  }
+
+  #checkCommit(node: number, { block, blockId, certificate, changes, receipts }: CommittedBlock): void {
+    const { height, parent, timeMs } = block.header;
+    const expected = (this.#heights.get(node) ?? 0) + 1;
+    const where = `node ${node}, height ${height}`;
+    if (height !== expected) this.fail(`heights: ${where} is committed where ${expected} was next`);
+    this.#heights.set(node, height);
+    const set = this.#sets[height];
+    if (!set) {
+      this.fail(`heights: ${where} skips heights that nobody committed`);
+      return;
+    }
+    const fault = certificateFault(this.#genesis.chain, set.validators, certificate, height, blockId);
+    if (fault !== null) this.fail(`validity: ${where}: certificate ${fault}`);
+    const digest = digestOf(changes);
+    const agreed = this.#agreed[height];
+    if (agreed) {
+      if (!equalBytes(agreed.blockId, blockId)) {
+        this.fail(`agreement: ${where} is ${short(blockId)} here and ${short(agreed.blockId)} elsewhere`);
+      } else if (agreed.changes !== digest) this.fail(`roots: ${where}: the state differs between nodes`);
+      return;
+    }
+    const before = this.#agreed[height - 1];
+    if (before && !equalBytes(before.blockId, parent)) this.fail(`agreement: ${where} does not follow the agreed parent`);
+    if (before && timeMs < before.timeMs) this.fail(`time: ${where} is earlier than its parent`);
+    this.#agreed[height] = { blockId, timeMs, changes: digest };
+    const sets = getSets({ get: (key) => changes.get(key) });
+    this.#sets[height + 1] = sets.current;
+    if (membersOf(sets.current) !== membersOf(set)) this.setChanges++;
+    this.transactions += block.txs.length;
+    for (const item of block.evidence) this.#checkEvidence(item, where);
+    this.#checkAccounts(where, committedSenders(block.txs), changes);
+    this.#suppliedUait -= receipts.reduce((sum, { feeUait }) => sum + feeUait, 0);
+    if (this.#heldUait() !== this.#suppliedUait) {
+      this.fail(`supply: ${where}: accounts hold ${this.#heldUait()}, ${this.#suppliedUait} exist`);
+    }
+  }
+
+  #checkEvidence(evidence: Evidence, where: string): void {
+    this.evidence++;
+    const offender = evidenceOffender(evidence);
+    if (!this.#isTraitor(offender)) this.fail(`evidence: ${where}: honest ${short(offender)} is convicted`);
+  }
+
+  #checkAccounts(where: string, senders: Map<StateKey, number>, changes: StateChanges): void {
+    const before = new Map(this.#accounts);
+    this.#takeAccounts(changes);
+    for (const [key, account] of this.#accounts) {
+      const expected = (before.get(key) ?? EMPTY_ACCOUNT).nonce + (senders.get(key) ?? 0);
+      if (account.nonce !== expected) {
+        this.fail(`nonces: ${where}: ${toHex(keyBytes(key))} has ${account.nonce}, expected ${expected}`);
+      }
+    }
+  }
+
+  #takeAccounts(changes: StateChanges): void {
+    for (const [key, value] of changes) {
+      if (isAccountKey(key) && value) this.#accounts.set(key, decodeAccount(value));
+    }
+  }
+
+  #heldUait(): number {
+    let held = 0;
+    for (const { balanceUait } of this.#accounts.values()) held += balanceUait;
+    return held;
+  }
+
+  // Restarts
+
+  /** A node that comes back has what it had on its disk. */
+  onOpen(node: number, chain: RunningChain): void {
+    const { height, blockId } = chain.ledger.tip;
+    const known = this.#heights.get(node) ?? 0;
+    if (height !== known) this.fail(`heights: node ${node} had ${known} on its disk and opens at ${height}`);
+    const agreed = this.#agreed[height];
+    if (agreed && !equalBytes(agreed.blockId, blockId)) this.fail(`agreement: node ${node} opens on another block`);
+  }
+
+  // Publications of honest nodes
+
+  onPublish(node: number, key: Uint8Array, topic: Topic, message: Topics[Topic]): void {
+    if (topic === 'vote') {
+      for (const vote of (message as Topics['vote']).votes) {
+        if (!equalBytes(vote.validator, key)) continue;
+        this.#checkSigned(node, key, `${vote.type} ${vote.height}/${vote.round}`, vote.height, vote.blockId);
+      }
+    } else if (topic === 'proposal') {
+      const { proposal } = message as Topics['proposal'];
+      if (!equalBytes(proposal.proposer, key)) return;
+      this.#checkSigned(node, key, `proposal ${proposal.height}/${proposal.round}`, proposal.height, proposal.blockId);
+    } else if (topic === 'evidence') {
+      const offender = evidenceOffender(message as Topics['evidence']);
+      if (!this.#isTraitor(offender)) this.fail(`evidence: node ${node} accuses honest ${short(offender)}`);
+    }
+  }
+
+  #checkSigned(node: number, key: Uint8Array, slot: string, height: number, blockId: Uint8Array | null): void {
+    const durable = this.#heights.get(node) ?? 0;
+    if (height > durable + 1) this.fail(`guard: node ${node} signs ${slot} with block ${durable} on its disk`);
+    const name = `${bytesKey(key)} ${slot}`;
+    const what = blockId ? toHex(blockId) : 'nil';
+    const known = this.#signed.get(name);
+    if (known !== undefined && known !== what) {
+      this.fail(`double sign: node ${node} signs ${slot} for ${what.slice(0, 8)} after ${known.slice(0, 8)}`);
+    }
+    this.#signed.set(name, what);
+  }
+
+  // Memory
+
+  checkBounds(node: number, chain: RunningChain, maxTxs: number): void {
+    const { machine } = chain.engine;
+    const votes = machine.votes.all().length;
+    const bound = machine.validators.validators.length * MAX_VOTES_A_VALIDATOR;
+    if (votes > bound) this.fail(`bounds: node ${node} keeps ${votes} votes`);
+    if (chain.pool.size > maxTxs) this.fail(`bounds: node ${node} has ${chain.pool.size} transactions pending`);
+  }
+}
+
+function committedSenders(txs: readonly { readonly senderAddress: Uint8Array }[]): Map<StateKey, number> {
+  const counts = new Map<StateKey, number>();
+  for (const { senderAddress } of txs) {
+    const key = accountKey(senderAddress);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return counts;
+}
+
+function digestOf(changes: StateChanges): string {
+  const digest = createHash('sha256');
+  for (const [key, value] of [...changes].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    digest.update(key, 'latin1').update(value ?? '-').update('\n');
+  }
+  return digest.digest('base64');
+}
+
+function membersOf(set: ValidatorSet): string {
+  return set.validators.map(({ publicKey, power }) => `${toHex(publicKey)} ${power}`).join();
+}
+
+export function short(bytes: Uint8Array | null): string {
+  return bytes ? toHex(bytes).slice(0, 8) : 'nil';
+}

@@ -1,0 +1,222 @@
+/** What goes wrong in a run, when and for how long. Frozen, nothing new goes wrong and nothing heals by itself. */
+import type { LinkQuality, SimNetwork } from './network.ts';
+import { GOOD_LINK } from './network.ts';
+import type { SimNode } from './node.ts';
+import type { Plan } from './plan.ts';
+import type { Prng } from './prng.ts';
+import type { VirtualTime } from './time.ts';
+import type { Trace } from './trace.ts';
+
+/** Offsets of healthy clocks: any two are within the precision of 500 ms. */
+const HEALTHY_OFFSET_MS = 240;
+/** A heal that comes due while frozen waits this long and tries again. */
+const DEFER_MS = 1_000;
+
+export interface FaultModules {
+  readonly plan: Plan;
+  readonly time: VirtualTime;
+  readonly network: SimNetwork;
+  readonly nodes: readonly SimNode[];
+  readonly rng: Prng;
+  readonly trace: Trace;
+}
+
+type Fault = (faults: Faults) => void;
+
+const MENU: readonly (readonly [weight: number, name: string, fault: Fault])[] = [
+  [5, 'crash', (f) => f.crashSome(1)],
+  [2, 'crash of several', (f) => f.crashSome(2 + f.rng.below(f.count))],
+  [2, 'power cut', (f) => f.crashSome(f.count)],
+  [2, 'stop', (f) => f.stopOne()],
+  [3, 'partition', (f) => f.partition(true)],
+  [3, 'one-way partition', (f) => f.partition(false)],
+  [2, 'isolated node', (f) => f.isolate()],
+  [2, 'flapping link', (f) => f.flap()],
+  [3, 'bad network', (f) => f.badNetwork()],
+  [2, 'bad link', (f) => f.badLink()],
+  [2, 'clock jump', (f) => f.jump()],
+];
+
+export class Faults {
+  readonly rng: Prng;
+  readonly #modules: FaultModules;
+  frozen = false;
+  total = 0;
+
+  constructor(modules: FaultModules) {
+    this.#modules = modules;
+    this.rng = modules.rng;
+  }
+
+  get count(): number {
+    return this.#modules.nodes.length;
+  }
+
+  start(): void {
+    const { plan, time } = this.#modules;
+    time.after(this.rng.between(0, 2 * plan.faultEveryMs), () => {
+      if (!this.frozen) this.#strike();
+      this.start();
+    });
+  }
+
+  #strike(): void {
+    const total = MENU.reduce((sum, [weight]) => sum + weight, 0);
+    let left = this.rng.below(total);
+    for (const [weight, name, fault] of MENU) {
+      left -= weight;
+      if (left >= 0) continue;
+      this.total++;
+      this.#modules.trace.count(`fault: ${name}`);
+      fault(this);
+      return;
+    }
+  }
+
+  /** Undoes a fault after a while. */
+  #after(ms: number, heal: () => void): void {
+    this.#modules.time.after(ms, () => {
+      if (this.frozen) this.#after(DEFER_MS, heal);
+      else heal();
+    });
+  }
+
+  #say(text: string): void {
+    this.#modules.trace.say(null, text);
+  }
+
+  // Processes
+
+  crashSome(most: number): void {
+    const nodes = this.rng.shuffled(this.#modules.nodes).slice(0, most);
+    for (const node of nodes) {
+      node.crash('crashes');
+    }
+  }
+
+  /** Whatever ended a process, it is started again some time. */
+  onEnd(node: SimNode): void {
+    const ms = this.rng.chance(0.3) ? this.rng.between(5, 200) : this.rng.between(200, 8_000);
+    this.#after(ms, () => {
+      node.start();
+    });
+  }
+
+  stopOne(): void {
+    const node = this.rng.pick(this.#modules.nodes);
+    void node.stop();
+  }
+
+  // Network
+
+  partition(bothWays: boolean): void {
+    const nodes = this.rng.shuffled(this.#modules.nodes);
+    const size = this.rng.below(nodes.length + 1);
+    const [left, right] = [nodes.slice(0, size), nodes.slice(size)];
+    if (left.length === 0 || right.length === 0) return;
+    const way = bothWays ? '|' : '>';
+    this.#say(`cut ${left.map(({ index }) => index).join(' ')} ${way} ${right.map(({ index }) => index).join(' ')}`);
+    this.#cutFor(this.rng.between(500, 15_000), left, right, bothWays);
+  }
+
+  isolate(): void {
+    const node = this.rng.pick(this.#modules.nodes);
+    const others = this.#modules.nodes.filter((other) => other !== node);
+    this.#say(`cut ${node.index} off`);
+    this.#cutFor(this.rng.between(500, 20_000), [node], others, this.rng.chance(0.5));
+  }
+
+  flap(): void {
+    const [a, b] = this.rng.shuffled(this.#modules.nodes);
+    if (!a || !b) return;
+    this.#say(`link ${a.index} ${b.index} flaps`);
+    let left = 3 + this.rng.below(10);
+    const toggle = (): void => {
+      if (--left < 0) return;
+      this.#cutFor(this.rng.between(50, 1_500), [a], [b], this.rng.chance(0.5));
+      this.#after(this.rng.between(100, 3_000), toggle);
+    };
+    toggle();
+  }
+
+  #cutFor(ms: number, left: readonly SimNode[], right: readonly SimNode[], bothWays: boolean): void {
+    const { network } = this.#modules;
+    const pairs = left.flatMap((a) => right.map((b) => [a.id, b.id] as const));
+    for (const [a, b] of pairs) {
+      network.cut(a, b);
+      if (bothWays) network.cut(b, a);
+    }
+    this.#after(ms, () => {
+      for (const [a, b] of pairs) {
+        network.mend(a, b);
+        if (bothWays) network.mend(b, a);
+      }
+    });
+  }
+
+  badNetwork(): void {
+    const { network } = this.#modules;
+    network.base = this.#badQuality();
+    this.#say(`network: ${JSON.stringify(network.base)}`);
+    this.#after(this.rng.between(1_000, 20_000), () => {
+      network.base = GOOD_LINK;
+    });
+  }
+
+  badLink(): void {
+    const { network, nodes } = this.#modules;
+    const [a, b] = this.rng.shuffled(nodes);
+    if (!a || !b) return;
+    const quality = this.#badQuality();
+    this.#say(`link ${a.index} > ${b.index}: ${JSON.stringify(quality)}`);
+    network.setQuality(a.id, b.id, quality);
+    this.#after(this.rng.between(1_000, 20_000), () => {
+      network.setQuality(a.id, b.id, null);
+    });
+  }
+
+  #badQuality(): LinkQuality {
+    const maxMs = this.rng.pick([50, 300, 1_000, 5_000]);
+    return {
+      drop: Math.round(this.rng.between(0, 20)) / 100,
+      duplicate: this.rng.chance(0.5) ? 0.2 : 0,
+      minMs: 1,
+      maxMs,
+    };
+  }
+
+  // Clocks
+
+  jump(): void {
+    const node = this.rng.pick(this.#modules.nodes);
+    const from = node.clock.offsetMs;
+    node.clock.offsetMs = this.rng.between(-5_000, 5_000);
+    this.#modules.trace.say(node.index, `clock jumps from ${Math.round(from)} to ${Math.round(node.clock.offsetMs)}`);
+    this.#after(this.rng.between(1_000, 20_000), () => {
+      node.clock.offsetMs = this.rng.between(-HEALTHY_OFFSET_MS, HEALTHY_OFFSET_MS);
+    });
+  }
+
+  // The end of faults
+
+  /** These nodes are well from now on, among themselves; all else stays as bad as it is. */
+  freeze(core: readonly SimNode[]): void {
+    const { network } = this.#modules;
+    this.frozen = true;
+    for (const node of core) {
+      node.clock.offsetMs = this.rng.between(-HEALTHY_OFFSET_MS, HEALTHY_OFFSET_MS);
+      for (const other of core) {
+        if (node === other) continue;
+        network.mend(node.id, other.id);
+        network.setQuality(node.id, other.id, GOOD_LINK);
+      }
+      node.start();
+    }
+  }
+
+  unfreeze(core: readonly SimNode[]): void {
+    const { network } = this.#modules;
+    this.frozen = false;
+    for (const node of core) for (const other of core) network.setQuality(node.id, other.id, null);
+  }
+}

@@ -1,0 +1,204 @@
+/** Clients of a run: transfers through random nodes, sent again until final, and operators who change the validator set. */
+import { bytesKey, equalBytes } from '../../src/bytes.ts';
+import { addressOf } from '../../src/chain/address.ts';
+import type { Genesis } from '../../src/chain/genesis.ts';
+import { transfer } from '../../src/chain/modules/bank.ts';
+import type { Change } from '../../src/chain/modules/validators-state.ts';
+import { getKeyRecord, getOpenProposals, getProposal, getQueue, getSets } from '../../src/chain/modules/validators-state.ts';
+import { proposeChange, validatorKeySignBytes, voteChange } from '../../src/chain/modules/validators.ts';
+import { leastFeeUait } from '../../src/chain/params.ts';
+import type { Transaction } from '../../src/chain/tx.ts';
+import { decodeTransaction, MIN_TX_BYTES, signTransaction } from '../../src/chain/tx.ts';
+import type { RunningChain } from '../../src/chains.ts';
+import type { Checker } from './checker.ts';
+import type { SimNode } from './node.ts';
+import type { Plan } from './plan.ts';
+import type { Prng } from './prng.ts';
+import { simCrypto, simSigner } from './signatures.ts';
+import type { VirtualTime } from './time.ts';
+
+export const ACCOUNTS = 4;
+const MAX_PENDING = 6;
+const RESEND_MS = 2_000;
+const GOVERN_MS = 3_000;
+/** More than anyone has. */
+const TOO_MUCH_UAIT = 2_000_000_000;
+
+interface Client {
+  readonly name: string;
+  readonly address: Uint8Array;
+  readonly pending: Transaction[];
+}
+
+export interface LoadModules {
+  readonly plan: Plan;
+  readonly genesis: Genesis;
+  readonly time: VirtualTime;
+  readonly nodes: readonly SimNode[];
+  readonly checker: Checker;
+  readonly rng: Prng;
+  /** Set changes wait. */
+  readonly frozen: () => boolean;
+}
+
+export class Load {
+  readonly #modules: LoadModules;
+  readonly #clients: Client[];
+  readonly #operators: Client[];
+
+  constructor(modules: LoadModules) {
+    this.#modules = modules;
+    this.#clients = Array.from({ length: ACCOUNTS }, (_, i) => clientOf(`account-${i}`));
+    const authorities = modules.plan.powers.filter((power) => power > 0).length;
+    this.#operators = Array.from({ length: authorities }, (_, i) => clientOf(`operator-${i}`));
+  }
+
+  start(): void {
+    this.#send();
+    this.#resend();
+    if (this.#modules.plan.setChanges) this.#govern();
+  }
+
+  #send(): void {
+    const { plan, rng, time } = this.#modules;
+    time.after(rng.between(0, 2 * plan.txEveryMs), () => {
+      this.sendOne(rng.pick(this.#modules.nodes));
+      this.#send();
+    });
+  }
+
+  /** A new transfer of a random client, given to this node. */
+  sendOne(node: SimNode): void {
+    const { rng } = this.#modules;
+    const client = rng.pick(this.#clients);
+    this.#settle(client);
+    if (client.pending.length >= MAX_PENDING) return;
+    const to = rng.pick(this.#clients).address;
+    const make = (amountUait: number): Transaction =>
+      this.#make(client, transfer.type, transfer.encode({ to, amountUait, memo: new Uint8Array() }));
+    if (rng.chance(0.02)) this.#submit(node, make(TOO_MUCH_UAIT));
+    const tx = make(rng.below(1000));
+    client.pending.push(tx);
+    this.#submit(node, tx);
+    if (rng.chance(0.02)) this.#submit(node, forged(tx));
+  }
+
+  #resend(): void {
+    const { time, rng, nodes } = this.#modules;
+    time.after(RESEND_MS, () => {
+      for (const client of [...this.#clients, ...this.#operators]) {
+        this.#settle(client);
+        const node = rng.pick(nodes);
+        for (const tx of client.pending) this.#submit(node, tx);
+      }
+      this.#resend();
+    });
+  }
+
+  /** Forgets what is final. */
+  #settle(client: Client): void {
+    const nonce = this.#modules.checker.nonceOf(client.address);
+    while ((client.pending[0]?.nonce ?? Infinity) < nonce) client.pending.shift();
+  }
+
+  #make(client: Client, type: number, payload: Uint8Array): Transaction {
+    const { genesis, checker } = this.#modules;
+    const nonce = (client.pending.at(-1)?.nonce ?? checker.nonceOf(client.address) - 1) + 1;
+    return signTransaction(simCrypto, genesis.chain, simSigner(client.name), {
+      type,
+      nonce,
+      feeUait: leastFeeUait(genesis.params, MIN_TX_BYTES + payload.length),
+      validUntilHeight: 1_000_000,
+      payload,
+    });
+  }
+
+  #submit(node: SimNode, tx: Transaction): void {
+    const { chain } = node;
+    chain?.admission.submit([tx], 'client').catch((error: unknown) => {
+      this.#modules.checker.fail(`admission: node ${node.index}: ${String(error)}`);
+    });
+  }
+
+  // Operators
+
+  #govern(): void {
+    const { time, rng, nodes, frozen } = this.#modules;
+    time.after(rng.between(0, 2 * GOVERN_MS), () => {
+      const chain = rng.pick(nodes).chain;
+      if (chain && !frozen()) {
+        if (this.isSettled(chain)) this.#propose(chain);
+        else this.#voteOn(chain);
+      }
+      this.#govern();
+    });
+  }
+
+  /** No change is open, queued or not yet in force, and none is on its way to a block. */
+  isSettled(chain: RunningChain): boolean {
+    const { state } = chain.ledger.tip;
+    for (const operator of this.#operators) this.#settle(operator);
+    return (
+      getOpenProposals(state).length === 0 &&
+      getQueue(state).length === 0 &&
+      this.#operators.every(({ pending }) => pending.length === 0)
+    );
+  }
+
+  #operate(client: Client, type: number, payload: Uint8Array): void {
+    this.#settle(client);
+    if (client.pending.length > 0) return;
+    const tx = this.#make(client, type, payload);
+    client.pending.push(tx);
+    this.#submit(this.#modules.rng.pick(this.#modules.nodes), tx);
+  }
+
+  #propose(chain: RunningChain): void {
+    const { rng } = this.#modules;
+    const change = this.#change(chain);
+    if (change) this.#operate(rng.pick(this.#operators), proposeChange.type, proposeChange.encode(change));
+  }
+
+  #voteOn(chain: RunningChain): void {
+    const { state } = chain.ledger.tip;
+    for (const id of getOpenProposals(state)) {
+      const voters = new Set((getProposal(state, id)?.votes ?? []).map(bytesKey));
+      for (const operator of this.#operators) {
+        if (!voters.has(bytesKey(operator.address))) {
+          this.#operate(operator, voteChange.type, voteChange.encode({ proposal: id }));
+        }
+      }
+    }
+  }
+
+  /** One that leaves the traitors below a third. */
+  #change(chain: RunningChain): Change | null {
+    const { nodes, rng, genesis } = this.#modules;
+    const { next } = getSets(chain.ledger.tip.state);
+    const node = rng.pick(nodes);
+    const member = next.validators.find(({ publicKey }) => equalBytes(publicKey, node.publicKey));
+    if (!member) {
+      if (getKeyRecord(chain.ledger.tip.state, node.publicKey)) return null;
+      const operator = rng.pick(this.#operators).address;
+      const proof = simSigner(node.name).sign(validatorKeySignBytes(genesis.chain, operator));
+      return { kind: 'add', publicKey: node.publicKey, operator, name: `n${node.index}`, proof };
+    }
+    const traitors = nodes.filter(({ isTraitor }) => isTraitor);
+    const power = next.validators
+      .filter(({ publicKey }) => traitors.some((traitor) => equalBytes(traitor.publicKey, publicKey)))
+      .reduce((sum, validator) => sum + validator.power, 0);
+    const isSafe = node.isTraitor || 3 * power < next.totalPower - member.power;
+    return isSafe && next.validators.length > 1 ? { kind: 'remove', publicKey: node.publicKey } : null;
+  }
+}
+
+/** The signature is the end of the bytes. */
+function forged({ bytes }: Transaction): Transaction {
+  const wrong = bytes.slice();
+  wrong[wrong.length - 40] = (wrong[wrong.length - 40] ?? 0) ^ 1;
+  return decodeTransaction(simCrypto, wrong);
+}
+
+function clientOf(name: string): Client {
+  return { name, address: addressOf(simCrypto, simSigner(name).publicKey), pending: [] };
+}

@@ -1,0 +1,97 @@
+/** What a seed decides before the run begins: who takes part, who is a traitor, how fast and how bad things are. */
+import { DEFAULT_MEMPOOL_LIMITS } from '../../src/mempool.ts';
+import type { MempoolLimits } from '../../src/mempool.ts';
+import type { Timeouts } from '../../src/consensus/types.ts';
+import type { Prng } from './prng.ts';
+
+/** How a traitor misbehaves; a seed mixes several. */
+export const TRICKS = [
+  'equivocate-votes',
+  'equivocate-proposals',
+  'withhold',
+  'stale-certificates',
+  'wrong-roots',
+  'forged-last-commit',
+  'amnesia',
+] as const;
+
+export type Trick = (typeof TRICKS)[number];
+
+export interface Plan {
+  readonly seed: number;
+  /** By node: power in genesis; 0 is a node that is no validator yet. */
+  readonly powers: readonly number[];
+  readonly traitors: readonly number[];
+  readonly tricks: readonly Trick[];
+  readonly timeouts: Timeouts;
+  readonly mempool: MempoolLimits;
+  readonly minBlockIntervalMs: number;
+  /** Slowest answers, in virtual ms. */
+  readonly verifyMs: number;
+  readonly diskMs: number;
+  /** Virtual ms between two events of each kind, on average. */
+  readonly faultEveryMs: number;
+  readonly txEveryMs: number;
+  /** A write fails or crashes with this probability while faults are on. */
+  readonly writeFaults: number;
+  /** Power cuts leave any sectors, instead of a prefix of what was written. */
+  readonly tornSectors: boolean;
+  readonly setChanges: boolean;
+  readonly heights: number;
+  readonly maxVirtualMs: number;
+  /** More traitors than the rules bear: a fork is expected. */
+  readonly control: boolean;
+}
+
+export interface PlanOptions {
+  readonly seed: number;
+  readonly nodes: readonly number[];
+  /** Virtual minutes after which a run that has not its heights is over. */
+  readonly minutes: number;
+  readonly control?: boolean;
+}
+
+const TIMEOUTS: Timeouts = { proposeMs: 600, proposeDeltaMs: 250, voteMs: 300, voteDeltaMs: 250, capMs: 10_000 };
+
+export function makePlan({ seed, nodes, minutes, control = false }: PlanOptions, rng: Prng): Plan {
+  const count = control ? 3 : (nodes[seed % nodes.length] ?? 4);
+  const powers = Array.from({ length: count }, () => 1);
+  if (count > 1 && !control && rng.chance(0.3)) for (const i of powers.keys()) powers[i] = 1 + rng.below(4);
+  const traitors = control ? [0] : chooseTraitors(powers, rng);
+  const setChanges = !control && rng.chance(0.5);
+  if (setChanges) powers.push(0);
+  const tricks = control ? (['equivocate-proposals', 'amnesia'] as const) : TRICKS.filter(() => rng.chance(0.5));
+  return {
+    seed,
+    powers,
+    traitors,
+    tricks: tricks.length === 0 ? [rng.pick(TRICKS)] : tricks,
+    timeouts: TIMEOUTS,
+    mempool: { ...DEFAULT_MEMPOOL_LIMITS, maxTxs: 500, maxPerSender: 32, maxRejected: 500 },
+    minBlockIntervalMs: rng.pick([20, 200, 500, 1000]),
+    verifyMs: rng.pick([0, 0, 3, 20]),
+    diskMs: rng.pick([0, 1, 5, 50]),
+    faultEveryMs: rng.between(1_500, 8_000),
+    txEveryMs: rng.between(50, 800),
+    writeFaults: rng.pick([0, 0.0005, 0.002, 0.005]),
+    tornSectors: rng.chance(0.15),
+    setChanges,
+    heights: 50,
+    maxVirtualMs: minutes * 60_000,
+    control,
+  };
+}
+
+/** Below a third of the power, always. */
+function chooseTraitors(powers: readonly number[], rng: Prng): number[] {
+  const total = powers.reduce((sum, power) => sum + power, 0);
+  const traitors: number[] = [];
+  let power = 0;
+  if (rng.chance(0.3)) return [];
+  for (const i of rng.shuffled([...powers.keys()])) {
+    power += powers[i] ?? 0;
+    if (3 * power >= total) break;
+    traitors.push(i);
+  }
+  return traitors;
+}

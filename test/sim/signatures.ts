@@ -1,0 +1,77 @@
+/** Real Ed25519 keys and signatures. What an own key signed is known to be good; all else is verified, each once. */
+import { bytesKey } from '../../src/bytes.ts';
+import type { BatchVerifier, Crypto, SignatureCheck, Signer } from '../../src/chain/crypto/types.ts';
+import { NodeError } from '../../src/errors.ts';
+import { createNativeSigner, nativeCrypto } from '../../src/native/crypto.ts';
+import { seed } from '../util/chain-fixture.ts';
+
+/** Entries of each memory of signatures; emptied when full. */
+const MAX_KNOWN = 200_000;
+
+const signers = new Map<string, Signer>();
+const verdicts = new Map<string, boolean>();
+const signed = new Map<string, Uint8Array>();
+
+function keyOf(message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): string {
+  return `${bytesKey(publicKey)}${bytesKey(signature)}${bytesKey(message)}`;
+}
+
+function remember<T>(memory: Map<string, T>, key: string, value: T): T {
+  if (memory.size >= MAX_KNOWN) memory.clear();
+  memory.set(key, value);
+  return value;
+}
+
+/** The key of a name; the same one in every run. */
+export function simSigner(name: string): Signer {
+  const known = signers.get(name);
+  if (known) return known;
+  const native = createNativeSigner(seed(name));
+  const { publicKey } = native;
+  const signer: Signer = {
+    publicKey,
+    sign: (message) => {
+      const key = `${name} ${bytesKey(message)}`;
+      const signature = signed.get(key) ?? remember(signed, key, native.sign(message));
+      remember(verdicts, keyOf(message, signature, publicKey), true);
+      return signature;
+    },
+  };
+  signers.set(name, signer);
+  return signer;
+}
+
+function verify(message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
+  const key = keyOf(message, signature, publicKey);
+  return verdicts.get(key) ?? remember(verdicts, key, nativeCrypto.verify(message, signature, publicKey));
+}
+
+export const simCrypto: Crypto = { ...nativeCrypto, verify };
+
+export interface VerifierFaults {
+  /** Virtual ms until an answer; 0 answers at once. */
+  delayMs(): number;
+  /** The pool refuses for want of room. */
+  isFull(): boolean;
+  after(ms: number, run: () => void): void;
+}
+
+/** Answers in the order asked, as the pool of threads does. */
+export function simVerifier(faults: VerifierFaults): BatchVerifier {
+  let last: Promise<void> = Promise.resolve();
+  return {
+    verifyBatch: async (checks: readonly SignatureCheck[]) => {
+      if (faults.isFull()) throw new NodeError('POOL_FULL', 'too many signatures wait');
+      const results = checks.map(({ message, signature, publicKey }) => verify(message, signature, publicKey));
+      const ms = faults.delayMs();
+      const before = last;
+      if (ms > 0) {
+        last = new Promise<void>((resolve) => {
+          faults.after(ms, resolve);
+        }).then(() => before);
+      }
+      await last;
+      return results;
+    },
+  };
+}

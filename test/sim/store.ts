@@ -1,0 +1,190 @@
+/** A chain's store on a simulated disk: commits are atomic, and durable or lost; values are kept encoded. */
+import { bytesKey, equalBytes } from '../../src/bytes.ts';
+import type { Block, Header } from '../../src/chain/block.ts';
+import { decodeBlock, encodeBlock } from '../../src/chain/block.ts';
+import type { Receipt } from '../../src/chain/receipt.ts';
+import type { StateKey } from '../../src/chain/state.ts';
+import type { Certificate } from '../../src/chain/votes.ts';
+import { decodeCertificate, encodeCertificate } from '../../src/chain/votes.ts';
+import { NodeError } from '../../src/errors.ts';
+import { storageError } from '../../src/store/storage-error.ts';
+import type { ChainStore, CommittedBlock, MempoolJournal, StoredHead, StoredTransaction } from '../../src/store/types.ts';
+import type { ProcessDisk } from './disk.ts';
+import { simCrypto } from './signatures.ts';
+
+interface StoredBlock {
+  readonly blockId: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly certificate: Uint8Array;
+  readonly receipts: readonly Receipt[];
+}
+
+/** What the disk holds; height h at index h − 1. */
+export class StoredChain {
+  initialised = false;
+  readonly state = new Map<StateKey, Uint8Array>();
+  readonly blocks: StoredBlock[] = [];
+  readonly heights = new Map<string, number>();
+  readonly places = new Map<string, StoredTransaction>();
+  readonly guardMarks = new Map<string, number>();
+  readonly pending = new Map<string, Uint8Array>();
+
+  get height(): number {
+    return this.blocks.length;
+  }
+
+  put({ block, blockId, certificate, receipts, changes, guard }: CommittedBlock): void {
+    const { height } = block.header;
+    this.blocks.push({ blockId, bytes: encodeBlock(block), certificate: encodeCertificate(certificate), receipts });
+    this.heights.set(bytesKey(blockId), height);
+    block.txs.forEach((tx, index) => this.places.set(bytesKey(tx.id), { height, index }));
+    for (const [key, value] of changes) {
+      if (value === undefined) this.state.delete(key);
+      else this.state.set(key, value);
+    }
+    if (!guard) return;
+    const key = bytesKey(guard.publicKey);
+    this.guardMarks.set(key, Math.max(guard.sequence, this.guardMarks.get(key) ?? 0));
+  }
+}
+
+export class SimStore implements ChainStore {
+  readonly #chain: StoredChain;
+  readonly #disk: ProcessDisk;
+  readonly #onCommit: (blocks: readonly CommittedBlock[]) => void;
+  #failure: NodeError | null = null;
+  #busy = false;
+  #head: StoredHead | null;
+
+  /** @param onCommit called when blocks are on the disk, known to the process or not */
+  constructor(chain: StoredChain, disk: ProcessDisk, onCommit: (blocks: readonly CommittedBlock[]) => void) {
+    this.#chain = chain;
+    this.#disk = disk;
+    this.#onCommit = onCommit;
+    this.#head = this.#readHead();
+  }
+
+  readonly state = { get: (key: StateKey): Uint8Array | undefined => this.#chain.state.get(key) };
+
+  readonly journal: MempoolJournal = {
+    add: (id, bytes) => {
+      this.#chain.pending.set(bytesKey(id), bytes);
+    },
+    remove: (id) => {
+      this.#chain.pending.delete(bytesKey(id));
+    },
+    load: () => Promise.resolve([...this.#chain.pending].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, bytes]) => bytes)),
+    flush: () => Promise.resolve(),
+  };
+
+  head(): StoredHead | null {
+    return this.#head;
+  }
+
+  guardSequence(publicKey: Uint8Array): number {
+    return this.#chain.guardMarks.get(bytesKey(publicKey)) ?? 0;
+  }
+
+  async initialise(genesisState: ReadonlyMap<StateKey, Uint8Array | undefined>): Promise<void> {
+    if (this.#chain.initialised) return;
+    const apply = (): void => {
+      for (const [key, value] of genesisState) if (value) this.#chain.state.set(key, value);
+      this.#chain.initialised = true;
+    };
+    await this.#write(apply);
+  }
+
+  async commit(blocks: readonly CommittedBlock[]): Promise<void> {
+    if (blocks.length === 0) return;
+    this.#checkFollows(blocks);
+    await this.#write(() => {
+      for (const block of blocks) this.#chain.put(block);
+      this.#onCommit(blocks);
+    });
+    this.#head = this.#readHead();
+  }
+
+  block(height: number): Block | undefined {
+    const bytes = this.blockBytes(height);
+    return bytes && decodeBlock(simCrypto, bytes);
+  }
+
+  blockBytes(height: number): Uint8Array | undefined {
+    return this.#chain.blocks[height - 1]?.bytes;
+  }
+
+  header(height: number): Header | undefined {
+    return this.block(height)?.header;
+  }
+
+  heightOf(blockId: Uint8Array): number | undefined {
+    return this.#chain.heights.get(bytesKey(blockId));
+  }
+
+  certificate(height: number): Certificate | undefined {
+    const bytes = this.#chain.blocks[height - 1]?.certificate;
+    return bytes && decodeCertificate(bytes);
+  }
+
+  receipts(height: number): Receipt[] | undefined {
+    const receipts = this.#chain.blocks[height - 1]?.receipts;
+    return receipts && [...receipts];
+  }
+
+  transaction(id: Uint8Array): StoredTransaction | undefined {
+    return this.#chain.places.get(bytesKey(id));
+  }
+
+  async *stateEntries(): AsyncGenerator<readonly [StateKey, Uint8Array], void, void> {
+    await Promise.resolve();
+    for (const entry of [...this.#chain.state].sort(([a], [b]) => (a < b ? -1 : 1))) yield entry;
+  }
+
+  close(): Promise<void> {
+    this.#failure ??= new NodeError('STORAGE', 'the store is closed');
+    return Promise.resolve();
+  }
+
+  async #write(apply: () => void): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    if (this.#busy) throw new NodeError('INTERNAL', 'the store is being written already');
+    this.#busy = true;
+    try {
+      // Atomic: torn is as good as lost, which the recovery of the log on the disk sees to.
+      await this.#disk.write('store', { apply, tear: () => undefined });
+    } catch (error) {
+      this.#failure = storageError(error, 'write the block store', 'simulated');
+      throw this.#failure;
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #readHead(): StoredHead | null {
+    const { height, blocks } = this.#chain;
+    const last = blocks[height - 1];
+    if (!last) return null;
+    const { header } = decodeBlock(simCrypto, last.bytes);
+    return { height, blockId: last.blockId, header, certificate: decodeCertificate(last.certificate) };
+  }
+
+  #checkFollows(blocks: readonly CommittedBlock[]): void {
+    let height = this.#chain.height;
+    let parent = this.#chain.blocks[height - 1]?.blockId ?? null;
+    for (const { block, blockId, certificate } of blocks) {
+      const follows = block.header.height === ++height && (!parent || equalBytes(block.header.parent, parent));
+      if (!follows || !equalBytes(certificate.blockId, blockId)) {
+        throw new NodeError('INTERNAL', 'the block does not follow the head of the store', {
+          data: { height: block.header.height, expected: height },
+        });
+      }
+      parent = blockId;
+    }
+  }
+}
+
+/** The journal of a machine that lost power: what was queued last is gone. */
+export function losePending(chain: StoredChain, share: () => boolean): void {
+  for (const key of [...chain.pending.keys()]) if (share()) chain.pending.delete(key);
+}
+

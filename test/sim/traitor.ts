@@ -1,0 +1,186 @@
+/**
+ * A traitor: the honest program with its network and its key in bad hands. It says different things to different peers,
+ * signs whatever it likes, withholds, and answers with stale and forged data.
+ */
+import type { ProposalMessage, Topic, Topics, VoteBatch } from '../../protocols/messages.ts';
+import type { ChainHandlers, ChainNetwork, PeerId } from '../../protocols/network.ts';
+import { bytesKey, equalBytes, keyBytes } from '../../src/bytes.ts';
+import { blockId, lastCommitHash } from '../../src/chain/block.ts';
+import type { Header } from '../../src/chain/block.ts';
+import type { ChainContext } from '../../src/chain/signing.ts';
+import type { Certificate, Vote, VoteType } from '../../src/chain/votes.ts';
+import { proposalSignBytes, voteSignBytes } from '../../src/chain/votes.ts';
+import type { Trick } from './plan.ts';
+import type { Prng } from './prng.ts';
+import { simCrypto, simSigner } from './signatures.ts';
+
+/** Ids seen at a height, to vote for. */
+const MAX_IDS = 8;
+
+export interface TraitorModules {
+  readonly name: string;
+  readonly chain: ChainContext;
+  readonly tricks: readonly Trick[];
+  readonly rng: Prng;
+  readonly peers: () => readonly PeerId[];
+  readonly whisper: <T extends Topic>(to: PeerId, topic: T, message: Topics[T]) => void;
+  readonly onTrick: (trick: Trick) => void;
+}
+
+export class Traitor {
+  readonly #modules: TraitorModules;
+  readonly #publicKey: Uint8Array;
+  #height = 0;
+  readonly #ids = new Set<string>();
+
+  constructor(modules: TraitorModules) {
+    this.#modules = modules;
+    this.#publicKey = simSigner(modules.name).publicKey;
+  }
+
+  network(inner: ChainNetwork): ChainNetwork {
+    return {
+      ...inner,
+      publish: (topic, message) => {
+        if (this.#does('withhold', 0.4)) {
+          const some = this.#some();
+          for (const peer of some) this.#modules.whisper(peer, topic, message);
+          return;
+        }
+        if (topic === 'proposal' && this.#propose(message as ProposalMessage)) return;
+        if (topic === 'vote' && this.#vote(message as VoteBatch)) return;
+        inner.publish(topic, message);
+      },
+    };
+  }
+
+  handlers(inner: ChainHandlers): ChainHandlers {
+    const { gossip, requests } = inner;
+    return {
+      ...inner,
+      gossip: {
+        ...gossip,
+        proposal: (message, from) => {
+          this.#hear(message);
+          return gossip.proposal(message, from);
+        },
+      },
+      requests: {
+        ...requests,
+        status: async (status, from) => {
+          const answer = await requests.status(status, from);
+          return this.#does('stale-certificates', 0.2) ? { ...answer, height: answer.height + 1000 } : answer;
+        },
+        blocks: async (request, from) => {
+          const answer = await requests.blocks(request, from);
+          if (!this.#does('stale-certificates', 0.5)) return answer;
+          return answer.map((item, i) => ({ ...item, certificate: answer[i - 1]?.certificate ?? halved(item.certificate) }));
+        },
+        votes: async (request, from) => {
+          const answer = await requests.votes(request, from);
+          if (!this.#does('stale-certificates', 0.5)) return answer;
+          return { votes: answer.votes.slice(0, 1), proposals: [] };
+        },
+      },
+    };
+  }
+
+  #does(trick: Trick, probability: number): boolean {
+    const { tricks, rng, onTrick } = this.#modules;
+    if (!tricks.includes(trick) || !rng.chance(probability)) return false;
+    onTrick(trick);
+    return true;
+  }
+
+  #some(): PeerId[] {
+    const { peers, rng } = this.#modules;
+    const share = rng.next();
+    return peers().filter(() => rng.chance(share));
+  }
+
+  #learn(height: number, id: Uint8Array): void {
+    if (height !== this.#height) this.#ids.clear();
+    this.#height = height;
+    if (this.#ids.size < MAX_IDS) this.#ids.add(bytesKey(id));
+  }
+
+  /** Votes for what others propose, whatever it is locked on. */
+  #hear({ proposal }: ProposalMessage): void {
+    this.#learn(proposal.height, proposal.blockId);
+    if (!this.#does('amnesia', 0.7)) return;
+    const votes = (['prevote', 'precommit'] as const).map((type) => this.#sign(type, proposal, proposal.blockId));
+    for (const peer of this.#some()) this.#modules.whisper(peer, 'vote', { attempt: 0, votes });
+  }
+
+  #vote({ attempt, votes }: VoteBatch): boolean {
+    if (attempt !== 0 || !votes.some((vote) => equalBytes(vote.validator, this.#publicKey))) return false;
+    if (!this.#does('equivocate-votes', 0.5)) return false;
+    const { peers, rng, whisper } = this.#modules;
+    for (const peer of peers()) {
+      const told = votes.flatMap((vote) => {
+        const luck = rng.next();
+        const other = this.#sign(vote.type, vote, this.#otherId(vote.blockId));
+        return luck < 0.4 ? [vote] : luck < 0.8 ? [other] : [vote, other];
+      });
+      whisper(peer, 'vote', { attempt: 0, votes: told });
+    }
+    return true;
+  }
+
+  #otherId(id: Uint8Array | null): Uint8Array | null {
+    const { rng } = this.#modules;
+    const others = [...this.#ids].filter((key) => id === null || key !== bytesKey(id));
+    if (others.length > 0 && rng.chance(0.7)) return keyBytes(rng.pick(others));
+    return id === null || rng.chance(0.3) ? Uint8Array.from({ length: 32 }, () => rng.below(256)) : null;
+  }
+
+  #propose(message: ProposalMessage): boolean {
+    const { peers, rng, whisper } = this.#modules;
+    const { proposal, header, lastCommit } = message;
+    if (message.attempt !== 0 || !equalBytes(proposal.proposer, this.#publicKey)) return false;
+    this.#learn(proposal.height, proposal.blockId);
+    const fresh = proposal.polRound < 0;
+    const variants: ProposalMessage[] = [message];
+    if (fresh && this.#does('equivocate-proposals', 0.6)) {
+      variants.push(this.#variant(message, { ...header, timeMs: header.timeMs + 1 }));
+    }
+    if (fresh && this.#does('wrong-roots', 0.5)) {
+      variants.push(this.#variant(message, { ...header, stateRoot: header.txRoot, receiptsRoot: header.stateRoot }));
+    }
+    if (fresh && lastCommit && this.#does('forged-last-commit', 0.5)) {
+      const forged = { ...lastCommit, signatures: lastCommit.signatures.map((signature) => signature.toReversed()) };
+      const lying = { ...header, lastCommitHash: lastCommitHash(simCrypto, forged) };
+      variants.push({ ...this.#variant(message, lying), lastCommit: forged });
+    }
+    if (variants.length === 1) return false;
+    for (const peer of peers()) {
+      const told = rng.pick(variants);
+      whisper(peer, 'proposal', told);
+      const votes = (['prevote', 'precommit'] as const).map((type) => this.#sign(type, proposal, told.proposal.blockId));
+      whisper(peer, 'vote', { attempt: 0, votes });
+    }
+    return true;
+  }
+
+  #variant(message: ProposalMessage, header: Header): ProposalMessage {
+    const core = { ...message.proposal, blockId: blockId(simCrypto, header) };
+    this.#learn(core.height, core.blockId);
+    const signature = simSigner(this.#modules.name).sign(proposalSignBytes(this.#modules.chain, core));
+    return { ...message, header, proposal: { ...core, signature } };
+  }
+
+  #sign(type: VoteType, at: { readonly height: number; readonly round: number }, id: Uint8Array | null): Vote {
+    const core = { type, height: at.height, round: at.round, blockId: id };
+    const { name, chain } = this.#modules;
+    return { ...core, validator: this.#publicKey, signature: simSigner(name).sign(voteSignBytes(chain, core)) };
+  }
+}
+
+function halved(certificate: Certificate): Certificate {
+  const count = Math.floor(certificate.signers.length / 2);
+  return {
+    ...certificate,
+    signers: certificate.signers.slice(0, count),
+    signatures: certificate.signatures.slice(0, count),
+  };
+}
