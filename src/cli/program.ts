@@ -5,6 +5,7 @@
 import type { OutputConfiguration } from 'commander';
 import { Command, CommanderError } from 'commander';
 import { isNodeError, NodeError, toNodeError } from '../errors.ts';
+import { VERSION } from '../version.ts';
 import { duration } from './options.ts';
 import { writeError } from './output.ts';
 
@@ -56,6 +57,7 @@ async function createProgram(argv: readonly string[]): Promise<Command> {
   const output: OutputConfiguration = { outputError: (text, write) => write(text.replace(/^error: /, '✗ ')) };
   program
     .description('A peer-to-peer proof-of-authority node.')
+    .version(VERSION, '-V, --version', 'version of the program')
     .option('--home <dir>', 'data folder (AITBC_HOME; default: the XDG data folder)')
     .option('-n, --chain <id>', 'chain (default: that of config.toml, else ait-devnet)')
     .option('--rpc <url>', 'node to ask (default: that of this home, else http://127.0.0.1:8006)')
