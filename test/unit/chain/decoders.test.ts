@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { decodeAccount, encodeAccount } from '../../../src/chain/accounts.ts';
 import type { Block, Header } from '../../../src/chain/block.ts';
 import {
   decodeBlock,
@@ -13,6 +14,10 @@ import type { CodecFault } from '../../../src/chain/codec.ts';
 import { MAX_U64, Reader, Writer } from '../../../src/chain/codec.ts';
 import type { Evidence } from '../../../src/chain/evidence.ts';
 import { decodeEvidence, encodeEvidence, MAX_EVIDENCE } from '../../../src/chain/evidence.ts';
+import type { Transfer } from '../../../src/chain/modules/bank.ts';
+import { transfer } from '../../../src/chain/modules/bank.ts';
+import type { Change } from '../../../src/chain/modules/validators-state.ts';
+import { proposeChange, voteChange } from '../../../src/chain/modules/validators.ts';
 import type { Receipt } from '../../../src/chain/receipt.ts';
 import { decodeReceipt, encodeReceipt, MAX_EVENTS } from '../../../src/chain/receipt.ts';
 import type { Transaction } from '../../../src/chain/tx.ts';
@@ -178,6 +183,24 @@ function validatorSet(dice: Dice): ValidatorSet {
   return createValidatorSet(validators);
 }
 
+function change(dice: Dice): Change {
+  const publicKey = dice.bytes(32);
+  switch (dice.below(3)) {
+    case 0:
+      return {
+        kind: 'add',
+        publicKey,
+        operator: dice.bytes(20),
+        name: 'n'.repeat(dice.below(33)),
+        proof: dice.bytes(64),
+      };
+    case 1:
+      return { kind: 'remove', publicKey };
+    default:
+      return { kind: 'rotate', publicKey, newKey: dice.bytes(32), proof: dice.bytes(64) };
+  }
+}
+
 interface Subject<T> {
   readonly make: (dice: Dice) => T;
   readonly encode: (value: T) => Uint8Array;
@@ -216,6 +239,14 @@ const subjects: Readonly<Record<string, Subject<unknown>>> = {
   block: subject(block, encodeBlock, (bytes) => decodeBlock(nativeHasher, bytes)),
   receipt: subject(receipt, encodeReceipt, decodeReceipt),
   'validator set': subject(validatorSet, encodeValidatorSet, decodeValidatorSet),
+  account: subject((dice) => ({ balanceUait: dice.u64(), nonce: dice.u64() }), encodeAccount, decodeAccount),
+  transfer: subject(
+    (dice): Transfer => ({ to: dice.bytes(20), amountUait: dice.u64(), memo: dice.bytes(dice.below(30)) }),
+    transfer.encode,
+    transfer.decode,
+  ),
+  'validator change': subject(change, proposeChange.encode, proposeChange.decode),
+  'validator vote': subject((dice) => ({ proposal: dice.u64() }), voteChange.encode, voteChange.decode),
 };
 
 /** Random bytes, or a valid encoding with bits flipped, bytes changed, cut, repeated, moved or added. */
