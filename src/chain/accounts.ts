@@ -38,7 +38,9 @@ export function encodeAccount({ balanceUait, nonce }: Account): Uint8Array {
 
 /** @throws NodeError CODEC */
 export function decodeAccount(bytes: Uint8Array): Account {
-  if (bytes.length !== ACCOUNT_BYTES) throw new Reader(bytes, 'account').reject('truncated');
+  if (bytes.length !== ACCOUNT_BYTES) {
+    throw new Reader(bytes, 'account').reject(bytes.length < ACCOUNT_BYTES ? 'truncated' : 'trailing');
+  }
   const account = { balanceUait: readU64(bytes, 0), nonce: readU64(bytes, 8) };
   if (account.balanceUait > MAX_U64 || account.nonce > MAX_U64)
     throw new Reader(bytes, 'account').reject('out-of-range');
