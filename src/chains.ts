@@ -145,7 +145,7 @@ class ChainRuntime implements RunningChain {
       log,
       engine: () => this.engine,
       onAhead: (peer, height) => {
-        this.sync.hint(peer, height);
+        this.sync.hearsay(peer, height);
       },
       votesKnown: (round, limit) => votesFrom(this.engine.machine, round, limit),
     });
@@ -182,7 +182,7 @@ class ChainRuntime implements RunningChain {
       validator,
       signs: () => this.gate.mayBeAt(ledger.tip.height + 1) && (validator?.maySign(ledger.tip.height + 1) ?? false),
       onHead: (peer, height) => {
-        this.sync.hint(peer, height);
+        this.sync.hearsay(peer, height);
       },
     });
     this.sync = new Sync({

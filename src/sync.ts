@@ -3,7 +3,7 @@
  * order, which alone decides. A height that a peer announces is a hint and never believed: only certified blocks move
  * the head, a claim without blocks is dropped, and one honest peer is enough.
  */
-import { NodeError, isNodeError, toNodeError } from './errors.ts';
+import { NodeError, toNodeError } from './errors.ts';
 import type { Clock } from './clock.ts';
 import type { Hash } from './bytes.ts';
 import type { Transaction } from './chain/tx.ts';
@@ -14,13 +14,21 @@ import type { ChainNetwork, PeerId } from '../protocols/network.ts';
 
 /** Blocks asked for at once; a response may hold fewer for its size. */
 export const RANGE_BLOCKS = 64;
-/** Ranges on their way or waiting for their turn: bounds memory to so many responses. */
+/** Ranges on their way or waiting for their turn, and one asked twice: bounds memory to so many responses. */
 export const MAX_RANGES = 8;
 export const MAX_RANGES_PER_PEER = 2;
 /** One block behind is normal for a moment: agreement itself delivers it. */
 const PATIENCE_MS = 400;
-/** Peers whose claims are kept. */
-const MAX_CLAIMS = 256;
+/** Peers whose claims are kept, and of whom others say that they are ahead. */
+export const MAX_CLAIMS = 256;
+/** Least time between two questions to one peer whether it is ahead, as others say. */
+export const INQUIRY_MS = 1_000;
+/** So long may a peer keep all others waiting: then the range that is needed next is asked of another one too. */
+export const HEDGE_MS = 1_500;
+/** A peer slower than this is asked only when no other has the range. The bar of catching up is 1 ms. */
+const SLOW_MS_PER_BLOCK = 100;
+/** What a peer that answered nothing in time, or nothing at all, counts as. */
+const STALLED_MS_PER_BLOCK = 10_000;
 const REPORT_EVERY_MS = 5_000;
 
 /** What catching up needs of the chain, and all it may do to it. */
@@ -32,7 +40,7 @@ export interface SyncTarget {
   /** Verifies certificates ahead of their import, against the set that most likely signed them. */
   tryAhead(certificates: readonly Certificate[]): Promise<void>;
   /** Commits blocks that follow the head. @returns why one of them was refused, null when none was */
-  import(blocks: readonly CertifiedBlock[]): Promise<{ readonly fault: unknown }>;
+  import(blocks: readonly CertifiedBlock[]): Promise<{ readonly fault: NodeError | null }>;
   /** While true nothing is signed. */
   catchingUp: boolean;
 }
@@ -55,6 +63,15 @@ interface Fetched extends Range {
   readonly blocks: readonly CertifiedBlock[];
 }
 
+/** A range on its way. */
+interface Flight {
+  readonly range: Range;
+  readonly peer: PeerId;
+  readonly atMs: number;
+  /** Asked of another peer as well. */
+  hedged: boolean;
+}
+
 export interface SyncProgress {
   readonly targetHeight: number;
   readonly blocksPerSecond: number;
@@ -62,13 +79,21 @@ export interface SyncProgress {
 
 export class Sync {
   readonly #modules: SyncModules;
+  /** What peers say of themselves. A claim that leads to nothing is the claimant's fault. */
   readonly #claims = new Map<PeerId, number>();
+  /** What others say of a peer: it is asked, and never blamed. */
+  readonly #rumours = new Map<PeerId, number>();
+  readonly #inquiredAtMs = new Map<PeerId, number>();
   readonly #load = new Map<PeerId, number>();
+  /** Milliseconds a block of a peer's last answer. */
+  readonly #pace = new Map<PeerId, number>();
   #network: ChainNetwork | null = null;
   #running: Promise<void> | null = null;
   #cancelPatience: (() => void) | null = null;
   #abort = new AbortController();
   #progress: SyncProgress | null = null;
+  /** The network speaks a version this program does not know: nothing can be fetched that it could take. */
+  #outdated = false;
 
   constructor(modules: SyncModules) {
     this.#modules = modules;
@@ -105,15 +130,27 @@ export class Sync {
     if (status) this.hint(peer, status.height);
   }
 
-  /** A peer says, or shows by its messages, that it has this height. */
+  /** A peer says of itself that it has this height. */
   hint(peer: PeerId, height: number): void {
     if (this.#claims.size >= MAX_CLAIMS && !this.#claims.has(peer)) return;
     this.#claims.set(peer, Math.max(height, this.#claims.get(peer) ?? 0));
     this.#kick();
   }
 
+  /**
+   * Somebody's message says that this peer has that height. The message may lie and the peer be honest, so the peer is
+   * asked before anything is expected of it.
+   */
+  hearsay(peer: PeerId, height: number): void {
+    if (this.#outdated || height <= this.#height() || height <= (this.#claims.get(peer) ?? 0)) return;
+    if (this.#rumours.size >= MAX_CLAIMS && !this.#rumours.has(peer)) return;
+    this.#rumours.set(peer, Math.max(height, this.#rumours.get(peer) ?? 0));
+    if (height > this.#height() + 1) this.#inquire();
+    else this.#wait();
+  }
+
   forget(peer: PeerId): void {
-    this.#claims.delete(peer);
+    for (const map of [this.#claims, this.#rumours, this.#inquiredAtMs, this.#pace]) map.delete(peer);
   }
 
   #height(): number {
@@ -127,19 +164,39 @@ export class Sync {
   #kick(): void {
     if (this.#running || this.#abort.signal.aborted) return;
     const lag = this.#target() - this.#height();
-    if (lag <= 0) return;
-    if (lag > 1) {
-      this.#begin();
-      return;
-    }
+    if (lag > 1) this.#begin();
+    else if (lag > 0) this.#wait();
+  }
+
+  #wait(): void {
+    if (this.#abort.signal.aborted) return;
     this.#cancelPatience ??= this.#modules.clock.after(PATIENCE_MS, () => {
       this.#cancelPatience = null;
+      this.#inquire();
       if (this.#target() > this.#height()) this.#begin();
     });
   }
 
+  /** Asks those of whom others say that they are ahead, each at most once a second. */
+  #inquire(): void {
+    const nowMs = this.#modules.clock.monotonic();
+    const connected = new Set(this.#network?.peers() ?? []);
+    for (const [peer, height] of this.#rumours) {
+      if (!connected.has(peer)) this.forget(peer);
+      else if (height <= this.#height()) this.#rumours.delete(peer);
+      else if (nowMs - (this.#inquiredAtMs.get(peer) ?? -Infinity) < INQUIRY_MS) this.#wait();
+      else {
+        this.#rumours.delete(peer);
+        this.#inquiredAtMs.set(peer, nowMs);
+        this.greet(peer).catch((error: unknown) => {
+          this.#modules.log.debug('peer not asked for its head', { peer, code: toNodeError(error).code });
+        });
+      }
+    }
+  }
+
   #begin(): void {
-    if (this.#running || this.#abort.signal.aborted) return;
+    if (this.#running || this.#outdated || this.#abort.signal.aborted) return;
     this.#running = this.#run()
       .then(() => (this.#modules.chain.catchingUp ? this.#modules.beforeSigning() : undefined))
       .catch((error: unknown) => {
@@ -159,7 +216,7 @@ export class Sync {
     let reportedAtMs = started.atMs;
     const todo: Range[] = [];
     const ready = new Map<number, Fetched>();
-    const fetching = new Set<Promise<void>>();
+    const fetching = new Map<Promise<void>, Flight>();
     let planned = this.#height();
     while (!this.#abort.signal.aborted && this.#height() < this.#target()) {
       planned = this.#plan(todo, planned, ready.size + fetching.size);
@@ -170,7 +227,7 @@ export class Sync {
         await this.#take(next, todo);
         if (this.#height() >= started.height + 2) chain.catchingUp = true;
       } else if (fetching.size > 0) {
-        await Promise.race(fetching);
+        await this.#await(fetching, todo);
       } else if (todo.length === 0 && planned >= this.#target()) {
         // What was planned is neither here nor on its way: agreement moved the head past the start of a range.
         planned = this.#height();
@@ -181,7 +238,8 @@ export class Sync {
       for (const from of ready.keys()) if (from <= this.#height()) ready.delete(from);
       const seconds = Math.max(0.001, (clock.monotonic() - started.atMs) / 1000);
       const blocksPerSecond = (this.#height() - started.height) / seconds;
-      this.#progress = { targetHeight: this.#target(), blocksPerSecond };
+      // A claim alone is no progress: it may be a lie.
+      if (this.#height() > started.height) this.#progress = { targetHeight: this.#target(), blocksPerSecond };
       if (clock.monotonic() - reportedAtMs < REPORT_EVERY_MS) continue;
       reportedAtMs = clock.monotonic();
       log.info('catching up', { height: this.#height(), ...this.#progress });
@@ -203,7 +261,28 @@ export class Sync {
     return upTo;
   }
 
-  #dispatch(todo: Range[], ready: Map<number, Fetched>, fetching: Set<Promise<void>>): void {
+  /** Until an answer is there, or the peer with the range that all others wait for has had its time. */
+  async #await(fetching: ReadonlyMap<Promise<void>, Flight>, todo: Range[]): Promise<void> {
+    const { clock } = this.#modules;
+    let cancel: () => void = () => undefined;
+    const hedge = new Promise<void>((resolve) => {
+      cancel = clock.after(HEDGE_MS, resolve);
+    });
+    await Promise.race([...fetching.keys(), hedge]);
+    cancel();
+    for (const flight of fetching.values()) {
+      const { range, peer, atMs } = flight;
+      const isNext = range.from <= this.#height() + 1 && range.from + range.count > this.#height() + 1;
+      if (!isNext || flight.hedged || fetching.size > MAX_RANGES) continue;
+      if (clock.monotonic() - atMs >= HEDGE_MS) this.#pace.set(peer, STALLED_MS_PER_BLOCK);
+      const other = this.#isSlow(peer) ? this.#choose(range) : undefined;
+      if (other === undefined || this.#isSlow(other)) continue;
+      flight.hedged = true;
+      todo.unshift(range);
+    }
+  }
+
+  #dispatch(todo: Range[], ready: Map<number, Fetched>, fetching: Map<Promise<void>, Flight>): void {
     for (const range of todo.splice(0).sort((a, b) => a.from - b.from)) {
       const peer = range.from + range.count - 1 <= this.#height() ? undefined : this.#choose(range);
       if (peer === undefined) {
@@ -215,21 +294,26 @@ export class Sync {
         if (fetched) ready.set(fetched.from, fetched);
         else todo.push(range);
       });
-      fetching.add(fetch);
+      fetching.set(fetch, { range, peer, atMs: this.#modules.clock.monotonic(), hedged: false });
     }
   }
 
-  /** The least busy peer that claims to have the range's first block. */
+  /** The least busy peer that claims to have the range's first block; a slow one only where no other claims it. */
   #choose({ from }: Range): PeerId | undefined {
     const connected = new Set(this.#network?.peers() ?? []);
+    for (const peer of this.#claims.keys()) if (!connected.has(peer)) this.#claims.delete(peer);
+    const having = [...this.#claims].flatMap(([peer, height]) => (height >= from ? peer : []));
+    const quick = having.filter((peer) => !this.#isSlow(peer));
     let best: PeerId | undefined;
-    for (const [peer, height] of this.#claims) {
-      if (!connected.has(peer)) this.#claims.delete(peer);
-      else if (height >= from && this.#loadOf(peer) < MAX_RANGES_PER_PEER) {
-        if (best === undefined || this.#loadOf(peer) < this.#loadOf(best)) best = peer;
-      }
+    for (const peer of quick.length > 0 ? quick : having) {
+      if (this.#loadOf(peer) >= MAX_RANGES_PER_PEER) continue;
+      if (best === undefined || this.#loadOf(peer) < this.#loadOf(best)) best = peer;
     }
     return best;
+  }
+
+  #isSlow(peer: PeerId): boolean {
+    return (this.#pace.get(peer) ?? 0) > SLOW_MS_PER_BLOCK;
   }
 
   #loadOf(peer: PeerId): number {
@@ -238,10 +322,12 @@ export class Sync {
 
   /** Blocks of a range with all transactions' signatures checked; undefined when this peer did not deliver. */
   async #fetch(peer: PeerId, range: Range): Promise<Fetched | undefined> {
-    const { chain, log } = this.#modules;
+    const { chain, clock } = this.#modules;
+    const startMs = clock.monotonic();
     this.#load.set(peer, this.#loadOf(peer) + 1);
     try {
       const blocks = (await this.#network?.request(peer, 'blocks', range, this.#abort.signal)) ?? [];
+      this.#pace.set(peer, blocks.length === 0 ? STALLED_MS_PER_BLOCK : (clock.monotonic() - startMs) / blocks.length);
       if (blocks.length === 0) throw new NodeError('NOT_FOUND', 'the peer has none of the blocks it claimed');
       if (blocks.some(({ block }, i) => block.header.height !== range.from + i) || blocks.length > range.count) {
         throw new NodeError('BAD_BLOCK', 'the peer sent other blocks than asked for');
@@ -252,11 +338,7 @@ export class Sync {
       await chain.tryAhead(blocks.map(({ certificate }) => certificate));
       return { ...range, peer, blocks };
     } catch (error) {
-      const { code, message } = toNodeError(error);
-      if (!isNodeError(error)) throw error;
-      if (code === 'POOL_FULL' || this.#abort.signal.aborted) return undefined;
-      log.info('range not fetched', { peer, from: range.from, code });
-      this.#distrust(peer, code === 'BAD_BLOCK' || code === 'CODEC' ? 'lie' : 'timeout', message);
+      if (!this.#abort.signal.aborted) this.#failed(peer, range, toNodeError(error));
       return undefined;
     } finally {
       const load = this.#loadOf(peer) - 1;
@@ -267,22 +349,54 @@ export class Sync {
 
   /** Hands a range to the engine; what was missing at its end is asked for again. */
   async #take({ peer, from, count, blocks }: Fetched, todo: Range[]): Promise<void> {
-    const { chain, log } = this.#modules;
+    const { chain } = this.#modules;
+    const before = this.#height();
     const { fault } = await chain.import(blocks);
     const end = from + count - 1;
     const height = this.#height();
-    if (fault !== null) {
-      log.warn('a peer sent an invalid block', { peer, height: height + 1, error: toNodeError(fault) });
-      this.#distrust(peer, 'lie', 'invalid block');
-    } else {
-      this.#network?.report(peer, 'useful', 'blocks');
-    }
+    if (fault !== null) this.#failed(peer, { from: height + 1, count: end - height }, fault);
+    else if (height === before && height < end) this.#shelve(peer);
+    else this.#network?.report(peer, 'useful', 'blocks');
     if (height < end) todo.unshift({ from: height + 1, count: end - height });
   }
 
-  /** A claim that led to nothing is forgotten until the peer makes a new one. */
-  #distrust(peer: PeerId, action: 'lie' | 'timeout', reason: string): void {
+  /** Blames a peer for what it did, and for nothing else: a full queue or a fault of this node is not its lie. */
+  #failed(peer: PeerId, { from }: Range, error: NodeError): void {
+    const { log } = this.#modules;
+    const { code, message } = error;
+    switch (code) {
+      case 'BAD_BLOCK':
+      case 'BAD_CERTIFICATE':
+      case 'CODEC':
+        log.warn('a peer sent an invalid block', { peer, from, error });
+        this.#claims.delete(peer);
+        this.#network?.report(peer, 'lie', message);
+        return;
+      case 'UPGRADE_NEEDED':
+        log.error('the network makes blocks that this program does not know', { from, error });
+        this.#outdated = true;
+        this.#claims.clear();
+        return;
+      case 'NOT_FOUND':
+        this.#network?.report(peer, 'timeout', message);
+        break;
+      case 'POOL_FULL':
+      case 'RATE_LIMITED':
+      case 'PEER_QUOTA':
+        break;
+      default:
+        // What the peer did to a request, the network has judged.
+        this.#pace.set(peer, STALLED_MS_PER_BLOCK);
+    }
+    log.info('range not fetched', { peer, from, code });
+    this.#shelve(peer);
+  }
+
+  /** A claim that led to nothing is dropped, and the peer asked again after a while. */
+  #shelve(peer: PeerId): void {
+    const claim = this.#claims.get(peer);
     this.#claims.delete(peer);
-    this.#network?.report(peer, action, reason);
+    if (claim !== undefined) this.#rumours.set(peer, claim);
+    this.#wait();
   }
 }
