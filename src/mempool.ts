@@ -82,6 +82,8 @@ export class Mempool {
   #order = 0;
   /** While the pool is full: what the cheapest tail paid at the last scan. */
   #floorRate = 0;
+  /** At most one for each transaction added since it was last taken. */
+  #displaced: Hash[] = [];
 
   constructor(limits: MempoolLimits = DEFAULT_MEMPOOL_LIMITS) {
     this.#limits = limits;
@@ -141,7 +143,7 @@ export class Mempool {
     const full = this.#makeRoom(entry, replaces);
     if (full) return full;
     if (replaces) {
-      this.#remove(replaces);
+      this.#displace(replaces);
       this.reject(replaces.tx.id, refuse('UNDERPRICED', 'replaced by one that pays more', { feeUait: tx.feeUait }));
     }
     let queue = this.#senders.get(senderKey);
@@ -162,7 +164,7 @@ export class Mempool {
   select(view: PoolView, maxTxs: number, maxBytes: number): Transaction[] {
     const heads = new Heap();
     for (const queue of this.#senders.values()) {
-      const head = queue.entries.get(view.account(queue.address).nonce);
+      const head = executable(queue, view);
       if (head) heads.push(head, queue);
     }
     const chosen: Transaction[] = [];
@@ -181,7 +183,7 @@ export class Mempool {
   /** Is there anything the next block could hold? */
   hasExecutable(view: PoolView): boolean {
     for (const queue of this.#senders.values()) {
-      if (queue.entries.has(view.account(queue.address).nonce)) return true;
+      if (executable(queue, view)) return true;
     }
     return false;
   }
@@ -225,6 +227,13 @@ export class Mempool {
     return gone;
   }
 
+  /** Ids that left since the last call because others paid more. */
+  takeDisplaced(): Hash[] {
+    const displaced = this.#displaced;
+    this.#displaced = [];
+    return displaced;
+  }
+
   /** Every pending transaction, oldest first. */
   *pending(): IterableIterator<Transaction> {
     for (const entry of this.#entries.values()) yield entry.tx;
@@ -245,6 +254,9 @@ export class Mempool {
     if (payloadOf(tx) === INVALID_PAYLOAD) return payloadFault(tx);
     if (validUntilHeight < nextHeight) {
       return refuse('EXPIRED', 'valid until a height that has passed', { validUntilHeight, nextHeight });
+    }
+    if (tx.bytes.length > params.maxBlockBytes) {
+      return refuse('TOO_LARGE', 'no block has room for it', { bytes: tx.bytes.length, limit: params.maxBlockBytes });
     }
     const leastFee = leastFeeUait(params, tx.bytes.length);
     if (feeUait < leastFee) return refuse('FEE_TOO_LOW', 'the fee is below the least', { feeUait, leastFee });
@@ -320,13 +332,18 @@ export class Mempool {
       const quota = Math.max(1, Math.floor(this.#limits.maxTxs * EVICTION_SHARE));
       const evicted = tails.slice(0, quota).filter((tail) => enough(tail.rate));
       for (const tail of evicted) {
-        this.#remove(tail);
+        this.#displace(tail);
         this.reject(tail.tx.id, refuse('POOL_FULL', 'others paid more while the pool was full', { rate: tail.rate }));
       }
       this.#floorRate = tails[evicted.length]?.rate ?? 0;
     }
     if (fits()) return null;
     return refuse('POOL_FULL', 'the pool is full of transactions that pay as much', { floorRate: this.#floorRate });
+  }
+
+  #displace(entry: Entry): void {
+    this.#remove(entry);
+    this.#displaced.push(entry.tx.id);
   }
 
   #drop(entry: Entry, gone: Hash[]): void {
@@ -341,6 +358,16 @@ export class Mempool {
     queue?.entries.delete(entry.tx.nonce);
     if (queue?.entries.size === 0) this.#senders.delete(entry.senderKey);
   }
+}
+
+/**
+ * The transaction of a sender that the next block could hold, whatever else is in it. One whose fee the balance no longer
+ * covers waits: taken for a reason to make a block, it would wake the chain for nothing, again and again.
+ */
+function executable({ address, entries }: SenderQueue, view: PoolView): Entry | undefined {
+  const { nonce, balanceUait } = view.account(address);
+  const head = entries.get(nonce);
+  return head && head.tx.feeUait <= balanceUait ? head : undefined;
 }
 
 function refuse(code: ErrorCode, message: string, data: ErrorData): Refusal {

@@ -24,8 +24,18 @@ const BATCH_BYTES = 48 * 1024;
 const BATCH_TXS = 512;
 /** Clients' transactions that still wait are gossiped again: a peer may have been away the first time. */
 const REGOSSIP_MS = 5_000;
+/** Least time between two of these, whoever asks: peers that come and go must not make this node repeat itself. */
+const REGOSSIP_PAUSE_MS = 1_000;
 /** Clients' transactions remembered for that. */
 const MAX_OWN = 4_096;
+/** Transactions of the last run that are verified at once: far below what the verifier lets wait. */
+const RESTORE_BATCH = 1_024;
+
+/** Clients wait for an answer; a peer's transactions are relayed by gossip itself; the journal's are of the last run. */
+type Origin = 'client' | 'peer' | 'journal';
+
+/** Faults of the bytes, the same on every node. */
+const CONDEMNING: ReadonlySet<string> = new Set(['BAD_SIGNATURE', 'CODEC']);
 
 export interface AdmissionModules {
   readonly ledger: Ledger;
@@ -47,6 +57,8 @@ export class TxAdmission {
   #batchBytes = 0;
   #cancelFlush: (() => void) | null = null;
   #stopRegossip: (() => void) | null = null;
+  #cancelRegossip: (() => void) | null = null;
+  #regossipAtMs = -Infinity;
   readonly #own = new Map<string, Transaction>();
   #turn = 0;
   readonly #admitted;
@@ -68,6 +80,7 @@ export class TxAdmission {
   connect(network: ChainNetwork): void {
     this.#network = network;
     this.#stopRegossip = every(this.#modules.clock, REGOSSIP_MS, () => {
+      this.forget(this.#modules.pool.expire(this.view()));
       this.regossip();
     });
   }
@@ -87,16 +100,12 @@ export class TxAdmission {
    * @param origin clients' transactions are journalled and gossiped; a peer's are relayed by gossip itself
    * @returns for each transaction null, or why it is not pending
    */
-  async submit(txs: readonly Transaction[], origin: 'client' | 'peer' | 'journal'): Promise<(Refusal | null)[]> {
-    const { pool, verifier, ledger } = this.#modules;
+  async submit(txs: readonly Transaction[], origin: Origin): Promise<(Refusal | null)[]> {
+    const { pool } = this.#modules;
     const before = this.view();
     const results: (Refusal | null)[] = txs.map((tx) => pool.check(tx, before));
     const open = txs.flatMap((tx, i) => (results[i] === null ? [{ tx, i }] : []));
-    const good = await this.#verify(
-      open.map(({ tx }) => tx),
-      verifier,
-      ledger,
-    );
+    const good = await this.#verify(open.map(({ tx }) => tx));
     const view = this.view();
     let added = 0;
     open.forEach(({ tx, i }, at) => {
@@ -109,7 +118,8 @@ export class TxAdmission {
       if (this.#own.size < MAX_OWN) this.#own.set(bytesKey(tx.id), tx);
       this.#enqueue(tx);
     });
-    this.#count(txs, results, added);
+    this.forget(pool.takeDisplaced());
+    this.#count(txs, results, added, origin);
     if (added > 0) this.#modules.onPending();
     return results;
   }
@@ -117,10 +127,20 @@ export class TxAdmission {
   /** Gossip: one bad signature condemns the batch, because no honest node relays it; reasons of state do not. */
   async onGossip(txs: readonly Transaction[]): Promise<GossipCode> {
     const results = await this.submit(txs, 'peer');
-    if (results.some((refusal) => refusal?.code === 'BAD_SIGNATURE' || refusal?.code === 'CODEC'))
-      return 'BAD_SIGNATURE';
-    if (results.some((refusal) => refusal === null)) return 'OK';
+    if (results.some((refusal) => refusal && CONDEMNING.has(refusal.code))) return 'BAD_SIGNATURE';
+    if (results.some((refusal) => refusal === null)) return this.#mayRelay(txs, results);
     return results.every((refusal) => refusal?.code === 'ALREADY_KNOWN') ? 'DUPLICATE' : 'REFUSED';
+  }
+
+  /**
+   * What is relayed is vouched for: a transaction that was refused here for reasons of state, before its signature was
+   * looked at, may be judged by it elsewhere.
+   */
+  async #mayRelay(txs: readonly Transaction[], results: readonly (Refusal | null)[]): Promise<GossipCode> {
+    const unseen = txs.filter((tx, i) => results[i] && results[i].code !== 'ALREADY_KNOWN' && !this.verified.has(tx));
+    const verdicts = await this.#verify(unseen);
+    if (verdicts.every((verdict) => verdict === null)) return 'OK';
+    return verdicts.some((verdict) => verdict?.code === 'BAD_SIGNATURE') ? 'BAD_SIGNATURE' : 'REFUSED';
   }
 
   /** Checks signatures of bodies that did not come through the pool. @returns whether all are good */
@@ -150,9 +170,14 @@ export class TxAdmission {
       }
     });
     txs.sort((a, b) => a.nonce - b.nonce);
-    const results = await this.submit(txs, 'journal');
-    this.forget(txs.filter((_, i) => results[i] !== null).map((tx) => tx.id));
-    return results.filter((refusal) => refusal === null).length;
+    let restored = 0;
+    for (let at = 0; at < txs.length; at += RESTORE_BATCH) {
+      const part = txs.slice(at, at + RESTORE_BATCH);
+      const results = await this.submit(part, 'journal');
+      this.forget(part.filter((_, i) => results[i] !== null).map((tx) => tx.id));
+      restored += results.filter((refusal) => refusal === null).length;
+    }
+    return restored;
   }
 
   forget(ids: readonly Hash[]): void {
@@ -162,16 +187,24 @@ export class TxAdmission {
     }
   }
 
-  /** Says again what clients gave this node and no block holds yet. */
+  /** Says again what clients gave this node and no block holds yet, in turn where it is more than a batch. */
   regossip(): void {
-    const waiting: Transaction[] = [];
-    for (const [key, tx] of this.#own) {
-      if (!this.#modules.pool.get(tx.id)) this.#own.delete(key);
-      else if (waiting.length < BATCH_TXS) waiting.push(tx);
+    const { clock, pool } = this.#modules;
+    const pauseMs = this.#regossipAtMs + REGOSSIP_PAUSE_MS - clock.monotonic();
+    if (pauseMs > 0) {
+      this.#cancelRegossip ??= clock.after(pauseMs, () => {
+        this.#cancelRegossip = null;
+        this.regossip();
+      });
+      return;
     }
+    this.#regossipAtMs = clock.monotonic();
+    for (const [key, tx] of this.#own) if (!pool.get(tx.id)) this.#own.delete(key);
+    const waiting = [...this.#own.values()];
     // Gossip drops a message it has seen: another order makes it a new one.
-    const start = waiting.length === 0 ? 0 : this.#turn++ % waiting.length;
-    for (const tx of [...waiting.slice(start), ...waiting.slice(0, start)]) this.#enqueue(tx);
+    const start = waiting.length === 0 ? 0 : this.#turn % waiting.length;
+    this.#turn += waiting.length > BATCH_TXS ? BATCH_TXS : 1;
+    for (const tx of [...waiting.slice(start), ...waiting.slice(0, start)].slice(0, BATCH_TXS)) this.#enqueue(tx);
   }
 
   flush(): void {
@@ -186,11 +219,13 @@ export class TxAdmission {
 
   close(): void {
     this.#stopRegossip?.();
+    this.#cancelRegossip?.();
     this.#cancelFlush?.();
     this.#cancelFlush = null;
   }
 
-  async #verify(txs: readonly Transaction[], verifier: BatchVerifier, ledger: Ledger): Promise<(Refusal | null)[]> {
+  async #verify(txs: readonly Transaction[]): Promise<(Refusal | null)[]> {
+    const { verifier, ledger } = this.#modules;
     if (txs.length === 0) return [];
     try {
       const good = await verifier.verifyBatch(txs.map((tx) => txCheck(ledger.rules.chain, tx)));
@@ -213,15 +248,16 @@ export class TxAdmission {
     });
   }
 
-  #count(txs: readonly Transaction[], results: readonly (Refusal | null)[], added: number): void {
+  #count(txs: readonly Transaction[], results: readonly (Refusal | null)[], added: number, origin: Origin): void {
     const { pool } = this.#modules;
     this.#admitted.inc({}, added);
     txs.forEach((tx, i) => {
       const refusal = results[i];
       if (!refusal) return;
       this.#refused.inc({ reason: refusal.code });
-      // What is pending keeps that status, and a flood of what the pool has no room for must not push out real answers.
-      if (refusal.code !== 'ALREADY_KNOWN' && refusal.code !== 'POOL_FULL') pool.reject(tx.id, refusal);
+      // What is pending keeps that status, and what peers send, or the pool has no room for, pushes out no real answers.
+      const isAsked = origin !== 'peer' && refusal.code !== 'ALREADY_KNOWN' && refusal.code !== 'POOL_FULL';
+      if (isAsked) pool.reject(tx.id, refusal);
     });
   }
 }

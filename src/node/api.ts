@@ -160,10 +160,11 @@ function peers({ host, chain }: ApiModules): PeerInfo[] {
 }
 
 function readiness(chain: RunningChain, sinceCommitMs: number): ReadinessCheck[] {
-  const { presence, pool, sync, fault, gate, validatorKey } = chain;
+  const { presence, pool, admission, sync, fault, gate, validatorKey } = chain;
   const reach = presence.reach();
   const catchingUp = gate.reasons.has('catching-up') || gate.reasons.has('starting');
-  const moving = pool.size === 0 || sinceCommitMs < STANDSTILL_MS;
+  // What waits for a missing nonce or for funds is no standstill: anyone can send it.
+  const moving = sinceCommitMs < STANDSTILL_MS || !pool.hasExecutable(admission.view());
   return [
     {
       name: 'storage',

@@ -241,4 +241,39 @@ describe('mempool', () => {
       { numRuns: 60 },
     );
   });
+
+  it('a transaction whose fee its sender can no longer pay is no reason for a block', () => {
+    const { view, set } = chain();
+    set('a', { balanceUait: 10 * least });
+    const mempool = pool();
+    assert.equal(mempool.add(tx(1), view), null);
+    assert.equal(mempool.add(tx(0, { amountUait: 9 * least }), view), null);
+    assert.ok(mempool.hasExecutable(view));
+    // The first one is final and took nearly all.
+    set('a', { balanceUait: least - 1, nonce: 1 });
+    mempool.onCommitted([tx(0, { amountUait: 9 * least })], view);
+    assert.equal(mempool.size, 1);
+    assert.ok(!mempool.hasExecutable(view));
+    assert.deepEqual(mempool.select(view, 10, 1_000_000), []);
+    set('a', { balanceUait: least, nonce: 1 });
+    assert.ok(mempool.hasExecutable(view), 'and is one again when its sender is paid');
+  });
+
+  it('a transaction that no block has room for is refused', () => {
+    const { view } = chain({ params: { ...genesis.params, maxBlockBytes: 100 } });
+    assert.equal(code(pool().add(tx(0), view)), 'TOO_LARGE');
+  });
+
+  it('names what it let go for others, once', () => {
+    const { view } = chain();
+    const mempool = pool({ maxTxs: 2 });
+    const replaced = tx(0, { from: 'a' });
+    const cheap = tx(0, { from: 'c' });
+    mempool.add(replaced, view);
+    mempool.add(tx(0, { from: 'a', feeUait: 2 * least }), view);
+    mempool.add(cheap, view);
+    assert.equal(mempool.add(tx(0, { from: 'd', feeUait: 3 * least }), view), null);
+    assert.deepEqual(mempool.takeDisplaced().map(toHex), [toHex(replaced.id), toHex(cheap.id)]);
+    assert.deepEqual(mempool.takeDisplaced(), []);
+  });
 });

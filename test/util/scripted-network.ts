@@ -45,7 +45,7 @@ export class ScriptedNetwork implements ChainNetwork {
     await Promise.resolve();
     const answer = this.scripts.get(peer)?.[method];
     if (!answer) throw new NodeError('UNREACHABLE', 'no such peer, or it does not answer this');
-    return answer(request, signal) as Promise<Methods[M]['response']>;
+    return answer(request, signal);
   }
 
   report(peer: PeerId, action: string, reason: string): void {

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { bytesKey, toHex } from '../../../src/bytes.ts';
+import type { Transaction } from '../../../src/chain/tx.ts';
+import { assembleTransaction, decodeTransaction } from '../../../src/chain/tx.ts';
+import { nativeCrypto } from '../../../src/native/crypto.ts';
+import type { TransferOptions } from '../../util/chain-fixture.ts';
+import { makeTransfer } from '../../util/chain-fixture.ts';
+import { NodeUnderTest, settle } from './node-under-test.ts';
+
+describe('admission of transactions', () => {
+  let node: NodeUnderTest;
+
+  beforeEach(() => {
+    node = new NodeUnderTest({ self: null, accounts: 40 });
+  });
+
+  afterEach(() => node.stop());
+
+  const transfer = (nonce: number, options: Partial<TransferOptions> = {}): Transaction =>
+    makeTransfer(node.genesis, { from: 'account-0', to: 'account-1', nonce, ...options });
+
+  const forged = (tx: Transaction): Transaction => assembleTransaction(nativeCrypto, tx, new Uint8Array(64).fill(7));
+
+  const ids = (txs: readonly Transaction[]): string[] => txs.map((tx) => toHex(tx.id));
+
+  it('a signature is verified once, whichever way the transaction comes again', async () => {
+    const { admission } = await node.start();
+    const tx = transfer(0);
+    await admission.submit([tx], 'client');
+    const before = node.verifier.checked;
+    assert.equal(await admission.onGossip([decodeTransaction(nativeCrypto, tx.bytes)]), 'DUPLICATE');
+    assert.ok(await admission.verifyBodies([tx]));
+    assert.equal(node.verifier.checked, before);
+  });
+
+  it('what is refused cheaply costs no signature', async () => {
+    const { admission } = await node.start();
+    const before = node.verifier.checked;
+    const refusals = await admission.submit(
+      [
+        transfer(0, { feeUait: 1 }),
+        transfer(0, { from: 'nobody' }),
+        transfer(0, { validUntilHeight: 0 }),
+        transfer(300),
+      ],
+      'client',
+    );
+    assert.deepEqual(
+      refusals.map((refusal) => refusal?.code),
+      ['FEE_TOO_LOW', 'INSUFFICIENT_FUNDS', 'EXPIRED', 'NONCE_GAP'],
+    );
+    assert.equal(node.verifier.checked, before);
+  });
+
+  it('gossip: one bad signature condemns a batch, also beside good ones', async () => {
+    const { admission } = await node.start();
+    assert.equal(await admission.onGossip([transfer(0), forged(transfer(1))]), 'BAD_SIGNATURE');
+  });
+
+  it('gossip: a forged transaction refused for a reason of state is not relayed in good company', async () => {
+    const { admission } = await node.start();
+    const stale = forged(transfer(1, { from: 'account-2', validUntilHeight: 0 }));
+    assert.equal(await admission.onGossip([transfer(0), stale]), 'BAD_SIGNATURE');
+    // An honest one in the same state costs its sender nothing.
+    const expired = transfer(1, { from: 'account-2', validUntilHeight: 0 });
+    assert.equal(await admission.onGossip([transfer(1), expired]), 'OK');
+    assert.equal(await admission.onGossip([expired]), 'REFUSED');
+  });
+
+  it('gossip while the verifier is full is ignored', async () => {
+    const { admission } = await node.start();
+    node.verifier.full = true;
+    assert.equal(await admission.onGossip([transfer(0)]), 'REFUSED');
+  });
+
+  it('what peers send in vain pushes out no answer that a client may ask for', async () => {
+    const { admission, pool } = await node.start();
+    const own = transfer(0, { feeUait: 1 });
+    const peers = transfer(1, { feeUait: 1 });
+    await admission.submit([own], 'client');
+    await admission.submit([peers], 'peer');
+    assert.equal(pool.rejection(own.id)?.code, 'FEE_TOO_LOW');
+    assert.equal(pool.rejection(peers.id), undefined);
+  });
+
+  it("clients' transactions leave as one batch, peers' are relayed by gossip alone", async () => {
+    const { admission } = await node.start();
+    const txs = [0, 1, 2].map((nonce) => transfer(nonce));
+    for (const tx of txs) await admission.submit([tx], 'client');
+    await admission.submit([transfer(0, { from: 'account-3' })], 'peer');
+    assert.deepEqual(node.network.of('tx'), []);
+    await node.advance(15);
+    assert.deepEqual(node.network.of('tx').map(ids), [ids(txs)]);
+  });
+
+  it('a full batch does not wait', async () => {
+    const { admission } = await node.start();
+    const txs = Array.from({ length: 40 }, (_, i) => i).flatMap((i) =>
+      Array.from({ length: 13 }, (_, nonce) => transfer(nonce, { from: `account-${i}` })),
+    );
+    await admission.submit(txs, 'client');
+    const sent = node.network.of('tx').flat();
+    assert.ok(sent.length > 0 && sent.length < txs.length);
+    for (const batch of node.network.of('tx')) {
+      assert.ok(batch.reduce((sum, tx) => sum + tx.bytes.length, 0) <= 48 * 1024);
+    }
+  });
+
+  it('says again what waits, in another order, at most once a second whoever comes', async () => {
+    const { admission } = await node.start();
+    const txs = [0, 1, 2].map((nonce) => transfer(nonce));
+    await admission.submit(txs, 'client');
+    await node.advance(15);
+    node.network.published.length = 0;
+    for (let i = 0; i < 50; i++) {
+      admission.regossip();
+      await node.advance(20);
+    }
+    const batches = node.network.of('tx').map((batch) => ids(batch).join());
+    assert.ok(batches.length >= 1 && batches.length <= 3, String(batches.length));
+    assert.equal(new Set(batches).size, batches.length);
+  });
+
+  it('bound: more than a batch is said again in turn, so that none is left out', async () => {
+    const { admission } = await node.start();
+    const txs = Array.from({ length: 40 }, (_, i) => i).flatMap((i) =>
+      Array.from({ length: 20 }, (_, nonce) => transfer(nonce, { from: `account-${i}` })),
+    );
+    await admission.submit(txs, 'client');
+    await node.advance(15);
+    node.network.published.length = 0;
+    for (let i = 0; i < 3; i++) await node.advance(5_015);
+    const again = new Set(
+      node.network
+        .of('tx')
+        .flat()
+        .map((tx) => bytesKey(tx.id)),
+    );
+    assert.equal(again.size, txs.length);
+  });
+
+  it('the journal keeps what is pending and nothing else', async () => {
+    const { admission } = await node.start();
+    const replaced = transfer(0);
+    await admission.submit([replaced, transfer(1)], 'client');
+    const dearer = transfer(0, { feeUait: 2 * replaced.feeUait });
+    await admission.submit([dearer], 'peer');
+    assert.deepEqual(
+      new Set(node.store.journal.entries.keys()),
+      new Set([bytesKey(dearer.id), bytesKey(transfer(1).id)]),
+    );
+    node.clock.advance(700_000);
+    await settle();
+    assert.equal(node.chain.pool.size, 0, 'too old, though no block came');
+    assert.equal(node.store.journal.entries.size, 0);
+  });
+
+  it('pending transactions survive a restart, however many', async () => {
+    const txs = Array.from({ length: 40 }, (_, i) => i).flatMap((i) =>
+      Array.from({ length: 40 }, (_, nonce) => transfer(nonce, { from: `account-${i}` })),
+    );
+    for (const tx of txs) node.store.journal.add(tx.id, tx.bytes);
+    const stale = transfer(0, { from: 'nobody' });
+    node.store.journal.add(stale.id, stale.bytes);
+    node.store.journal.entries.set('garbage', new Uint8Array(10));
+    node.verifier.most = 1_200;
+    const { pool } = await node.start();
+    assert.equal(pool.size, txs.length);
+    assert.ok(!node.store.journal.entries.has(bytesKey(stale.id)));
+  });
+});
