@@ -1,7 +1,10 @@
 /** The one place that knows libp2p's stream API: length-prefixed messages over a stream, with caps in both directions. */
 import type { Stream } from '@libp2p/interface';
 import { byteStream } from '@libp2p/utils';
+import { pipe } from 'it-pipe';
 import { Uint8ArrayList } from 'uint8arraylist';
+import type { Frame } from '../../protocols/frames.ts';
+import { decodeFrame } from '../../protocols/frames.ts';
 import { NodeError } from '../errors.ts';
 import { plainBytes } from './plain-bytes.ts';
 
@@ -83,6 +86,17 @@ export function framedStream(stream: Stream, maxMessageBytes: number): FramedStr
       stream.abort(new NodeError('UNREACHABLE', reason));
     },
   };
+}
+
+/** Every frame until the other side ends the stream, for a pipeline. @throws as `read`, and NodeError CODEC */
+export function framesOf(framed: FramedStream): AsyncIterable<Frame> {
+  return pipe(messagesOf(framed), async function* (messages) {
+    for await (const bytes of messages) yield decodeFrame(bytes);
+  });
+}
+
+async function* messagesOf(framed: FramedStream): AsyncGenerator<Uint8Array> {
+  for (let bytes = await framed.read(); bytes !== null; bytes = await framed.read()) yield bytes;
 }
 
 /** The other side closed for writing, as opposed to a reset or a lost connection. */

@@ -1,14 +1,9 @@
 /** Asks peers over long-lived streams, one a peer and method, with many requests in flight on each. */
 import type { Connection } from '@libp2p/interface';
+import { pipe } from 'it-pipe';
 import { METHOD_CODECS } from '../../protocols/codec.ts';
 import type { Frame } from '../../protocols/frames.ts';
-import {
-  decodeErrorPayload,
-  decodeFrame,
-  encodeFrame,
-  FRAME_HEAD_BYTES,
-  MAX_ERROR_FRAME_BYTES,
-} from '../../protocols/frames.ts';
+import { decodeErrorPayload, encodeFrame, FRAME_HEAD_BYTES, MAX_ERROR_FRAME_BYTES } from '../../protocols/frames.ts';
 import type { Method, Methods } from '../../protocols/messages.ts';
 import type { PeerId } from '../../protocols/network.ts';
 import { METHODS } from '../../protocols/registry.ts';
@@ -19,7 +14,7 @@ import type { Clock } from '../clock.ts';
 import { isNodeError, NodeError } from '../errors.ts';
 import { deadline } from './deadline.ts';
 import type { FramedStream } from './framed-stream.ts';
-import { framedStream } from './framed-stream.ts';
+import { framedStream, framesOf } from './framed-stream.ts';
 import type { NetMetrics } from './metrics.ts';
 import type { PeerBook } from './peers.ts';
 
@@ -198,9 +193,9 @@ export class RequestClient {
 async function listen(line: Line): Promise<void> {
   let failure = new NodeError('UNREACHABLE', 'the peer closed the stream');
   try {
-    for (let bytes = await line.framed.read(); bytes !== null; bytes = await line.framed.read()) {
-      deliver(line, decodeFrame(bytes));
-    }
+    await pipe(framesOf(line.framed), async (frames) => {
+      for await (const frame of frames) deliver(line, frame);
+    });
   } catch (error) {
     const broke = isNodeError(error) && error.code === 'UNREACHABLE';
     failure = broke ? error : new NodeError('PEER_PROTOCOL', 'the peer sent a broken frame', { cause: error });

@@ -1,8 +1,9 @@
 /** Answers peers' requests: size, quota and concurrency first, then the handler; a failing handler answers an error. */
 import type { Connection, Stream } from '@libp2p/interface';
+import { pipe } from 'it-pipe';
 import { METHOD_CODECS } from '../../protocols/codec.ts';
 import type { Frame } from '../../protocols/frames.ts';
-import { decodeFrame, encodeErrorPayload, encodeFrame, FRAME_HEAD_BYTES } from '../../protocols/frames.ts';
+import { encodeErrorPayload, encodeFrame, FRAME_HEAD_BYTES } from '../../protocols/frames.ts';
 import type { Method, Methods } from '../../protocols/messages.ts';
 import type { PeerId, RequestHandlers } from '../../protocols/network.ts';
 import { ANSWER_QUOTA, METHODS } from '../../protocols/registry.ts';
@@ -13,7 +14,7 @@ import { isNodeError, NodeError, toNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { deadline } from './deadline.ts';
 import type { FramedStream } from './framed-stream.ts';
-import { framedStream } from './framed-stream.ts';
+import { framedStream, framesOf } from './framed-stream.ts';
 import type { LogLimit } from './log-limit.ts';
 import { createLogLimit } from './log-limit.ts';
 import type { NetMetrics } from './metrics.ts';
@@ -64,11 +65,12 @@ export class RequestServer {
     const framed = framedStream(stream, METHODS[method].maxRequestBytes + FRAME_HEAD_BYTES);
     this.#streams.add(framed);
     try {
-      for (let bytes = await framed.read(); bytes !== null; bytes = await framed.read()) {
-        const frame = decodeFrame(bytes);
-        if (frame.kind !== 'request') throw new NodeError('PEER_PROTOCOL', 'a frame that is not a request');
-        await this.#accept(method, peer, frame, framed);
-      }
+      await pipe(framesOf(framed), async (frames) => {
+        for await (const frame of frames) {
+          if (frame.kind !== 'request') throw new NodeError('PEER_PROTOCOL', 'a frame that is not a request');
+          await this.#accept(method, peer, frame, framed);
+        }
+      });
       framed.close();
     } catch (error) {
       if (isNodeError(error) && (error.code === 'CODEC' || error.code === 'PEER_PROTOCOL')) {
