@@ -9,7 +9,7 @@ import type { Hasher, SignatureCheck, Signer } from './crypto/types.ts';
 import type { ChainContext } from './signing.ts';
 import { signBytesWriter } from './signing.ts';
 
-export const TX_VERSION = 1;
+const TX_VERSION = 1;
 export const MAX_PAYLOAD_BYTES = 16 * 1024;
 /** Everything but the payload. */
 export const MIN_TX_BYTES = 1 + 2 + 32 + 8 + 8 + 8 + 4 + 64;

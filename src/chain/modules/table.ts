@@ -44,7 +44,7 @@ export function txTypeByName(name: string): AnyTxType {
   return found;
 }
 
-export function txTypeNames(): string[] {
+function txTypeNames(): string[] {
   return [...byName.keys()];
 }
 

@@ -52,8 +52,8 @@ export const MAX_OPEN_PROPOSALS = 64;
 export const MAX_OPEN_BY_OPERATOR = 8;
 
 /** Event kinds. */
-export const EVENT_PROPOSED = 1;
-export const EVENT_APPROVED = 2;
+const EVENT_PROPOSED = 1;
+const EVENT_APPROVED = 2;
 
 /** What the owner of a validator key signs, to show that the key is theirs to bind to this operator. */
 export function validatorKeySignBytes(chain: ChainContext, operator: Address): Uint8Array {
@@ -144,7 +144,7 @@ function settleProposal(context: TxContext, id: number, set: ValidatorSet): void
 }
 
 /** Power of the keys whose operators voted. */
-export function votedPower(set: ValidatorSet, proposal: ChangeProposal): number {
+function votedPower(set: ValidatorSet, proposal: ChangeProposal): number {
   const voters = new Set(proposal.votes.map(bytesKey));
   return set.validators.reduce((sum, { operator, power }) => sum + (voters.has(bytesKey(operator)) ? power : 0), 0);
 }
@@ -245,7 +245,7 @@ function pendingWork(state: StateReader): PendingWork {
   return { now: !sameMembers(current, next) || getQueue(state).length > 0, atMs: null };
 }
 
-export function sameMembers(a: ValidatorSet, b: ValidatorSet): boolean {
+function sameMembers(a: ValidatorSet, b: ValidatorSet): boolean {
   return (
     a.validators.length === b.validators.length &&
     a.validators.every((validator, i) => {

@@ -7,6 +7,7 @@ import type { Change } from '../../../../src/chain/modules/validators-state.ts';
 import { getKeyRecord, getOpenProposals, getQueue, getSets } from '../../../../src/chain/modules/validators-state.ts';
 import {
   MAX_OPEN_BY_OPERATOR,
+  MAX_OPEN_PROPOSALS,
   proposeChange,
   validatorKeySignBytes,
   voteChange,
@@ -129,6 +130,19 @@ describe('validators module', () => {
       assert.equal(codeOf(chain, proposeChange, 'operator-0', nonce, add(chain)), RECEIPT_CODES.OK);
     }
     assert.equal(codeOf(chain, proposeChange, 'operator-0', MAX_OPEN_BY_OPERATOR, add(chain)), RECEIPT_CODES.LIMIT);
+  });
+
+  it('bound: open proposals of all operators', () => {
+    const operators = MAX_OPEN_PROPOSALS / MAX_OPEN_BY_OPERATOR;
+    const chain = driver({ powers: Array<number>(operators + 1).fill(1), params: { max_block_txs: 1000 } });
+    const txs = [...Array(operators).keys()].flatMap((i) =>
+      [...Array(MAX_OPEN_BY_OPERATOR).keys()].map((nonce) =>
+        chain.tx(proposeChange, `operator-${i}`, nonce, add(chain)),
+      ),
+    );
+    assert.ok(chain.commit(txs).receipts.every(({ code }) => code === RECEIPT_CODES.OK));
+    assert.equal(getOpenProposals(chain.tip.state).length, MAX_OPEN_PROPOSALS);
+    assert.equal(codeOf(chain, proposeChange, `operator-${operators}`, 0, add(chain)), RECEIPT_CODES.LIMIT);
   });
 
   it('forgets proposals whose time is over', () => {
