@@ -19,7 +19,7 @@ import { ChainDriver } from '../../../util/chain-driver.ts';
 import { fixtureGenesis, signer } from '../../../util/chain-fixture.ts';
 import type { FixtureOptions } from '../../../util/chain-fixture.ts';
 
-const NAMES = ['validator-0', 'validator-1', 'validator-2', 'validator-3', 'new-key', 'rotated-key'];
+const NAMES = [...Array(9).keys()].map((i) => `validator-${i}`).concat('new-key', 'rotated-key');
 
 function driver(options: FixtureOptions = {}): ChainDriver {
   return new ChainDriver(fixtureGenesis({ timeMs: 1_700_000_000_000, ...options }), NAMES);
