@@ -34,8 +34,10 @@ export interface TestCluster {
   close(): Promise<void>;
 }
 
+/** @param prepare changes what was made before the nodes start */
 export async function startCluster(
   options: Partial<ClusterOptions> & { readonly validators: number },
+  prepare: (cluster: Cluster) => void = () => undefined,
 ): Promise<TestCluster> {
   const dataDir = mkdtempSync(join(tmpdir(), 'aitbc-e2e-'));
   let cluster: Cluster | undefined;
@@ -47,6 +49,7 @@ export async function startCluster(
   };
   try {
     cluster = await Cluster.open({ dataDir, chainId: 'ait-devnet', ...options });
+    prepare(cluster);
     await cluster.start(true);
     await cluster.waitReady();
   } catch (error) {
