@@ -65,8 +65,9 @@ export class Checker {
     return (this.#accounts.get(accountKey(address)) ?? EMPTY_ACCOUNT).nonce;
   }
 
-  setOf(height: number): ValidatorSet | undefined {
-    return this.#sets[height];
+  /** Of the last agreed header. */
+  get timeMs(): number {
+    return this.#agreed[this.height]?.timeMs ?? 0;
   }
 
   // Commits
@@ -97,7 +98,8 @@ export class Checker {
       return;
     }
     const before = this.#agreed[height - 1];
-    if (before && !equalBytes(before.blockId, parent)) this.fail(`agreement: ${where} does not follow the agreed parent`);
+    if (before && !equalBytes(before.blockId, parent))
+      this.fail(`agreement: ${where} does not follow the agreed parent`);
     if (before && timeMs < before.timeMs) this.fail(`time: ${where} is earlier than its parent`);
     this.#agreed[height] = { blockId, timeMs, changes: digest };
     const sets = getSets({ get: (key) => changes.get(key) });
@@ -205,7 +207,10 @@ function committedSenders(txs: readonly { readonly senderAddress: Uint8Array }[]
 function digestOf(changes: StateChanges): string {
   const digest = createHash('sha256');
   for (const [key, value] of [...changes].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    digest.update(key, 'latin1').update(value ?? '-').update('\n');
+    digest
+      .update(key, 'latin1')
+      .update(value ?? '-')
+      .update('\n');
   }
   return digest.digest('base64');
 }

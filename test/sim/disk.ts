@@ -47,8 +47,6 @@ export class ProcessDisk {
   /** Resolves when it is on the disk. */
   async write(what: 'guard' | 'store', write: Write): Promise<void> {
     if (this.#dead) return never();
-    const fate = this.#faults.fate(what);
-    if (fate === 'crash-before') return this.#crash(`${what} before`);
     this.#inFlight.add(write);
     const ms = this.#faults.latencyMs();
     if (ms > 0) {
@@ -58,7 +56,11 @@ export class ProcessDisk {
     }
     if (this.#isDead()) return never();
     this.#inFlight.delete(write);
+    // Decided at the end, so that no fault reaches into a time without faults.
+    const fate = this.#faults.fate(what);
     switch (fate) {
+      case 'crash-before':
+        return this.#crash(`${what} before`);
       case 'ok':
         write.apply();
         return;

@@ -42,6 +42,7 @@ export class Faults {
   readonly #modules: FaultModules;
   frozen = false;
   total = 0;
+  readonly #core = new Set<SimNode>();
 
   constructor(modules: FaultModules) {
     this.#modules = modules;
@@ -96,6 +97,12 @@ export class Faults {
 
   /** Whatever ended a process, it is started again some time. */
   onEnd(node: SimNode): void {
+    if (this.#core.has(node)) {
+      this.#modules.time.after(1, () => {
+        node.start();
+      });
+      return;
+    }
     const ms = this.rng.chance(0.3) ? this.rng.between(5, 200) : this.rng.between(200, 8_000);
     this.#after(ms, () => {
       node.start();
@@ -204,6 +211,7 @@ export class Faults {
     const { network } = this.#modules;
     this.frozen = true;
     for (const node of core) {
+      this.#core.add(node);
       node.clock.offsetMs = this.rng.between(-HEALTHY_OFFSET_MS, HEALTHY_OFFSET_MS);
       for (const other of core) {
         if (node === other) continue;
@@ -217,6 +225,7 @@ export class Faults {
   unfreeze(core: readonly SimNode[]): void {
     const { network } = this.#modules;
     this.frozen = false;
+    this.#core.clear();
     for (const node of core) for (const other of core) network.setQuality(node.id, other.id, null);
   }
 }

@@ -4,9 +4,16 @@ import { addressOf } from '../../src/chain/address.ts';
 import type { Genesis } from '../../src/chain/genesis.ts';
 import { transfer } from '../../src/chain/modules/bank.ts';
 import type { Change } from '../../src/chain/modules/validators-state.ts';
-import { getKeyRecord, getOpenProposals, getProposal, getQueue, getSets } from '../../src/chain/modules/validators-state.ts';
+import {
+  getKeyRecord,
+  getOpenProposals,
+  getProposal,
+  getQueue,
+  getSets,
+} from '../../src/chain/modules/validators-state.ts';
 import { proposeChange, validatorKeySignBytes, voteChange } from '../../src/chain/modules/validators.ts';
 import { leastFeeUait } from '../../src/chain/params.ts';
+import type { StateReader } from '../../src/chain/state.ts';
 import type { Transaction } from '../../src/chain/tx.ts';
 import { decodeTransaction, MIN_TX_BYTES, signTransaction } from '../../src/chain/tx.ts';
 import type { RunningChain } from '../../src/chains.ts';
@@ -127,7 +134,7 @@ export class Load {
     time.after(rng.between(0, 2 * GOVERN_MS), () => {
       const chain = rng.pick(nodes).chain;
       if (chain && !frozen()) {
-        if (this.isSettled(chain)) this.#propose(chain);
+        if (this.isSettled(chain.ledger.tip.state)) this.#propose(chain);
         else this.#voteOn(chain);
       }
       this.#govern();
@@ -135,8 +142,7 @@ export class Load {
   }
 
   /** No change is open, queued or not yet in force, and none is on its way to a block. */
-  isSettled(chain: RunningChain): boolean {
-    const { state } = chain.ledger.tip;
+  isSettled(state: StateReader): boolean {
     for (const operator of this.#operators) this.#settle(operator);
     return (
       getOpenProposals(state).length === 0 &&

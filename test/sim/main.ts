@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import type { Outcome } from './simulation.ts';
 import { runSeed } from './simulation.ts';
+import { startWatchdog } from './watchdog.ts';
 
 /** Of a failing seed. */
 const TRACE_LINES = 40;
@@ -28,7 +29,10 @@ const failed: Outcome[] = [];
 const startMs = performance.now();
 const cpu = process.cpuUsage();
 
+const watchdog = startWatchdog(`npm run sim -- --nodes ${values.nodes} --minutes ${minutes} --verbose`);
+
 for (let seed = first; seed < first + count; seed++) {
+  watchdog.watch(seed);
   const outcome = await runSeed({
     seed,
     nodes,
@@ -37,10 +41,13 @@ for (let seed = first; seed < first + count; seed++) {
     ...(values.verbose && { onLine: (line: string) => process.stdout.write(`${line}\n`) }),
   });
   outcomes.push(outcome);
+  if (outcomes.length % 100 === 0) process.stderr.write(`${outcomes.length} seeds, ${failed.length} failed\n`);
   if (outcome.violations.length === 0) continue;
   failed.push(outcome);
   if (!values.control) report(outcome);
 }
+
+await watchdog.end();
 
 function report({ plan, violations, trace }: Outcome): void {
   const lines = trace.slice(-TRACE_LINES);
@@ -87,6 +94,8 @@ if (values.json) {
 }
 if (values.control) {
   const isForked = failed.some(({ violations }) => violations.some((text) => text.startsWith('agreement')));
-  process.stdout.write(isForked ? 'the control forks, as it must: one of three is a traitor\n' : 'THE CONTROL DOES NOT FORK\n');
+  process.stdout.write(
+    isForked ? 'the control forks, as it must: one of three is a traitor\n' : 'THE CONTROL DOES NOT FORK\n',
+  );
   process.exitCode = isForked ? 0 : 1;
 } else if (failed.length > 0) process.exitCode = 1;

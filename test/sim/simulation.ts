@@ -2,12 +2,14 @@
  * One seed: a cluster under faults and load, with stretches in which the faults freeze and a healthy quorum must go on,
  * until it has its heights; then everything heals and all must agree.
  */
-import { parseGenesis } from '../../src/chain/genesis.ts';
+import { genesisState, parseGenesis } from '../../src/chain/genesis.ts';
 import type { Genesis } from '../../src/chain/genesis.ts';
 import { equalBytes } from '../../src/bytes.ts';
+import { getSets } from '../../src/chain/modules/validators-state.ts';
+import type { StateReader } from '../../src/chain/state.ts';
+import { memoryState } from '../../src/chain/state.ts';
 import { findValidator, hasQuorum } from '../../src/chain/validator-set.ts';
 import type { ValidatorSet } from '../../src/chain/validator-set.ts';
-import type { RunningChain } from '../../src/chains.ts';
 import { timeoutMs } from '../../src/consensus/rounds.ts';
 import { genesisJson } from '../util/chain-fixture.ts';
 import { Checker, short } from './checker.ts';
@@ -114,7 +116,13 @@ class Run {
     );
     this.#network = this.#createNetwork(root.stream('network'));
     this.#nodes = this.plan.powers.map((_, i) => this.#createNode(i, root.stream(`node ${i}`)));
-    const shared = { plan: this.plan, time: this.#time, network: this.#network, nodes: this.#nodes, trace: this.#trace };
+    const shared = {
+      plan: this.plan,
+      time: this.#time,
+      network: this.#network,
+      nodes: this.#nodes,
+      trace: this.#trace,
+    };
     this.#faults = new Faults({ ...shared, rng: root.stream('faults') });
     this.#load = new Load({
       ...shared,
@@ -144,9 +152,14 @@ class Run {
       }
     }
     if (!this.#isOver()) await this.#checkConvergence();
+    await this.#end();
+    return this.#outcome();
+  }
+
+  async #end(): Promise<void> {
+    this.#faults.unfreeze([]);
     for (const node of this.#nodes) node.crash('ends');
     await settled();
-    return this.#outcome();
   }
 
   #isOver(): boolean {
@@ -196,7 +209,9 @@ class Run {
     const tookMs = this.#time.nowMs - startMs;
     this.#slowestMs = Math.max(this.#slowestMs, tookMs);
     if (!this.#isOver() && !arrived()) {
-      this.checker.fail(`liveness: no new block in ${Math.round(limitMs)} ms after height ${from}: ${this.#standing()}`);
+      this.checker.fail(
+        `liveness: no new block in ${Math.round(limitMs)} ms after height ${from}: ${this.#standing()}`,
+      );
     }
     if (!this.#isOver()) await this.#runFor(this.#rng.between(0, 2_000));
     this.#faults.unfreeze(core);
@@ -205,38 +220,28 @@ class Run {
   /** Ten seconds, a propose timeout for each faulty validator, and what headers may be ahead of the healthy clocks. */
   #limitMs(core: readonly SimNode[]): number {
     const { plan } = this;
-    const { current } = this.#sets();
+    const { current } = getSets(this.#agreedState());
     const faulty = current.validators.filter(
       ({ publicKey }) => !core.some((node) => equalBytes(node.publicKey, publicKey)),
     ).length;
     const rounds = core.map(({ chain }) => chain?.engine.machine.round ?? 0);
     const proposeMs = timeoutMs(plan.timeouts, 'propose', Math.max(0, ...rounds) + 1);
-    const headMs = Math.max(0, ...this.#nodes.map(({ chain }) => chain?.ledger.tip.timeMs ?? 0));
+    const headMs = this.checker.timeMs;
     const aheadMs = Math.max(0, headMs + plan.minBlockIntervalMs - Math.min(...core.map(({ clock }) => clock.now())));
     return LIVENESS_MS + faulty * proposeMs + aheadMs;
   }
 
-  /** The sets of the next two heights, as agreed. */
-  #sets(): { current: ValidatorSet; next: ValidatorSet } {
-    const best = this.#best();
-    const current = this.checker.setOf(this.checker.height + 1);
-    if (best) return best.ledger.validators;
-    if (!current) throw new RangeError('no validator set is agreed');
-    return { current, next: current };
-  }
-
-  #best(): RunningChain | null {
-    let best: RunningChain | null = null;
-    for (const { chain } of this.#nodes) {
-      if (chain && (!best || chain.ledger.tip.height > best.ledger.tip.height)) best = chain;
-    }
-    return best;
+  /** The state of the highest height on any disk. */
+  #agreedState(): StateReader {
+    const { stored } = this.#nodes.reduce((best, node) => (node.stored.height > best.stored.height ? node : best));
+    return stored.state.size > 0 ? stored.state : memoryState(genesisState(simCrypto, this.#genesis));
   }
 
   /** Honest nodes whose guard is sure, one after another until they are a quorum now and after pending changes. */
   #chooseCore(): SimNode[] {
     const sure = this.#nodes.filter((node) => !node.isTraitor && node.unsureUpTo <= this.checker.height);
-    const { current, next } = this.#sets();
+    const state = this.#agreedState();
+    const { current, next } = getSets(state);
     const isQuorum = (set: ValidatorSet, core: readonly SimNode[]): boolean => {
       const members = core.map(({ publicKey }) => findValidator(set, publicKey)?.power ?? 0);
       return hasQuorum(
@@ -244,8 +249,7 @@ class Run {
         members.reduce((sum, power) => sum + power, 0),
       );
     };
-    const best = this.#best();
-    const all = !this.plan.setChanges ? false : !best || !this.#load.isSettled(best);
+    const all = this.plan.setChanges && !this.#load.isSettled(state);
     const core: SimNode[] = [];
     for (const node of this.#rng.shuffled(sure)) {
       if (!all && isQuorum(current, core) && isQuorum(next, core)) break;

@@ -8,7 +8,13 @@ import type { Certificate } from '../../src/chain/votes.ts';
 import { decodeCertificate, encodeCertificate } from '../../src/chain/votes.ts';
 import { NodeError } from '../../src/errors.ts';
 import { storageError } from '../../src/store/storage-error.ts';
-import type { ChainStore, CommittedBlock, MempoolJournal, StoredHead, StoredTransaction } from '../../src/store/types.ts';
+import type {
+  ChainStore,
+  CommittedBlock,
+  MempoolJournal,
+  StoredHead,
+  StoredTransaction,
+} from '../../src/store/types.ts';
 import type { ProcessDisk } from './disk.ts';
 import { simCrypto } from './signatures.ts';
 
@@ -73,7 +79,8 @@ export class SimStore implements ChainStore {
     remove: (id) => {
       this.#chain.pending.delete(bytesKey(id));
     },
-    load: () => Promise.resolve([...this.#chain.pending].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, bytes]) => bytes)),
+    load: () =>
+      Promise.resolve([...this.#chain.pending].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, bytes]) => bytes)),
     flush: () => Promise.resolve(),
   };
 
@@ -187,4 +194,3 @@ export class SimStore implements ChainStore {
 export function losePending(chain: StoredChain, share: () => boolean): void {
   for (const key of [...chain.pending.keys()]) if (share()) chain.pending.delete(key);
 }
-

@@ -74,7 +74,10 @@ export class Traitor {
         blocks: async (request, from) => {
           const answer = await requests.blocks(request, from);
           if (!this.#does('stale-certificates', 0.5)) return answer;
-          return answer.map((item, i) => ({ ...item, certificate: answer[i - 1]?.certificate ?? halved(item.certificate) }));
+          return answer.map((item, i) => ({
+            ...item,
+            certificate: answer[i - 1]?.certificate ?? halved(item.certificate),
+          }));
         },
         votes: async (request, from) => {
           const answer = await requests.votes(request, from);
@@ -156,7 +159,9 @@ export class Traitor {
     for (const peer of peers()) {
       const told = rng.pick(variants);
       whisper(peer, 'proposal', told);
-      const votes = (['prevote', 'precommit'] as const).map((type) => this.#sign(type, proposal, told.proposal.blockId));
+      const votes = (['prevote', 'precommit'] as const).map((type) =>
+        this.#sign(type, proposal, told.proposal.blockId),
+      );
       whisper(peer, 'vote', { attempt: 0, votes });
     }
     return true;
