@@ -206,7 +206,8 @@ export class Sync {
         this.#running = null;
         this.#progress = null;
         this.#modules.chain.catchingUp = false;
-        this.#kick();
+        // It ended short of its target because nobody could be asked just now: at once again would spin.
+        if (this.#target() > this.#height()) this.#wait();
       });
   }
 
