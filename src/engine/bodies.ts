@@ -10,7 +10,7 @@ import { evidenceChecks } from '../chain/evidence.ts';
 import type { Transaction } from '../chain/tx.ts';
 import { certificateChecks } from '../chain/votes.ts';
 import type { Clock } from '../clock.ts';
-import { isNodeError } from '../errors.ts';
+import { isNodeError, toNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Mempool } from '../mempool.ts';
 import type { ProposalMessage } from '../../protocols/messages.ts';
@@ -21,7 +21,11 @@ import type { Ledger } from './ledger.ts';
 /** Distinct block ids of one height; rounds rarely need more than two. */
 export const MAX_BODIES = 16;
 const IDS_PER_REQUEST = 1024;
+/** Between two rounds over all peers that brought nothing; doubles up to the second figure. */
 const RETRY_MS = 100;
+const MAX_RETRY_MS = 2_000;
+/** So long one peer is waited for before the next is asked as well. */
+const HEDGE_MS = 250;
 
 /** A block without its transactions' bytes: what a compact proposal carries. */
 export type BodyHead = Pick<ProposalMessage, 'header' | 'lastCommit' | 'evidence' | 'txIds'>;
@@ -44,9 +48,16 @@ export interface BodiesModules {
   readonly log: Logger;
 }
 
+interface Held {
+  readonly body: Body;
+  /** Transaction id → its place. */
+  readonly places: ReadonlyMap<string, number>;
+  preparing: Promise<Block | null | undefined> | null;
+}
+
 export class Bodies {
   readonly #modules: BodiesModules;
-  readonly #bodies = new Map<string, Body>();
+  readonly #bodies = new Map<string, Held>();
   #network: ChainNetwork | null = null;
   /** Aborts fetches of a height that is over. */
   #abort = new AbortController();
@@ -60,7 +71,7 @@ export class Bodies {
   }
 
   get(blockId: Hash): Body | undefined {
-    return this.#bodies.get(bytesKey(blockId));
+    return this.#bodies.get(bytesKey(blockId))?.body;
   }
 
   /**
@@ -70,19 +81,20 @@ export class Bodies {
   add(body: Body, kept: (blockId: Hash) => boolean): void {
     const key = bytesKey(body.blockId);
     if (this.#bodies.has(key)) return;
-    for (const [oldest, { blockId }] of this.#bodies) {
+    for (const [oldest, held] of this.#bodies) {
       if (this.#bodies.size < MAX_BODIES) break;
-      if (!kept(blockId)) this.#bodies.delete(oldest);
+      if (!kept(held.body.blockId)) this.#bodies.delete(oldest);
     }
-    this.#bodies.set(key, body);
+    const places = new Map(body.head.txIds.map((id, i) => [bytesKey(id), i]));
+    this.#bodies.set(key, { body, places, preparing: null });
   }
 
   /** Transactions of held bodies, for peers that lack them. */
   transaction(id: Hash): Transaction | undefined {
     const key = bytesKey(id);
-    for (const { head, txs } of this.#bodies.values()) {
-      const index = head.txIds.findIndex((txId) => bytesKey(txId) === key);
-      if (index >= 0 && txs[index]) return txs[index];
+    for (const { body, places } of this.#bodies.values()) {
+      const tx = body.txs[places.get(key) ?? -1];
+      if (tx) return tx;
     }
     return undefined;
   }
@@ -95,22 +107,53 @@ export class Bodies {
 
   /**
    * The whole block behind an id with all signatures checked; waits for missing transactions until the height is over.
+   * Asked again meanwhile, it is the same work.
    *
-   * @returns null when a signature in it is bad, undefined when the height ended first
+   * @returns null when no such block can be valid, undefined when the height ended first
    */
-  async prepare(blockId: Hash): Promise<Block | null | undefined> {
-    const body = this.get(blockId);
-    if (!body) return undefined;
+  prepare(blockId: Hash): Promise<Block | null | undefined> {
+    const held = this.#bodies.get(bytesKey(blockId));
+    if (!held) return Promise.resolve(undefined);
+    held.preparing ??= this.#prepare(held).finally(() => {
+      held.preparing = null;
+    });
+    return held.preparing;
+  }
+
+  async #prepare(held: Held): Promise<Block | null | undefined> {
+    const { body } = held;
     const { signal } = this.#abort;
-    while (!this.#fill(body)) {
-      if (!(await this.#fetch(body, signal))) return undefined;
-    }
+    const { header, lastCommit, evidence, txIds } = body.head;
+    // Before anything is fetched: what a traitor names must not fill the memory.
+    if (txIds.length > this.#modules.ledger.rules.params.maxBlockTxs || held.places.size < txIds.length) return null;
+    if (!(await this.#complete(held, signal))) return isAborted(signal) ? undefined : null;
     const txs = body.txs as Transaction[];
-    const { header, lastCommit, evidence } = body.head;
     const block: Block = { header, lastCommit, evidence, txs };
     const good = (await this.#headSignatures(block)) && (await this.#modules.admission.verifyBodies(txs));
-    if (signal.aborted) return undefined;
+    if (isAborted(signal)) return undefined;
     return good ? block : null;
+  }
+
+  /** Asks one peer after the other, the sender first, for what is missing. @returns false when the block is too large */
+  async #complete(held: Held, signal: AbortSignal): Promise<boolean> {
+    const { body } = held;
+    const { maxBlockBytes } = this.#modules.ledger.rules.params;
+    const asking = new Set<PeerId>();
+    let pauseMs = RETRY_MS;
+    let fruitless = 0;
+    for (let turn = 0; !this.#fill(body); turn++) {
+      if (isAborted(signal) || bytesOf(body) > maxBlockBytes) return false;
+      const peers = this.#peers(body);
+      const peer = peers[turn % Math.max(1, peers.length)];
+      const found = peer !== undefined && !asking.has(peer) && (await this.#ask(held, peer, turn, asking, signal));
+      fruitless = found ? 0 : fruitless + 1;
+      if (found) pauseMs = RETRY_MS;
+      if (fruitless < peers.length || isAborted(signal)) continue;
+      await this.#pause(pauseMs, signal);
+      pauseMs = Math.min(2 * pauseMs, MAX_RETRY_MS);
+      fruitless = 0;
+    }
+    return bytesOf(body) <= maxBlockBytes;
   }
 
   #fill(body: Body): boolean {
@@ -123,42 +166,60 @@ export class Bodies {
     return whole;
   }
 
-  /** One attempt at the sender, then at the others in turn. @returns false when the height is over */
-  async #fetch(body: Body, signal: AbortSignal): Promise<boolean> {
-    const network = this.#network;
-    const peers = network?.peers() ?? [];
-    const order = body.from !== null && peers.includes(body.from) ? [body.from, ...peers] : peers;
-    for (const peer of order) {
-      const missing = body.head.txIds.filter((_, i) => body.txs[i] === undefined).slice(0, IDS_PER_REQUEST);
-      if (missing.length === 0 || signal.aborted || !network) break;
-      try {
-        const found = await network.request(peer, 'txs', { ids: missing }, signal);
-        this.#place(body, found);
-        if (found.length > 0) return !signal.aborted;
-      } catch (error) {
-        if (!isNodeError(error)) throw error;
-        this.#modules.log.debug('missing transactions not fetched', { peer, code: error.code });
-      }
-    }
-    if (isAborted(signal)) return false;
-    await new Promise<void>((resolve) => {
-      const cancel = this.#modules.clock.after(RETRY_MS, resolve);
-      signal.addEventListener(
-        'abort',
-        () => {
-          cancel();
-          resolve();
-        },
-        { once: true },
-      );
-    });
-    return !isAborted(signal);
+  #peers(body: Body): readonly PeerId[] {
+    const peers = this.#network?.peers() ?? [];
+    const { from } = body;
+    return from !== null && peers.includes(from) ? [from, ...peers.filter((peer) => peer !== from)] : peers;
   }
 
-  #place(body: Body, found: readonly Transaction[]): void {
-    const byId = new Map(found.map((tx) => [bytesKey(tx.id), tx]));
-    body.head.txIds.forEach((id, i) => {
-      body.txs[i] ??= byId.get(bytesKey(id));
+  /** An answer that comes late is still taken. @returns whether one came in time that brought something */
+  async #ask(held: Held, peer: PeerId, turn: number, asking: Set<PeerId>, signal: AbortSignal): Promise<boolean> {
+    const missing = held.body.head.txIds.filter((_, i) => held.body.txs[i] === undefined);
+    // Each peer is asked for another part, so that answers that overlap in time do not in content.
+    const start = missing.length > IDS_PER_REQUEST ? (turn * IDS_PER_REQUEST) % missing.length : 0;
+    const ids = missing.slice(start, start + IDS_PER_REQUEST);
+    asking.add(peer);
+    const answer = this.#request(held, peer, ids, signal).finally(() => asking.delete(peer));
+    const hedge = new AbortController();
+    const inTime = await Promise.race([answer, this.#pause(HEDGE_MS, AbortSignal.any([signal, hedge.signal]))]);
+    hedge.abort();
+    return inTime === true;
+  }
+
+  async #request(held: Held, peer: PeerId, ids: readonly Hash[], signal: AbortSignal): Promise<boolean> {
+    try {
+      const found = (await this.#network?.request(peer, 'txs', { ids }, signal)) ?? [];
+      if (found.some((tx) => !held.places.has(bytesKey(tx.id)))) {
+        this.#network?.report(peer, 'protocol-error', 'transactions that were not asked for');
+      }
+      return this.#place(held, found);
+    } catch (error) {
+      this.#modules.log.debug('missing transactions not fetched', { peer, error: toNodeError(error) });
+      return false;
+    }
+  }
+
+  /** @returns whether any of them was missing */
+  #place({ body, places }: Held, found: readonly Transaction[]): boolean {
+    let placed = false;
+    for (const tx of found) {
+      const at = places.get(bytesKey(tx.id));
+      if (at === undefined || body.txs[at]) continue;
+      body.txs[at] = tx;
+      placed = true;
+    }
+    return placed;
+  }
+
+  #pause(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        cancel();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const cancel = this.#modules.clock.after(ms, done);
+      signal.addEventListener('abort', done);
     });
   }
 
@@ -176,6 +237,10 @@ export class Bodies {
     if (checks.length === 0) return true;
     return (await verifier.verifyBatch(checks, { urgent: true })).every(Boolean);
   }
+}
+
+function bytesOf({ txs }: Body): number {
+  return txs.reduce((sum, tx) => sum + (tx?.bytes.length ?? 0), 0);
 }
 
 /** Read through a function: control flow analysis would take an earlier `false` as final. */

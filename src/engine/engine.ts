@@ -5,7 +5,6 @@
  */
 import type { Hash } from '../bytes.ts';
 import { bytesKey, equalBytes, toHex } from '../bytes.ts';
-import type { Block } from '../chain/block.ts';
 import { blockId as blockIdOf, decodeBlock } from '../chain/block.ts';
 import type { Evidence } from '../chain/evidence.ts';
 import type { AppliedBlock } from '../chain/execute.ts';
@@ -24,6 +23,8 @@ import type { CertifiedCandidate } from './ledger.ts';
 import { isOwnFailure } from './ledger.ts';
 import type { EngineEvent, EngineModules, EngineOptions, ImportResult } from './modules.ts';
 import { Pacer } from './pacer.ts';
+import type { HeardProposal } from './proposals.ts';
+import { bodyOf, inputsOf, Proposals } from './proposals.ts';
 import { votesToRepeat } from './repair.ts';
 import { SigningEffects } from './signing-effects.ts';
 import { Timers } from './timers.ts';
@@ -56,10 +57,8 @@ export class Engine {
   #stopped = false;
   #cancelRepair: (() => void) | null = null;
   #attempt = 0;
-  /** Proposal messages of this height by round; what peers that lack them are given. */
-  #proposals = new Map<number, ProposalMessage>();
-  /** Block ids the machine waits for whose bodies nobody told of yet. */
-  readonly #wanted = new Set<string>();
+  /** Of this height; what peers that lack them are given. */
+  readonly proposals = new Proposals();
   /** Block ids of this height found invalid; bounded like the bodies they came from. */
   readonly #refuted = new Set<string>();
   /** Round in which this node was to propose and had nothing. */
@@ -103,10 +102,6 @@ export class Engine {
     return this.#queue.length >= MAX_QUEUE;
   }
 
-  get proposals(): ReadonlyMap<number, ProposalMessage> {
-    return this.#proposals;
-  }
-
   /** Feeds a verified message of the height in work; by the time its turn comes that height may be over. */
   input(height: number, input: Input): void {
     this.#enqueue({ type: 'input', height, input });
@@ -114,22 +109,17 @@ export class Engine {
 
   /** A verified proposal and what it says of the body. */
   proposal(message: ProposalMessage, from: string, timely: boolean): void {
-    const { proposal, header, lastCommit, evidence, txIds, polka } = message;
+    const { proposal } = message;
     if (proposal.height !== this.#machine.height) return;
-    if (!this.#proposals.has(proposal.round)) this.#proposals.set(proposal.round, message);
-    this.#modules.bodies.add(
-      {
-        blockId: proposal.blockId,
-        head: { header, lastCommit, evidence, txIds },
-        from,
-        timely,
-        txs: txIds.map(() => undefined),
-      },
-      this.#isHeld,
-    );
-    if (polka) this.input(proposal.height, { type: 'certificate', certificate: polka });
-    this.input(proposal.height, { type: 'proposal', proposal });
-    if (this.#wanted.delete(bytesKey(proposal.blockId))) this.#retry(proposal.height, proposal.blockId);
+    const isWanted = this.proposals.wants(proposal.blockId);
+    const heard = { message, from, timely };
+    if (this.proposals.add(heard)) this.#keepBody(heard);
+    for (const input of inputsOf(message)) this.input(proposal.height, input);
+    if (isWanted) this.#retry(proposal.height, proposal.blockId);
+  }
+
+  #keepBody(heard: HeardProposal): void {
+    this.#modules.bodies.add(bodyOf(heard), this.#isHeld);
   }
 
   /** The pool, the evidence or the due work changed: is there a reason for a block now? */
@@ -187,7 +177,7 @@ export class Engine {
         if (event.height === this.#machine.height) await this.#apply([event.input]);
         return;
       case 'prepared':
-        if (event.height === this.#machine.height) await this.#apply([this.#execute(event.blockId, event.block)]);
+        if (event.height === this.#machine.height) await this.#apply([this.#execute(event)]);
         return;
       case 'work':
         if (!this.#pacer.hasReason()) return;
@@ -229,6 +219,9 @@ export class Engine {
         this.#modules.metrics.round.set(effect.round);
         if (effect.round > 0) this.#modules.metrics.rounds.inc();
         this.#armRepair();
+        this.proposals.prune(effect.round, this.#isHeld);
+        // It may have come while its round was too far ahead for the machine.
+        inputs.push(...inputsOf(this.proposals.at(effect.round)?.message));
         return;
       case 'build': {
         const blockId = this.#signing.build(effect.round);
@@ -239,7 +232,7 @@ export class Engine {
       case 'propose': {
         const message = await this.#signing.propose(this.#machine, effect);
         if (!message) return;
-        this.#proposals.set(effect.round, message);
+        this.proposals.add({ message, from: null, timely: true });
         this.#network?.publish('proposal', message);
         inputs.push({ type: 'self-proposal', proposal: message.proposal });
         return;
@@ -308,7 +301,7 @@ export class Engine {
       bodies.add(wholeBody(blockIdOf(ledger.rules.crypto, block.header), block), this.#isHeld);
     }
     const kept = resumption?.ownProposal;
-    if (kept) this.#proposals.set(kept.proposal.round, kept);
+    if (kept) this.proposals.add({ message: kept, from: null, timely: true });
     const { state, effects } = startHeight(this.#heightStart(validator, resumption));
     this.#machine = state;
     metrics.signing.set(validator ? 1 : 0);
@@ -322,7 +315,7 @@ export class Engine {
     const old = this.#machine;
     const same = old.height === this.#modules.ledger.tip.height + 1;
     const known: Input[] = same ? votesFrom(old, 0, MAX_CARRIED).map((vote) => ({ type: 'vote', vote })) : [];
-    if (same) for (const { proposal } of this.#proposals.values()) known.push({ type: 'proposal', proposal });
+    if (same) for (const message of this.proposals.all()) known.push(...inputsOf(message));
     await this.#begin(known);
   }
 
@@ -350,15 +343,19 @@ export class Engine {
 
   #importLater(blockId: Hash, certificate: Certificate): void {
     const { bodies, log } = this.#modules;
-    this.#modules.pull();
-    bodies.prepare(blockId).then(
-      (block) => {
-        if (block) this.#enqueue({ type: 'import', blocks: [{ block, certificate }], done: () => undefined });
-      },
-      (error: unknown) => {
-        log.warn('body of a decided block not at hand', { error: toNodeError(error) });
-      },
-    );
+    const heard = this.proposals.find(blockId);
+    if (heard) this.#keepBody(heard);
+    else this.#modules.pull();
+    const again = (error: unknown): void => {
+      log.warn('body of a decided block not at hand', { height: certificate.height, error });
+      this.#timers.after(RETRY_MS, () => {
+        if (!this.#stopped) this.#importLater(blockId, certificate);
+      });
+    };
+    bodies.prepare(blockId).then((block) => {
+      if (block) this.#enqueue({ type: 'import', blocks: [{ block, certificate }], done: () => undefined });
+      else if (certificate.height === this.#machine.height) again(null);
+    }, again);
   }
 
   async #import(blocks: readonly CertifiedCandidate[]): Promise<ImportResult> {
@@ -382,8 +379,7 @@ export class Engine {
     admission.forget(pool.expire(admission.view()));
     evidence.onCommitted();
     bodies.clear();
-    this.#proposals = new Map();
-    this.#wanted.clear();
+    this.proposals.clear();
     metrics.height.set(ledger.tip.height);
     metrics.transactions.inc({}, txs.length);
     metrics.poolSize.set(pool.size);
@@ -396,20 +392,23 @@ export class Engine {
 
   #validate(blockId: Hash, inputs: Input[]): void {
     const { ledger, bodies, log } = this.#modules;
+    const heard = this.proposals.find(blockId);
+    // It may have made room for newer ones since.
+    if (heard) this.#keepBody(heard);
     const timely = bodies.get(blockId)?.timely ?? false;
     if (ledger.candidate(blockId)) {
       inputs.push({ type: 'validated', blockId, valid: true, timely });
       return;
     }
     if (!bodies.get(blockId)) {
-      this.#wanted.add(bytesKey(blockId));
+      this.proposals.want(blockId);
       this.#modules.pull();
       return;
     }
     const { height } = this.#machine;
     bodies.prepare(blockId).then(
       (block) => {
-        if (block !== undefined) this.#enqueue({ type: 'prepared', height, blockId, block });
+        if (block !== undefined) this.#enqueue({ type: 'prepared', height, blockId, block, timely });
       },
       (error: unknown) => {
         log.warn('could not check a proposal, trying again', { error: toNodeError(error), height });
@@ -427,9 +426,8 @@ export class Engine {
     for (const input of inputs) this.input(height, input);
   }
 
-  #execute(blockId: Hash, block: Block | null): Input {
-    const { ledger, admission, bodies, log } = this.#modules;
-    const timely = bodies.get(blockId)?.timely ?? false;
+  #execute({ blockId, block, timely }: EngineEvent & { type: 'prepared' }): Input {
+    const { ledger, admission, log } = this.#modules;
     let valid = false;
     try {
       if (block) valid = equalBytes(ledger.execute(block, admission.verified).blockId, blockId);
@@ -493,7 +491,7 @@ export class Engine {
     const attempt = this.#attempt + 1;
     const votes = votesToRepeat(machine, validator?.signedVotes ?? [], ledger.validators.current);
     if (votes.length > 0) this.#network?.publish('vote', { attempt, votes });
-    const own = this.#proposals.get(machine.round);
+    const own = this.proposals.at(machine.round)?.message;
     if (own && validator && equalBytes(own.proposal.proposer, validator.publicKey)) {
       this.#network?.publish('proposal', { ...own, attempt });
     }

@@ -3,9 +3,9 @@
  * of the next height wait for it here, because gossip does not repeat them. The codes become verdicts by one table.
  */
 import type { Hash } from '../bytes.ts';
-import { bytesKey, equalBytes } from '../bytes.ts';
+import { bytesKey, equalBytes, keyBytes } from '../bytes.ts';
 import { blockId, lastCommitHash } from '../chain/block.ts';
-import type { BatchVerifier } from '../chain/crypto/types.ts';
+import type { BatchVerifier, SignatureCheck } from '../chain/crypto/types.ts';
 import { evidenceRoot } from '../chain/evidence.ts';
 import { listRoot } from '../chain/list-root.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
@@ -14,19 +14,28 @@ import type { Certificate, Vote } from '../chain/votes.ts';
 import { certificateChecks, checkCertificatePower, encodeVote, proposalCheck, voteCheck } from '../chain/votes.ts';
 import type { Clock } from '../clock.ts';
 import type { Input } from '../consensus/types.ts';
+import { PAST_ROUNDS } from '../consensus/votes.ts';
 import { isNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { ProposalMessage, VoteBatch, VotesRequest, VotesResponse } from '../../protocols/messages.ts';
 import type { ChainNetwork, PeerId } from '../../protocols/network.ts';
+import { TokenBucket } from '../../protocols/quotas.ts';
 import type { GossipCode } from '../../protocols/verdicts.ts';
 import type { Engine } from './engine.ts';
 import type { Ledger } from './ledger.ts';
 
-/** Votes and proposals of the next height that may wait; four full rounds of the largest set would fit. */
-export const MAX_EARLY_VOTES = 1024;
+/** Votes of the next height that may wait, of one validator. */
+export const MAX_EARLY_VOTES = 16;
+/** Proposals of the next height that may wait, one a round, the lowest rounds. */
 export const MAX_EARLY_PROPOSALS = 4;
 /** Rounds ahead of ours for which a proposal is looked at; the proposer of a far round is dear to find. */
-export const MAX_ROUNDS_AHEAD = 64;
+export const MAX_ROUNDS_AHEAD = 16;
+/** Votes of one validator that are taken. It signs two a round, and repetitions do not count. */
+export const VOTE_QUOTA = { capacity: 512, refillPerSecond: 256 };
+/** Signatures of a message verified first: who sends forgeries shall not have hundreds of them verified. */
+export const PROBE = 4;
+/** Questions to peers under way, so that silent ones do not hold up the others. */
+export const MAX_PULLS = 4;
 /** Votes in one answer to a peer. */
 const MAX_VOTES_ANSWER = 512;
 const MAX_PROPOSALS_ANSWER = 4;
@@ -45,14 +54,23 @@ export interface IntakeModules {
   readonly votesKnown: (round: number, limit: number) => readonly Vote[];
 }
 
+interface EarlyProposal {
+  readonly message: ProposalMessage;
+  readonly from: PeerId;
+  readonly timely: boolean;
+}
+
 export class Intake {
   readonly #modules: IntakeModules;
-  readonly #earlyVotes: Vote[] = [];
-  readonly #earlyProposals: { message: ProposalMessage; from: PeerId; timely: boolean }[] = [];
+  /** By validator. */
+  #earlyVotes = new Map<string, Vote[]>();
+  /** By round. */
+  #earlyProposals = new Map<number, EarlyProposal>();
+  readonly #quotas = new Map<string, TokenBucket>();
   readonly #seen = new Set<string>();
   #network: ChainNetwork | null = null;
   #nextPeer = 0;
-  #pulling = false;
+  #pulls = 0;
 
   constructor(modules: IntakeModules) {
     this.#modules = modules;
@@ -63,51 +81,55 @@ export class Intake {
   }
 
   async onVotes({ votes }: VoteBatch, from: PeerId): Promise<GossipCode> {
-    const { ledger, verifier } = this.#modules;
+    const { ledger, clock } = this.#modules;
     const fresh: Vote[] = [];
-    let code: GossipCode = 'DUPLICATE';
+    // What was not verified must not be relayed as if it were, so one such vote keeps the batch here.
+    let unchecked: GossipCode | null = null;
     for (const vote of votes) {
       const set = this.#setOf(vote.height);
-      if (!set) code = this.#offHeight(vote.height, from);
-      else if (!findValidator(set, vote.validator)) code = 'UNKNOWN_SIGNER';
-      else if (!this.#seen.has(bytesKey(encodeVote(vote)))) fresh.push(vote);
+      if (!set) unchecked = this.#offHeight(vote.height, from);
+      else if (!findValidator(set, vote.validator)) unchecked = 'UNKNOWN_SIGNER';
+      else if (this.#seen.has(bytesKey(encodeVote(vote)))) continue;
+      else if (!this.#quotaOf(vote).take(0, clock.monotonic())) unchecked = 'REFUSED';
+      else fresh.push(vote);
     }
-    if (fresh.length === 0) return code;
+    if (fresh.length === 0) return unchecked ?? 'DUPLICATE';
     if (this.#modules.engine().busy) return 'NOT_READY';
     const { chain } = ledger.rules;
-    const good = await verifier.verifyBatch(
-      fresh.map((vote) => voteCheck(chain, vote)),
-      { urgent: true },
-    );
-    if (!good.every(Boolean)) return 'BAD_SIGNATURE';
+    const verdict = await this.#verify(fresh.map((vote) => voteCheck(chain, vote)));
+    if (verdict !== 'OK') return verdict;
     for (const vote of fresh) {
+      this.#quotaOf(vote).charge(1, clock.monotonic());
       if (vote.height === ledger.tip.height + 1) this.#modules.engine().input(vote.height, { type: 'vote', vote });
-      else if (vote.height > ledger.tip.height && this.#earlyVotes.length < MAX_EARLY_VOTES)
-        this.#earlyVotes.push(vote);
-      else continue;
+      else if (vote.height <= ledger.tip.height || !this.#keepEarly(vote)) continue;
       this.#remember(vote);
     }
-    return 'OK';
+    return unchecked ?? 'OK';
   }
 
   async onProposal(message: ProposalMessage, from: PeerId): Promise<GossipCode> {
-    const { ledger, verifier } = this.#modules;
+    const { ledger } = this.#modules;
     const receivedAtMs = this.#modules.clock.now();
     const { proposal } = message;
     const set = this.#setOf(proposal.height);
     if (!set) return this.#offHeight(proposal.height, from);
-    const { machine } = this.#modules.engine();
-    if (proposal.round > (machine.height === proposal.height ? machine.round : 0) + MAX_ROUNDS_AHEAD) return 'FUTURE';
+    const { machine, proposals } = this.#modules.engine();
+    const isCurrent = machine.height === proposal.height;
+    const round = isCurrent ? machine.round : 0;
+    if (proposal.round > round + MAX_ROUNDS_AHEAD) return 'FUTURE';
+    if (isCurrent && proposal.round < round - PAST_ROUNDS && !proposals.wants(proposal.blockId)) return 'STALE';
     if (!findValidator(set, proposal.proposer)) return 'UNKNOWN_SIGNER';
     if (!equalBytes(proposerOf(set, proposal.round).publicKey, proposal.proposer)) return 'WRONG_PROPOSER';
     if (this.#isKnown(message)) return 'DUPLICATE';
+    if (isCurrent && proposals.isSpent(message)) return 'REFUSED';
     if (!this.#isConsistent(message)) return 'UNJUSTIFIED';
     const { chain } = ledger.rules;
     const checks = [
       proposalCheck(chain, proposal),
       ...(message.polka ? certificateChecks(chain, set, message.polka) : []),
     ];
-    if (!(await verifier.verifyBatch(checks, { urgent: true })).every(Boolean)) return 'BAD_SIGNATURE';
+    const verdict = await this.#verify(checks);
+    if (verdict !== 'OK') return verdict;
     const timely = this.#isTimely(message, receivedAtMs);
     if (!timely && proposal.polRound < 0) {
       this.#modules.log.warn('proposal outside the time window: is a clock wrong?', {
@@ -116,32 +138,38 @@ export class Intake {
       });
     }
     if (proposal.height === ledger.tip.height + 1) this.#modules.engine().proposal(message, from, timely);
-    else if (proposal.height > ledger.tip.height && this.#earlyProposals.length < MAX_EARLY_PROPOSALS) {
-      this.#earlyProposals.push({ message, from, timely });
-    }
+    else if (proposal.height > ledger.tip.height) this.#keepEarlyProposal({ message, from, timely });
     return 'OK';
   }
 
   /** What waited for this height; older messages are dropped. Proposals go to the engine by themselves. */
   takeEarly(height: number): Input[] {
-    const votes = this.#earlyVotes.splice(0).filter((vote) => vote.height >= height);
-    const now = votes.filter((vote) => vote.height === height);
-    this.#earlyVotes.push(...votes.filter((vote) => vote.height > height));
-    for (const early of this.#earlyProposals.splice(0)) {
+    const votes = [...this.#earlyVotes.values()].flat();
+    const proposals = [...this.#earlyProposals.values()];
+    this.#earlyVotes = new Map();
+    this.#earlyProposals = new Map();
+    for (const vote of votes) if (vote.height > height) this.#keepEarly(vote);
+    for (const early of proposals) {
       const at = early.message.proposal.height;
       if (at === height) this.#modules.engine().proposal(early.message, early.from, early.timely);
-      else if (at > height) this.#earlyProposals.push(early);
+      else if (at > height) this.#keepEarlyProposal(early);
     }
-    return now.map((vote) => ({ type: 'vote', vote }));
+    this.#forgetStrangers();
+    return votes.filter((vote) => vote.height === height).map((vote) => ({ type: 'vote', vote }));
   }
 
   /** Server side of `votes`. */
   answer({ height, round }: VotesRequest): VotesResponse {
     const engine = this.#modules.engine();
     if (height !== engine.machine.height) return { votes: [], proposals: [] };
-    const proposals = [...engine.proposals.values()]
-      .filter(({ proposal }) => proposal.round >= round || this.#isDecisive(proposal.blockId))
-      .slice(-MAX_PROPOSALS_ANSWER);
+    // Those that can decide, then the latest of the rounds that were begun: whoever lacks one, lacks it for these.
+    const rank = ({ proposal }: ProposalMessage): number =>
+      this.#isDecisive(proposal.blockId) ? 0 : proposal.round <= engine.machine.round ? 1 : 2;
+    const proposals = engine.proposals
+      .all()
+      .filter((message) => rank(message) === 0 || message.proposal.round >= round)
+      .sort((a, b) => rank(a) - rank(b) || b.proposal.round - a.proposal.round)
+      .slice(0, MAX_PROPOSALS_ANSWER);
     return { votes: this.#modules.votesKnown(round, MAX_VOTES_ANSWER), proposals };
   }
 
@@ -149,14 +177,14 @@ export class Intake {
   pull(): void {
     const peers = this.#network?.peers() ?? [];
     const peer = peers[this.#nextPeer++ % Math.max(1, peers.length)];
-    if (peer === undefined || this.#pulling) return;
-    this.#pulling = true;
+    if (peer === undefined || this.#pulls >= MAX_PULLS) return;
+    this.#pulls++;
     this.pullFrom(peer)
       .catch((error: unknown) => {
         if (!isNodeError(error)) this.#modules.log.warn('votes not fetched', { error });
       })
       .finally(() => {
-        this.#pulling = false;
+        this.#pulls--;
       });
   }
 
@@ -188,9 +216,61 @@ export class Intake {
     return 'FUTURE';
   }
 
-  #isKnown({ proposal }: ProposalMessage): boolean {
-    const known = this.#modules.engine().proposals.get(proposal.round);
-    return known?.proposal.height === proposal.height && equalBytes(known.proposal.signature, proposal.signature);
+  #isKnown(message: ProposalMessage): boolean {
+    const { height, round, signature } = message.proposal;
+    const { machine, proposals } = this.#modules.engine();
+    if (machine.height === height) return proposals.isKnown(message);
+    const early = this.#earlyProposals.get(round)?.message.proposal;
+    return early !== undefined && equalBytes(early.signature, signature);
+  }
+
+  async #verify(checks: readonly SignatureCheck[]): Promise<'OK' | 'BAD_SIGNATURE' | 'NOT_READY'> {
+    const { verifier } = this.#modules;
+    try {
+      for (const part of [checks.slice(0, PROBE), checks.slice(PROBE)]) {
+        if (!(await verifier.verifyBatch(part, { urgent: true })).every(Boolean)) return 'BAD_SIGNATURE';
+      }
+      return 'OK';
+    } catch (error) {
+      if (isNodeError(error) && error.code === 'POOL_FULL') return 'NOT_READY';
+      throw error;
+    }
+  }
+
+  #quotaOf({ validator }: Vote): TokenBucket {
+    const key = bytesKey(validator);
+    let bucket = this.#quotas.get(key);
+    if (!bucket) {
+      bucket = new TokenBucket(VOTE_QUOTA, this.#modules.clock.monotonic());
+      this.#quotas.set(key, bucket);
+    }
+    return bucket;
+  }
+
+  #forgetStrangers(): void {
+    const { current, next } = this.#modules.ledger.validators;
+    for (const key of this.#quotas.keys()) {
+      const publicKey = keyBytes(key);
+      if (!findValidator(current, publicKey) && !findValidator(next, publicKey)) this.#quotas.delete(key);
+    }
+  }
+
+  /** @returns false when this validator has too many waiting */
+  #keepEarly(vote: Vote): boolean {
+    const key = bytesKey(vote.validator);
+    const waiting = this.#earlyVotes.get(key) ?? [];
+    this.#earlyVotes.set(key, waiting);
+    return waiting.length < MAX_EARLY_VOTES && waiting.push(vote) > 0;
+  }
+
+  /** The first of a round; when too many wait, that of the highest round makes room. */
+  #keepEarlyProposal(early: EarlyProposal): void {
+    const { round } = early.message.proposal;
+    if (this.#earlyProposals.has(round)) return;
+    this.#earlyProposals.set(round, early);
+    if (this.#earlyProposals.size > MAX_EARLY_PROPOSALS) {
+      this.#earlyProposals.delete(Math.max(...this.#earlyProposals.keys()));
+    }
   }
 
   /** The parts belong together: whoever signed this made it so, and nobody relays it otherwise. */

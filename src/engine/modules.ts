@@ -51,7 +51,13 @@ export interface ImportResult {
 /** What the queue holds. */
 export type EngineEvent =
   | { readonly type: 'input'; readonly height: number; readonly input: Input }
-  | { readonly type: 'prepared'; readonly height: number; readonly blockId: Hash; readonly block: Block | null }
+  | {
+      readonly type: 'prepared';
+      readonly height: number;
+      readonly blockId: Hash;
+      readonly block: Block | null;
+      readonly timely: boolean;
+    }
   | { readonly type: 'work' }
   | { readonly type: 'repair' }
   | { readonly type: 'restart' }

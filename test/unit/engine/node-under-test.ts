@@ -1,5 +1,6 @@
 /** One chain of a node with everything around it scripted: clock, network, disk, signatures, and the other validators. */
 import { bytesKey } from '../../../src/bytes.ts';
+import { blockId } from '../../../src/chain/block.ts';
 import type { Signer } from '../../../src/chain/crypto/types.ts';
 import type { AppliedBlock } from '../../../src/chain/execute.ts';
 import type { Genesis } from '../../../src/chain/genesis.ts';
@@ -135,14 +136,16 @@ export class NodeUnderTest {
     return round;
   }
 
+  /** A fresh one bears the name of who proposes it. */
   propose(
     applied: AppliedBlock,
     round = 0,
     { polRound = -1, polka = null }: { polRound?: number; polka?: Certificate | null } = {},
   ): ProposalMessage {
-    const { header, lastCommit, evidence, txs } = applied.block;
+    const { lastCommit, evidence, txs } = applied.block;
     const key = this.key(this.proposerAt(round));
-    const core = { height: header.height, round, polRound, blockId: applied.blockId };
+    const header = polRound < 0 ? { ...applied.block.header, proposer: key.publicKey } : applied.block.header;
+    const core = { height: header.height, round, polRound, blockId: blockId(nativeCrypto, header) };
     const signature = key.sign(proposalSignBytes(this.genesis.chain, core));
     const proposal = { ...core, proposer: key.publicKey, signature };
     return { attempt: 0, proposal, header, lastCommit, evidence, txIds: txs.map((tx) => tx.id), polka };
