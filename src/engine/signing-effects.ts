@@ -17,7 +17,7 @@ import type { EvidencePool } from './evidence-pool.ts';
 import type { Ledger } from './ledger.ts';
 import type { Pacer } from './pacer.ts';
 import type { SigningGate } from './signing-gate.ts';
-import type { Held, Validator } from './validator.ts';
+import type { Held, HeldBody, Validator } from './validator.ts';
 
 export interface SigningModules {
   readonly ledger: Ledger;
@@ -73,7 +73,9 @@ export class SigningEffects {
     const polka = polRound >= 0 ? polkaCertificate(machine) : null;
     const unsigned = { attempt: 0, header, lastCommit, evidence, txIds: txs.map((tx) => tx.id), polka };
     const core = { height: header.height, round, polRound, blockId };
-    return this.#guarded(machine, () => validator.propose(unsigned, core, this.#held(machine), block));
+    const held = this.#held(machine);
+    if (!this.#maySign(validator, held, { blockId, block })) return undefined;
+    return this.#guarded(machine, () => validator.propose(unsigned, core, held, block));
   }
 
   /** @returns the signed vote to publish; undefined when the guard refused */
@@ -81,7 +83,18 @@ export class SigningEffects {
     const { validator } = this.#modules;
     if (!validator) return undefined;
     const { voteType, round, blockId } = effect;
-    return this.#guarded(machine, () => validator.vote(voteType, round, blockId, this.#held(machine)));
+    const held = this.#held(machine);
+    if (!this.#maySign(validator, held)) return undefined;
+    return this.#guarded(machine, () => validator.vote(voteType, round, blockId, held));
+  }
+
+  /** Asked for every signature: the gate may have closed since the height began. */
+  #maySign(validator: Validator, held: Held, own: HeldBody | null = null): boolean {
+    const { gate, log } = this.#modules;
+    if (!gate.mayBeAt(held.height)) return false;
+    const can = validator.canKeep(held, own);
+    if (!can) log.warn('not signing before the block of an own earlier vote is here', { height: held.height });
+    return can;
   }
 
   /** A refusal of the guard ends signing at this height; a failing disk ends all of it. */
@@ -99,16 +112,11 @@ export class SigningEffects {
 
   #held(machine: MachineState): Held {
     const { height, lockedRound, lockedId, validRound, validId } = machine;
-    const block = validId === null ? undefined : this.#modules.ledger.candidate(validId)?.block;
-    return {
-      height,
-      lockedRound,
-      lockedId,
-      validRound,
-      validId,
-      justification: justification(machine),
-      polka: polkaCertificate(machine),
-      validBody: validId !== null && block ? { blockId: validId, block } : null,
-    };
+    const bodies = [lockedId, validId].flatMap((blockId) => {
+      const block = blockId && this.#modules.ledger.candidate(blockId)?.block;
+      return block ? { blockId, block } : [];
+    });
+    const [rounds, polka] = [justification(machine), polkaCertificate(machine)];
+    return { height, lockedRound, lockedId, validRound, validId, justification: rounds, polka, bodies };
   }
 }

@@ -4,6 +4,7 @@
  * wrong moment stalls three nodes for good.
  */
 import type { Hash } from '../bytes.ts';
+import { equalBytes } from '../bytes.ts';
 import type { Block } from '../chain/block.ts';
 import { encodeBlock } from '../chain/block.ts';
 import type { Signer } from '../chain/crypto/types.ts';
@@ -27,8 +28,8 @@ export interface Held {
   readonly validId: Hash | null;
   readonly justification: readonly Vote[];
   readonly polka: Certificate | null;
-  /** The block of `validId`. */
-  readonly validBody: HeldBody | null;
+  /** Of the blocks of `lockedId` and `validId`, those at hand. */
+  readonly bodies: readonly HeldBody[];
 }
 
 export interface HeldBody {
@@ -114,13 +115,22 @@ export class Validator {
     return this.#votes;
   }
 
+  /**
+   * Whether the guard can keep what a signature rests on: the blocks that its record names must be there already, but for
+   * one at hand. A lock learned from the own votes in a folder that forgot them names a block that peers still have.
+   */
+  canKeep(held: Held, own: HeldBody | null = null): boolean {
+    const missing = this.#missing(held, own);
+    return missing.length === 0 || (missing.length === 1 && this.#valueOf(held, own) !== null);
+  }
+
   /** @throws NodeError WOULD_DOUBLE_SIGN | STORAGE | GUARD */
   async vote(type: VoteType, round: number, blockId: Hash | null, held: Held): Promise<Vote> {
     const core = { type, height: held.height, round, blockId };
     const signature = this.#signer.sign(voteSignBytes(this.#chain, core));
     const vote: Vote = { ...core, validator: this.publicKey, signature };
     const votes = [...this.#votes, vote].slice(-MAX_KEPT);
-    await this.#save({ held, round, step: type, signedVotes: votes, signedProposals: this.#proposals }, held.validBody);
+    await this.#save({ held, round, step: type, signedVotes: votes, signedProposals: this.#proposals });
     this.#votes = votes;
     return vote;
   }
@@ -149,12 +159,27 @@ export class Validator {
     return message;
   }
 
+  /** Ids of blocks that a record would name and the guard does not hold. */
+  #missing({ lockedId, validId }: Held, own: HeldBody | null): Hash[] {
+    const missing: Hash[] = [];
+    for (const id of [lockedId, validId, own?.blockId ?? null]) {
+      const isNew = id !== null && this.#guard.value(id) === undefined;
+      if (isNew && !missing.some((other) => equalBytes(other, id))) missing.push(id);
+    }
+    return missing;
+  }
+
+  #valueOf(held: Held, own: HeldBody | null): HeldBody | null {
+    const [id] = this.#missing(held, own);
+    return [own, ...held.bodies].find((body) => body && id && equalBytes(body.blockId, id)) ?? null;
+  }
+
   async #save(
     { held, ...record }: Pick<GuardRecord, 'round' | 'step' | 'signedVotes' | 'signedProposals'> & { held: Held },
-    body: HeldBody | null,
+    own: HeldBody | null = null,
   ): Promise<void> {
-    const isNew = body !== null && this.#guard.value(body.blockId) === undefined;
-    const value = isNew ? { blockId: body.blockId, bytes: encodeBlock(body.block) } : undefined;
+    const body = this.#valueOf(held, own);
+    const value = body ? { blockId: body.blockId, bytes: encodeBlock(body.block) } : undefined;
     await this.#guard.save(
       {
         ...record,
