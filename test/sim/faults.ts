@@ -162,11 +162,11 @@ export class Faults {
   }
 
   badNetwork(): void {
-    const { network } = this.#modules;
+    const { network, plan } = this.#modules;
     network.base = this.#badQuality();
     this.#say(`network: ${JSON.stringify(network.base)}`);
     this.#after(this.rng.between(1_000, 20_000), () => {
-      network.base = GOOD_LINK;
+      network.base = plan.links;
     });
   }
 

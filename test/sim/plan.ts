@@ -2,6 +2,8 @@
 import { DEFAULT_MEMPOOL_LIMITS } from '../../src/mempool.ts';
 import type { MempoolLimits } from '../../src/mempool.ts';
 import type { Timeouts } from '../../src/consensus/types.ts';
+import type { LinkQuality } from './network.ts';
+import { GOOD_LINK } from './network.ts';
 import type { Prng } from './prng.ts';
 
 /** How a traitor misbehaves; a seed mixes several. */
@@ -37,6 +39,8 @@ export interface Plan {
   /** Power cuts leave any sectors, instead of a prefix of what was written. */
   readonly tornSectors: boolean;
   readonly setChanges: boolean;
+  /** How links are when nothing ails them but distance. */
+  readonly links: LinkQuality;
   readonly heights: number;
   readonly maxVirtualMs: number;
   /** More traitors than the rules bear: a fork is expected. */
@@ -76,10 +80,16 @@ export function makePlan({ seed, nodes, minutes, control = false }: PlanOptions,
     writeFaults: rng.pick([0, 0.0005, 0.002, 0.005]),
     tornSectors: rng.chance(0.15),
     setChanges,
+    links: rng.chance(0.4) ? roughLinks(rng) : GOOD_LINK,
     heights: 50,
     maxVirtualMs: minutes * 60_000,
     control,
   };
+}
+
+/** Slow and lossy enough that rounds fail now and then. */
+function roughLinks(rng: Prng): LinkQuality {
+  return { drop: rng.between(0, 0.15), duplicate: rng.between(0, 0.1), minMs: 1, maxMs: rng.between(50, 700) };
 }
 
 /** Below a third of the power, always. */

@@ -115,6 +115,7 @@ class Run {
       this.#nodes.some((node) => node.isTraitor && equalBytes(node.publicKey, key)),
     );
     this.#network = this.#createNetwork(root.stream('network'));
+    this.#network.base = this.plan.links;
     this.#nodes = this.plan.powers.map((_, i) => this.#createNode(i, root.stream(`node ${i}`)));
     const shared = {
       plan: this.plan,
@@ -141,19 +142,26 @@ class Run {
       });
     }
     this.#load.start();
-    this.#faults.start();
+    if (this.plan.control) this.#cutHonestApart();
+    else this.#faults.start();
     while (!this.#isDone()) {
       this.#faultsOn = true;
       await this.#runFor(this.#rng.between(3_000, 20_000));
       this.#faultsOn = false;
-      if (!this.#isOver()) await this.#checkLiveness();
+      if (!this.#isOver() && !this.plan.control) await this.#checkLiveness();
       if (this.#time.nowMs > this.plan.maxVirtualMs && !this.#isDone()) {
         this.checker.fail(`progress: ${this.checker.height} heights in ${this.plan.maxVirtualMs / 60_000} minutes`);
       }
     }
-    if (!this.#isOver()) await this.#checkConvergence();
+    if (!this.#isOver() && !this.plan.control) await this.#checkConvergence();
     await this.#end();
     return this.#outcome();
+  }
+
+  /** Whoever is not a traitor hears of the others through traitors alone. */
+  #cutHonestApart(): void {
+    const honest = this.#nodes.filter(({ isTraitor }) => !isTraitor);
+    for (const a of honest) for (const b of honest) if (a !== b) this.#network.cut(a.id, b.id);
   }
 
   async #end(): Promise<void> {
@@ -168,7 +176,7 @@ class Run {
 
   #isDone(): boolean {
     const { plan, checker } = this;
-    return this.#isOver() || (checker.height >= plan.heights && this.#faults.total >= MIN_FAULTS);
+    return this.#isOver() || (checker.height >= plan.heights && (plan.control || this.#faults.total >= MIN_FAULTS));
   }
 
   async #runFor(ms: number, until: () => boolean = () => false): Promise<void> {
@@ -194,6 +202,11 @@ class Run {
     this.#trace.say(null, `faults freeze at height ${this.checker.height}; healthy: ${names}`);
     // A process that starts is part of the core once it is up.
     await settled();
+    if (core.some(({ unsureUpTo }) => unsureUpTo > this.checker.height)) {
+      this.#trace.count('no healthy quorum to choose');
+      this.#faults.unfreeze(core);
+      return;
+    }
     const from = this.checker.height;
     const limitMs = this.#limitMs(core);
     const startMs = this.#time.nowMs;
@@ -396,10 +409,11 @@ class Run {
 }
 
 function describe(plan: Plan): string {
-  const { powers, traitors, tricks, minBlockIntervalMs, verifyMs, diskMs, writeFaults, tornSectors } = plan;
+  const { powers, traitors, tricks, minBlockIntervalMs, verifyMs, diskMs, writeFaults, tornSectors, links } = plan;
   const bad = traitors.length > 0 ? `; traitors ${traitors.join(' ')}: ${tricks.join(', ')}` : '';
   return (
     `powers ${powers.join(' ')}${bad}; interval ${minBlockIntervalMs} ms, verify ${verifyMs} ms, disk ${diskMs} ms, ` +
+    `drop ${links.drop.toFixed(2)}, delay ${Math.round(links.maxMs)} ms, ` +
     `write faults ${writeFaults}${tornSectors ? ', torn sectors' : ''}`
   );
 }
