@@ -115,18 +115,24 @@ async function measureOnce(cluster: Cluster, load: LoadProcess, rate: number, me
   return { result, usage: await usage.promise };
 }
 
-/** Doubles until a rate does not hold, then halves the gap. @returns the highest rate that held, or the lowest tried */
+/**
+ * Doubles until a rate does not hold, then halves the gap. A rate that does not hold is tried a second time: other work
+ * on the machine may have spoilt a trial.
+ *
+ * @returns the highest rate that held, or the lowest tried
+ */
 async function findRate(trial: (rate: number) => Promise<Trial>, keepsUp: (trial: Trial) => boolean): Promise<number> {
+  const holds = async (rate: number): Promise<boolean> => keepsUp(await trial(rate)) || keepsUp(await trial(rate));
   let held = 0;
   let failed = FIRST_RATE;
-  while (failed <= MAX_RATE && keepsUp(await trial(failed))) {
+  while (failed <= MAX_RATE && (await holds(failed))) {
     held = failed;
     failed *= 2;
   }
   if (held === 0) return FIRST_RATE;
   for (let step = 0; step < REFINEMENTS; step++) {
     const middle = Math.round((held + failed) / 2);
-    if (keepsUp(await trial(middle))) held = middle;
+    if (await holds(middle)) held = middle;
     else failed = middle;
   }
   return held;
