@@ -39,6 +39,8 @@ import { Sync } from './sync.ts';
 
 /** Without any peer after this time, a validator begins to sign: the others may be waiting for the same. */
 const STARTUP_GRACE_MS = 2_000;
+/** Peers asked for votes by the own key; one honest one with a memory is enough. */
+const MAX_ASKED = 16;
 /** Served at once; the registry caps the bytes. */
 const MAX_BLOCKS_SERVED = 64;
 const MAX_BYTES_SERVED = 1_900_000;
@@ -112,6 +114,7 @@ class ChainRuntime implements RunningChain {
   readonly #listeners = new Set<(applied: readonly AppliedBlock[]) => void>();
   #network: ChainNetwork | null = null;
   #cancelGrace: (() => void) | null = null;
+  #stopped = false;
 
   constructor(options: ChainOptions, modules: ChainModules, ledger: Ledger) {
     const { genesis, verifier, clock, log, metrics, signing, store } = modules;
@@ -208,6 +211,7 @@ class ChainRuntime implements RunningChain {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#cancelGrace?.();
     this.presence.stop();
     this.admission.close();
@@ -260,7 +264,7 @@ class ChainRuntime implements RunningChain {
 
   /** A folder restored from a copy does not know its latest signatures, but its peers may. */
   async #askForOwnVotes(): Promise<void> {
-    const peers = this.#network?.peers().slice(0, 3) ?? [];
+    const peers = this.#network?.peers().slice(0, MAX_ASKED) ?? [];
     await Promise.allSettled(peers.map((peer) => this.#intake.pullFrom(peer)));
   }
 
@@ -269,6 +273,7 @@ class ChainRuntime implements RunningChain {
       await this.sync.greet(peer);
       await this.sync.idle();
       await this.#intake.pullFrom(peer);
+      if (this.#stopped) return;
       this.#cancelGrace?.();
       this.gate.clear('starting');
       this.presence.greet();
@@ -284,7 +289,14 @@ class ChainRuntime implements RunningChain {
   // What happens
 
   #onCommit(applied: readonly AppliedBlock[]): void {
-    for (const listener of this.#listeners) listener(applied);
+    for (const listener of this.#listeners) {
+      try {
+        listener(applied);
+      } catch (error) {
+        // Who only listens must not stop the chain.
+        this.#modules.log.error('a listener for new blocks failed', { error });
+      }
+    }
     this.presence.announce();
   }
 

@@ -82,24 +82,32 @@ export function rotate(set: ValidatorSet): Rotation {
   return { set: { validators, totalPower: set.totalPower }, proposer };
 }
 
-const rotations = new WeakMap<ValidatorSet, Rotation[]>();
+/** Who proposes in each round from 0 on, by index, and the set after the last of them. */
+interface Turns {
+  readonly proposers: number[];
+  after: ValidatorSet;
+}
+
+const turnsOf = new WeakMap<ValidatorSet, Turns>();
 
 /**
- * The proposer of a round, the set's priorities being those its height starts with: the winner of step `round` + 1.
- * Rounds advance only with a quorum, so the cached list stays short; callers bound rounds from the wire first.
+ * The proposer of a round, the set's priorities being those its height starts with: the winner of step `round` + 1. What
+ * is kept grows by one number a round; callers bound rounds from the wire first.
  */
 export function proposerOf(set: ValidatorSet, round: number): Validator {
-  let list = rotations.get(set);
-  if (!list) {
-    list = [rotate(set)];
-    rotations.set(set, list);
+  let turns = turnsOf.get(set);
+  if (!turns) {
+    turns = { proposers: [], after: set };
+    turnsOf.set(set, turns);
   }
-  let last = list[list.length - 1] ?? rotate(set);
-  while (list.length <= round) {
-    last = rotate(last.set);
-    list.push(last);
+  while (turns.proposers.length <= round) {
+    const { set: after, proposer } = rotate(turns.after);
+    turns.proposers.push(validatorIndex(set, proposer.publicKey));
+    turns.after = after;
   }
-  return (list[round] ?? last).proposer;
+  const proposer = set.validators[turns.proposers[round] ?? -1];
+  if (!proposer) throw new NodeError('INTERNAL', 'no such round', { data: { round } });
+  return proposer;
 }
 
 /** What one approved change or conviction does to a set. `rotate` keeps power, operator, name and priority. */

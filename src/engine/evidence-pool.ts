@@ -41,8 +41,11 @@ export class EvidencePool {
       throw error;
     }
     if (!this.#applies(evidence)) return 'STALE';
-    const good = await this.#verifier.verifyBatch(evidenceChecks(this.#ledger.rules.chain, evidence), { urgent: true });
+    const checks = evidenceChecks(this.#ledger.rules.chain, evidence);
+    const good = await this.#verifier.verifyBatch(checks, { urgent: true });
     if (!good.every(Boolean)) return 'BAD_SIGNATURE';
+    // A block may have used it meanwhile; kept, it would be a reason for blocks that cannot hold it.
+    if (!this.#applies(evidence)) return 'STALE';
     this.#byOffender.set(key, evidence);
     return 'OK';
   }

@@ -10,6 +10,9 @@ import type { EvidencePool } from './evidence-pool.ts';
 import type { Ledger } from './ledger.ts';
 import type { Timers } from './timers.ts';
 
+/** Longest alarm: the wall clock may jump, and timers cannot be set a month ahead. */
+export const MAX_ALARM_MS = 60 * 60 * 1000;
+
 export interface PacerModules {
   readonly ledger: Ledger;
   readonly pool: Mempool;
@@ -61,9 +64,10 @@ export class Pacer {
     this.#cancel();
     this.#alarmHeight = tip.height + 1;
     this.#alarmAtMs = atMs;
-    this.#cancel = timers.after(Math.max(0, atMs - now), () => {
+    this.#cancel = timers.after(Math.min(Math.max(0, atMs - now), MAX_ALARM_MS), () => {
       this.#alarmHeight = -1;
-      this.#onWork();
+      if (clock.now() < atMs) this.schedule(0);
+      else this.#onWork();
     });
   }
 

@@ -14,7 +14,7 @@ import type {
   StoredTransaction,
 } from '../../src/store/types.ts';
 
-export class MemoryJournal implements MempoolJournal {
+class MemoryJournal implements MempoolJournal {
   readonly entries = new Map<string, Uint8Array>();
 
   add(id: Hash, bytes: Uint8Array): void {
@@ -42,10 +42,13 @@ export class MemoryStore implements ChainStore {
   commitFault: Error | null = null;
   /** Thrown by every read of the state from now on. */
   readFault: Error | null = null;
+  /** Reads of the state. */
+  reads = 0;
   /** Commits wait for it. */
   gate: Promise<void> = Promise.resolve();
   readonly state: StateReader = {
     get: (key) => {
+      this.reads++;
       if (this.readFault) throw this.readFault;
       return this.entries.get(key);
     },

@@ -119,6 +119,12 @@ export class NodeUnderTest {
     await chain?.stop();
   }
 
+  /** Index of the validator that this node is; −1 for a follower. */
+  get self(): number {
+    const { self = 0 } = this.#options;
+    return self ?? -1;
+  }
+
   key(i: number): Signer {
     return signer(`validator-${i}`);
   }

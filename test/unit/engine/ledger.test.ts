@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import type { Block } from '../../../src/chain/block.ts';
+import type { Transaction } from '../../../src/chain/tx.ts';
+import type { Certificate } from '../../../src/chain/votes.ts';
+import { verifyCertificate } from '../../../src/chain/votes.ts';
+import type { CertificateVerifier } from '../../../src/engine/ledger.ts';
+import { Ledger } from '../../../src/engine/ledger.ts';
+import { NodeError } from '../../../src/errors.ts';
+import { nativeCrypto } from '../../../src/native/crypto.ts';
+import { ChainDriver } from '../../util/chain-driver.ts';
+import { fixtureGenesis, makeTransfer } from '../../util/chain-fixture.ts';
+import { MemoryStore } from '../../util/memory-store.ts';
+
+const genesis = fixtureGenesis({ timeMs: 900_000 });
+const rules = { chain: genesis.chain, params: genesis.params, crypto: nativeCrypto };
+const all = { has: () => true };
+const verify: CertificateVerifier = (set, certificate) => {
+  verifyCertificate(nativeCrypto, genesis.chain, set, certificate);
+  return Promise.resolve();
+};
+
+interface Certified {
+  readonly block: Block;
+  readonly certificate: Certificate;
+}
+
+describe('ledger', () => {
+  let store: MemoryStore;
+  let ledger: Ledger;
+  let driver: ChainDriver;
+  let chain: Certified[];
+
+  beforeEach(async () => {
+    store = new MemoryStore();
+    ledger = await Ledger.open(rules, genesis, store);
+    driver = new ChainDriver(genesis, ['validator-0', 'validator-1', 'validator-2']);
+    chain = [0, 1, 2, 3].map((nonce) => {
+      const { block } = driver.commit([tx(nonce)]);
+      assert.ok(driver.certificate);
+      return { block, certificate: driver.certificate };
+    });
+  });
+
+  const tx = (nonce: number): Transaction => makeTransfer(genesis, { from: 'account-0', to: 'account-1', nonce });
+
+  const at = (i: number): Certified => chain[i] ?? assert.fail();
+
+  it('imports certified blocks as one batch and has the root of their last header', async () => {
+    const { applied, fault } = await ledger.import(chain, all, verify, null);
+    assert.equal(fault, null);
+    assert.equal(applied.length, 4);
+    assert.equal(ledger.tip.height, 4);
+    assert.deepEqual(ledger.tip.version.root, at(3).block.header.stateRoot);
+    const again = await Ledger.open(rules, genesis, store);
+    assert.deepEqual(again.tip.blockId, ledger.tip.blockId);
+  });
+
+  const faults: [string, () => Certified, string][] = [
+    [
+      'a certificate of another block',
+      () => ({ block: at(2).block, certificate: at(1).certificate }),
+      'BAD_CERTIFICATE',
+    ],
+    [
+      'a certificate of prevotes',
+      () => ({ block: at(2).block, certificate: { ...at(2).certificate, type: 'prevote' } }),
+      'BAD_CERTIFICATE',
+    ],
+    [
+      'one signature short of a quorum',
+      () => {
+        const { signers, signatures } = at(2).certificate;
+        return {
+          block: at(2).block,
+          certificate: { ...at(2).certificate, signers: signers.slice(0, 1), signatures: signatures.slice(0, 1) },
+        };
+      },
+      'BAD_CERTIFICATE',
+    ],
+    ['another height', () => at(3), 'BAD_CERTIFICATE'],
+    ['transactions left out', () => ({ ...at(2), block: { ...at(2).block, txs: [] } }), 'BAD_BLOCK'],
+    [
+      'another last commit',
+      () => ({ ...at(2), block: { ...at(2).block, lastCommit: at(0).certificate } }),
+      'BAD_BLOCK',
+    ],
+  ];
+  for (const [name, make, code] of faults) {
+    it(`stops before ${name}, and keeps what came before`, async () => {
+      const { applied, fault } = await ledger.import([at(0), at(1), make(), at(3)], all, verify, null);
+      assert.equal(applied.length, 2);
+      assert.equal(fault?.code, code);
+      assert.equal(ledger.tip.height, 2);
+      assert.equal((await ledger.import([at(2), at(3)], all, verify, null)).applied.length, 2);
+    });
+  }
+
+  it('takes no transaction whose signature nobody verified', async () => {
+    const { applied, fault } = await ledger.import([at(0)], { has: () => false }, verify, null);
+    assert.equal(applied.length, 0);
+    assert.equal(fault?.code, 'BAD_BLOCK');
+  });
+
+  it('executes nothing before its certificate proved good', async () => {
+    store.reads = 0;
+    const forged = { ...at(0).certificate, signatures: at(0).certificate.signatures.map(() => new Uint8Array(64)) };
+    const { fault } = await ledger.import([{ block: at(0).block, certificate: forged }], all, verify, null);
+    assert.equal(fault?.code, 'BAD_CERTIFICATE');
+    assert.ok(store.reads <= 1, 'the validator set alone');
+  });
+
+  it('a full verifier is no judgement on a block', async () => {
+    const full: CertificateVerifier = () => Promise.reject(new NodeError('POOL_FULL', 'too many wait'));
+    const { applied, fault } = await ledger.import(chain, all, full, null);
+    assert.equal(applied.length, 0);
+    assert.equal(fault?.code, 'POOL_FULL');
+    assert.equal((await ledger.import(chain, all, verify, null)).applied.length, 4);
+  });
+
+  it('throws when the disk fails, and has moved nothing', async () => {
+    store.commitFault = new NodeError('STORAGE', 'disk full');
+    await assert.rejects(ledger.import(chain, all, verify, null), { code: 'STORAGE' });
+    assert.equal(ledger.tip.height, 0);
+    store.commitFault = null;
+    assert.equal((await ledger.import(chain, all, verify, null)).applied.length, 4);
+    store.readFault = new NodeError('CORRUPT', 'damaged table');
+    const { block } = driver.commit([tx(4)]);
+    const { certificate } = driver;
+    assert.ok(certificate);
+    await assert.rejects(ledger.import([{ block, certificate }], all, verify, null), { code: 'CORRUPT' });
+  });
+
+  it('bound: 16 candidates, and one that is asked for stays', () => {
+    const proposal = { proposer: driver.build().block.header.proposer, lastCommit: null, evidence: [], txs: [tx(0)] };
+    const first = ledger.build({ ...proposal, timeMs: 1_000_000 });
+    const second = ledger.build({ ...proposal, timeMs: 1_000_001 });
+    for (let i = 2; i < 40; i++) {
+      ledger.build({ ...proposal, timeMs: 1_000_000 + i });
+      assert.ok(ledger.candidate(first.blockId));
+    }
+    assert.equal(ledger.candidate(second.blockId), undefined);
+  });
+});
