@@ -15,9 +15,8 @@ export interface GuardDisk {
   /** Undefined when there is no such file. No more than `maxBytes` bytes are read. */
   read(name: string, maxBytes: number): Promise<Uint8Array | undefined>;
   /**
-   * Overwrites parts of a file, in the order given, and resolves when they are on the disk. A crash before that may
-   * leave any of it written; a killed process leaves a prefix of the parts. Where no such file was, it appears whole or
-   * not at all.
+   * Overwrites parts of a file, each on the disk before the next is begun, and resolves when all are. A power cut leaves
+   * any sectors of the part that was being written. Where no such file was, it appears whole or not at all.
    */
   writeSynced(name: string, parts: readonly DiskPart[]): Promise<void>;
   /** Nothing happens when there is no such file. */
@@ -59,8 +58,10 @@ class NodeGuardDisk implements GuardDisk {
       await replaceFile(join(this.#folder, name), joinParts(parts));
       return;
     }
-    for (const { at, bytes } of parts) await writeAll(file, bytes, at);
-    await file.datasync();
+    for (const { at, bytes } of parts) {
+      await writeAll(file, bytes, at);
+      await file.datasync();
+    }
   }
 
   async remove(name: string): Promise<void> {
