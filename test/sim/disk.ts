@@ -100,7 +100,7 @@ export function never(): Promise<never> {
 export type Files = Map<string, Uint8Array>;
 
 /**
- * @param sectors a power cut leaves any sectors of an overwrite; a killed process leaves a prefix of its parts
+ * @param sectors a power cut leaves any sectors of the part being written; a killed process leaves a prefix of the parts
  */
 export function simGuardDisk(files: Files, disk: ProcessDisk, rng: Prng, sectors: boolean): GuardDisk {
   const put = (name: string, part: DiskPart): void => {
@@ -117,11 +117,14 @@ export function simGuardDisk(files: Files, disk: ProcessDisk, rng: Prng, sectors
       for (const part of parts.slice(0, rng.below(parts.length))) put(name, part);
       return;
     }
-    for (const part of parts) put(name, part);
-    const whole = files.get(name) ?? new Uint8Array();
-    const torn = whole.slice();
-    for (let at = 0; at < old.length; at += SECTOR_BYTES) {
-      if (rng.chance(0.5)) torn.set(old.subarray(at, at + SECTOR_BYTES), at);
+    const synced = rng.below(parts.length);
+    for (const part of parts.slice(0, synced)) put(name, part);
+    const before = files.get(name) ?? old;
+    const part = parts[synced];
+    if (part) put(name, part);
+    const torn = (files.get(name) ?? before).slice();
+    for (let at = 0; at < before.length; at += SECTOR_BYTES) {
+      if (rng.chance(0.5)) torn.set(before.subarray(at, at + SECTOR_BYTES), at);
     }
     files.set(name, torn);
   };

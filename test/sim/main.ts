@@ -14,6 +14,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '30' },
     control: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
+    bail: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
@@ -41,6 +42,7 @@ async function runAll(): Promise<Outcome[]> {
       failures++;
       if (!values.control) process.stderr.write(`\n${report(outcome, nodes, minutes)}\n`);
     }
+    if (values.bail && failures > 0) break;
     if (outcomes.length % 100 === 0) process.stderr.write(`${outcomes.length} seeds, ${failures} failed\n`);
   }
   await watchdog.end();

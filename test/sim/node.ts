@@ -33,7 +33,6 @@ export interface Surroundings {
   faultsOn(): boolean;
   /** The process ended by itself: a crash at a write, or an error after which nothing may go on. */
   onEnd(node: SimNode, why: string): void;
-  onUncertain(node: SimNode): void;
   /** A traitor's process acts through this. */
   corrupt(node: SimNode, handlers: ChainHandlers, network: ChainNetwork): ChainNetwork;
   listen(node: SimNode, handlers: ChainHandlers): ChainHandlers;
@@ -52,8 +51,6 @@ export class SimNode {
   readonly isTraitor: boolean;
   readonly clock: MachineClock;
   readonly stored = new StoredChain();
-  /** Heights up to this one are not signed: a power cut tore the guard. */
-  unsureUpTo = 0;
   readonly #around: Surroundings;
   readonly #rng: Prng;
   readonly #guards = new Map<string, Files>();
@@ -158,11 +155,7 @@ export class SimNode {
       store: { sequence: store.guardSequence(signer.publicKey), height: store.head()?.height ?? 0 },
       disk: simGuardDisk(this.#files(), process.disk, this.#rng, plan.tornSectors),
     });
-    this.unsureUpTo = 0;
-    if (guard.status.kind === 'uncertain') {
-      this.unsureUpTo = guard.signAbove;
-      this.#around.onUncertain(this);
-    } else if ('reason' in guard.status) {
+    if ('reason' in guard.status) {
       checker.fail(`guard: node ${this.index} finds its guard ${guard.status.kind}: ${guard.status.reason}`);
     }
     const verifier = simVerifier({
@@ -195,7 +188,7 @@ export class SimNode {
   }
 
   #onFatal(process: Process, error: NodeError): void {
-    if (error.code !== 'STORAGE' && !this.isTraitor) {
+    if (error.code !== 'STORAGE') {
       this.#around.checker.fail(`fatal: node ${this.index}: ${error.code} ${error.message} ${error.stack ?? ''}`);
     }
     this.#around.trace.count(`fatal ${error.code}`);

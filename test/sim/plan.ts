@@ -15,6 +15,7 @@ export const TRICKS = [
   'wrong-roots',
   'forged-last-commit',
   'amnesia',
+  'run-ahead',
 ] as const;
 
 export type Trick = (typeof TRICKS)[number];
@@ -78,7 +79,7 @@ export function makePlan({ seed, nodes, minutes, control = false }: PlanOptions,
     faultEveryMs: rng.between(1_500, 8_000),
     txEveryMs: rng.between(50, 800),
     writeFaults: rng.pick([0, 0.0005, 0.002, 0.005]),
-    tornSectors: rng.chance(0.15),
+    tornSectors: rng.chance(0.5),
     setChanges,
     links: rng.chance(0.4) ? roughLinks(rng) : GOOD_LINK,
     heights: 50,

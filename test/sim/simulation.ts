@@ -202,11 +202,6 @@ class Run {
     this.#trace.say(null, `faults freeze at height ${this.checker.height}; healthy: ${names}`);
     // A process that starts is part of the core once it is up.
     await settled();
-    if (core.some(({ unsureUpTo }) => unsureUpTo > this.checker.height)) {
-      this.#trace.count('no healthy quorum to choose');
-      this.#faults.unfreeze(core);
-      return;
-    }
     const from = this.checker.height;
     const limitMs = this.#limitMs(core);
     const startMs = this.#time.nowMs;
@@ -250,9 +245,9 @@ class Run {
     return stored.state.size > 0 ? stored.state : memoryState(genesisState(simCrypto, this.#genesis));
   }
 
-  /** Honest nodes whose guard is sure, one after another until they are a quorum now and after pending changes. */
+  /** Honest nodes, one after another until they are a quorum now and after pending changes. */
   #chooseCore(): SimNode[] {
-    const sure = this.#nodes.filter((node) => !node.isTraitor && node.unsureUpTo <= this.checker.height);
+    const honest = this.#nodes.filter(({ isTraitor }) => !isTraitor);
     const state = this.#agreedState();
     const { current, next } = getSets(state);
     const isQuorum = (set: ValidatorSet, core: readonly SimNode[]): boolean => {
@@ -264,7 +259,7 @@ class Run {
     };
     const all = this.plan.setChanges && !this.#load.isSettled(state);
     const core: SimNode[] = [];
-    for (const node of this.#rng.shuffled(sure)) {
+    for (const node of this.#rng.shuffled(honest)) {
       if (!all && isQuorum(current, core) && isQuorum(next, core)) break;
       core.push(node);
     }
@@ -306,8 +301,8 @@ class Run {
 
   #standing(): string {
     return this.#nodes
-      .map(({ index, chain, isTraitor, unsureUpTo, stored }) => {
-        const who = `n${index}${isTraitor ? ' (traitor)' : ''}${unsureUpTo > 0 ? ` unsure up to ${unsureUpTo}` : ''}`;
+      .map(({ index, chain, isTraitor, stored }) => {
+        const who = `n${index}${isTraitor ? ' (traitor)' : ''}`;
         if (!chain) return `${who} is down at ${stored.height}`;
         const { height, round, step, lockedRound, lockedId, validRound, validId } = chain.engine.machine;
         const gate = [...chain.gate.reasons.keys()].join(' ');
@@ -373,9 +368,6 @@ class Run {
         faultsOn: () => this.#faultsOn,
         onEnd: (node) => {
           this.#faults.onEnd(node);
-        },
-        onUncertain: () => {
-          this.#trace.count('uncertain guard');
         },
         corrupt: (node, _, network) => traitorOf(node).network(network),
         listen: (node, handlers) => traitorOf(node).handlers(handlers),

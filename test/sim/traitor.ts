@@ -115,7 +115,18 @@ export class Traitor {
     for (const peer of this.#some()) this.#modules.whisper(peer, 'vote', { attempt: 0, votes });
   }
 
+  /** Votes of rounds that nobody is in yet. */
+  #runAhead(vote: Vote): void {
+    const { rng, whisper } = this.#modules;
+    const at = { height: vote.height, round: vote.round + 1 + rng.below(rng.chance(0.5) ? 3 : 1_000) };
+    for (const peer of this.#some()) {
+      whisper(peer, 'vote', { attempt: 0, votes: [this.#sign(rng.pick(['prevote', 'precommit']), at, null)] });
+    }
+  }
+
   #vote({ attempt, votes }: VoteBatch): boolean {
+    const [first] = votes;
+    if (first && this.#does('run-ahead', 0.5)) this.#runAhead(first);
     if (attempt !== 0 || !votes.some((vote) => equalBytes(vote.validator, this.#publicKey))) return false;
     if (!this.#does('equivocate-votes', 0.5)) return false;
     const { peers, rng, whisper } = this.#modules;
