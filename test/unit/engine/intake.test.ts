@@ -6,6 +6,7 @@ import { blockId } from '../../../src/chain/block.ts';
 import type { AppliedBlock } from '../../../src/chain/execute.ts';
 import type { Vote } from '../../../src/chain/votes.ts';
 import { certificateFromVotes } from '../../../src/chain/votes.ts';
+import { MAX_QUEUE } from '../../../src/engine/engine.ts';
 import {
   MAX_EARLY_PROPOSALS,
   MAX_EARLY_VOTES,
@@ -51,6 +52,29 @@ describe('messages of agreement', () => {
     assert.equal(await node.hear([bad(node.vote(1, 'prevote', 0, null))]), 'BAD_SIGNATURE');
     node.verifier.full = true;
     assert.equal(await node.hear([node.vote(1, 'prevote', 0, null)]), 'NOT_READY');
+  });
+
+  it(`bound: ${MAX_QUEUE} events wait for the engine, then votes are refused until it has caught up`, async () => {
+    const { block: first } = node.driver.commit([
+      makeTransfer(node.genesis, { from: 'account-0', to: 'account-1', nonce: 0 }),
+    ]);
+    const { certificate } = node.driver;
+    assert.ok(certificate);
+    await node.start();
+    let open: () => void = () => undefined;
+    node.store.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    await node.chain.admission.verifyBodies(first.txs);
+    const importing = node.chain.engine.import([{ block: first, certificate }]);
+    await settle();
+    const old = node.vote(0, 'prevote', 0, null, 1);
+    for (let i = 0; i < MAX_QUEUE; i++) node.chain.engine.input(1, { type: 'vote', vote: old });
+    assert.equal(await node.hear([node.vote(1, 'prevote', 0, null, 1)]), 'NOT_READY');
+    open();
+    await importing;
+    await settle();
+    assert.equal(await node.hear([node.vote(1, 'prevote', 0, null)]), 'OK');
   });
 
   it('a batch with a vote that was not verified is not relayed, and its good votes count', async () => {
