@@ -74,6 +74,24 @@ export class Faults {
     }
   }
 
+  /** A vote or proposal is about to leave: the worst moment for those who need it. */
+  onMessage(from: SimNode): void {
+    const { plan, trace, nodes } = this.#modules;
+    if (this.frozen || !this.rng.chance(plan.meddling)) return;
+    this.total++;
+    const luck = this.rng.next();
+    if (luck < 0.2) {
+      trace.count('fault: crash at a vote');
+      const node = this.rng.pick([from, ...nodes]);
+      this.#modules.time.after(this.rng.between(0, 30), () => {
+        if (!this.frozen) node.crash('crashes');
+      });
+    } else {
+      trace.count('fault: cut at a vote');
+      this.partition(this.rng.chance(0.7), this.rng.between(300, 5_000));
+    }
+  }
+
   /** Undoes a fault after a while. */
   #after(ms: number, heal: () => void): void {
     this.#modules.time.after(ms, () => {
@@ -116,14 +134,14 @@ export class Faults {
 
   // Network
 
-  partition(bothWays: boolean): void {
+  partition(bothWays: boolean, forMs = this.rng.between(500, 15_000)): void {
     const nodes = this.rng.shuffled(this.#modules.nodes);
     const size = this.rng.below(nodes.length + 1);
     const [left, right] = [nodes.slice(0, size), nodes.slice(size)];
     if (left.length === 0 || right.length === 0) return;
     const way = bothWays ? '|' : '>';
     this.#say(`cut ${left.map(({ index }) => index).join(' ')} ${way} ${right.map(({ index }) => index).join(' ')}`);
-    this.#cutFor(this.rng.between(500, 15_000), left, right, bothWays);
+    this.#cutFor(forMs, left, right, bothWays);
   }
 
   isolate(): void {

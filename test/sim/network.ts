@@ -63,6 +63,7 @@ export class SimNetwork {
   /** Undirected, as "a|b" with a < b. */
   readonly #connected = new Set<string>();
   base: LinkQuality = GOOD_LINK;
+  relays = true;
 
   constructor(time: VirtualTime, rng: Prng, watch: NetworkWatch) {
     this.#time = time;
@@ -210,7 +211,7 @@ export class SimNetwork {
     if (!receiver.alive) return;
     const verdict = GOSSIP_VERDICTS[code as keyof typeof GOSSIP_VERDICTS];
     if (verdict === 'reject') this.#watch.onReport(receiver.id, from, 'invalid-gossip', `${gossip.topic}: ${code}`);
-    if (verdict !== 'accept') return;
+    if (verdict !== 'accept' || !this.relays) return;
     for (const peer of this.#peersOf(receiver)) if (peer !== from) this.#sendGossip(receiver, peer, gossip);
   }
 

@@ -37,11 +37,15 @@ export interface Plan {
   readonly txEveryMs: number;
   /** A write fails or crashes with this probability while faults are on. */
   readonly writeFaults: number;
+  /** A vote is the moment of a cut or crash with this probability. */
+  readonly meddling: number;
   /** Power cuts leave any sectors, instead of a prefix of what was written. */
   readonly tornSectors: boolean;
   readonly setChanges: boolean;
   /** How links are when nothing ails them but distance. */
   readonly links: LinkQuality;
+  /** Whoever accepts gossip passes it on; without, only who is told by the source learns of it at once. */
+  readonly relays: boolean;
   readonly heights: number;
   readonly maxVirtualMs: number;
   /** More traitors than the rules bear: a fork is expected. */
@@ -56,7 +60,13 @@ export interface PlanOptions {
   readonly control?: boolean;
 }
 
-const TIMEOUTS: Timeouts = { proposeMs: 600, proposeDeltaMs: 250, voteMs: 300, voteDeltaMs: 250, capMs: 10_000 };
+const DEFAULT_TIMEOUTS: Timeouts = {
+  proposeMs: 600,
+  proposeDeltaMs: 250,
+  voteMs: 300,
+  voteDeltaMs: 250,
+  capMs: 10_000,
+};
 
 export function makePlan({ seed, nodes, minutes, control = false }: PlanOptions, rng: Prng): Plan {
   const count = control ? 3 : (nodes[seed % nodes.length] ?? 4);
@@ -71,7 +81,7 @@ export function makePlan({ seed, nodes, minutes, control = false }: PlanOptions,
     powers,
     traitors,
     tricks: tricks.length === 0 ? [rng.pick(TRICKS)] : tricks,
-    timeouts: TIMEOUTS,
+    timeouts: rng.chance(0.5) ? DEFAULT_TIMEOUTS : shortTimeouts(rng),
     mempool: { ...DEFAULT_MEMPOOL_LIMITS, maxTxs: 500, maxPerSender: 32, maxRejected: 500 },
     minBlockIntervalMs: rng.pick([20, 200, 500, 1000]),
     verifyMs: rng.pick([0, 0, 3, 20]),
@@ -79,18 +89,31 @@ export function makePlan({ seed, nodes, minutes, control = false }: PlanOptions,
     faultEveryMs: rng.between(1_500, 8_000),
     txEveryMs: rng.between(50, 800),
     writeFaults: rng.pick([0, 0.0005, 0.002, 0.005]),
+    meddling: rng.pick([0, 0.01, 0.03, 0.08]),
     tornSectors: rng.chance(0.5),
     setChanges,
     links: rng.chance(0.4) ? roughLinks(rng) : GOOD_LINK,
+    relays: control || rng.chance(0.5),
     heights: 50,
     maxVirtualMs: minutes * 60_000,
     control,
   };
 }
 
+/** Rounds that end before lost votes are said again: the hard case for locks. */
+function shortTimeouts(rng: Prng): Timeouts {
+  const proposeMs = rng.between(80, 300);
+  return { proposeMs, proposeDeltaMs: 50, voteMs: proposeMs / 2, voteDeltaMs: 50, capMs: 10_000 };
+}
+
 /** Slow and lossy enough that rounds fail now and then. */
 function roughLinks(rng: Prng): LinkQuality {
-  return { drop: rng.between(0, 0.15), duplicate: rng.between(0, 0.1), minMs: 1, maxMs: rng.between(50, 700) };
+  return {
+    drop: rng.pick([0, 0.05, 0.15, 0.35]),
+    duplicate: rng.between(0, 0.1),
+    minMs: 1,
+    maxMs: rng.between(50, 700),
+  };
 }
 
 /** Below a third of the power, always. */

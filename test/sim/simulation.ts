@@ -30,7 +30,7 @@ const MIN_FAULTS = 5;
 const LIVENESS_MS = 10_000;
 /** After everything healed, all nodes are at one height within this time. */
 const CONVERGENCE_MS = 30_000;
-const WATCH_EVERY_STEPS = 8;
+const WATCH_EVERY_STEPS = 1;
 const BOUNDS_EVERY_STEPS = 512;
 
 export interface Outcome {
@@ -116,6 +116,7 @@ class Run {
     );
     this.#network = this.#createNetwork(root.stream('network'));
     this.#network.base = this.plan.links;
+    this.#network.relays = this.plan.relays;
     this.#nodes = this.plan.powers.map((_, i) => this.#createNode(i, root.stream(`node ${i}`)));
     const shared = {
       plan: this.plan,
@@ -319,7 +320,9 @@ class Run {
     return new SimNetwork(this.#time, rng, {
       onPublish: (from, topic, message) => {
         const node = nodeOf(from);
-        if (node && !node.isTraitor) this.checker.onPublish(node.index, node.publicKey, topic, message);
+        if (!node || node.isTraitor) return;
+        this.checker.onPublish(node.index, node.publicKey, topic, message);
+        if (topic === 'vote' || topic === 'proposal') this.#faults.onMessage(node);
       },
       onReport: (by, peer, action, reason) => {
         const [one, other] = [nodeOf(by), nodeOf(peer)];
