@@ -93,7 +93,7 @@ export class ProcessDisk {
 }
 
 /** What a process that is no more waits for. */
-export function never(): Promise<never> {
+function never(): Promise<never> {
   return new Promise(() => undefined);
 }
 

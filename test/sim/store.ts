@@ -191,6 +191,6 @@ export class SimStore implements ChainStore {
 }
 
 /** The journal of a machine that lost power: what was queued last is gone. */
-export function losePending(chain: StoredChain, share: () => boolean): void {
+function losePending(chain: StoredChain, share: () => boolean): void {
   for (const key of [...chain.pending.keys()]) if (share()) chain.pending.delete(key);
 }
