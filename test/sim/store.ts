@@ -189,8 +189,3 @@ export class SimStore implements ChainStore {
     }
   }
 }
-
-/** The journal of a machine that lost power: what was queued last is gone. */
-function losePending(chain: StoredChain, share: () => boolean): void {
-  for (const key of [...chain.pending.keys()]) if (share()) chain.pending.delete(key);
-}
