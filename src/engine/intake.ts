@@ -48,7 +48,7 @@ export interface IntakeModules {
   readonly clock: Clock;
   readonly log: Logger;
   readonly engine: () => Engine;
-  /** A peer speaks of heights beyond the next: it may be ahead. */
+  /** A peer speaks of heights beyond the next: it, or who it repeats, is ahead. */
   readonly onAhead: (peer: PeerId, height: number) => void;
   /** The most useful known votes for a peer in a round. */
   readonly votesKnown: (round: number, limit: number) => readonly Vote[];
@@ -87,7 +87,8 @@ export class Intake {
     let unchecked: GossipCode | null = null;
     for (const vote of votes) {
       const set = this.#setOf(vote.height);
-      if (!set) unchecked = this.#offHeight(vote.height, from);
+      this.#hearOf(vote.height, from);
+      if (!set) unchecked = this.#offHeight(vote.height);
       else if (!findValidator(set, vote.validator)) unchecked = 'UNKNOWN_SIGNER';
       else if (this.#seen.has(bytesKey(encodeVote(vote)))) continue;
       else if (!this.#quotaOf(vote).take(0, clock.monotonic())) unchecked = 'REFUSED';
@@ -112,7 +113,8 @@ export class Intake {
     const receivedAtMs = this.#modules.clock.now();
     const { proposal } = message;
     const set = this.#setOf(proposal.height);
-    if (!set) return this.#offHeight(proposal.height, from);
+    this.#hearOf(proposal.height, from);
+    if (!set) return this.#offHeight(proposal.height);
     const { machine, proposals } = this.#modules.engine();
     const isCurrent = machine.height === proposal.height;
     const round = isCurrent ? machine.round : 0;
@@ -210,10 +212,16 @@ export class Intake {
     return height === tip.height + 2 ? validators.next : null;
   }
 
-  #offHeight(height: number, from: PeerId): GossipCode {
-    if (height <= this.#modules.ledger.tip.height) return 'STALE';
-    this.#modules.onAhead(from, height - 1);
-    return 'FUTURE';
+  #offHeight(height: number): GossipCode {
+    return height <= this.#modules.ledger.tip.height ? 'STALE' : 'FUTURE';
+  }
+
+  /**
+   * Nobody signs at a height before the block below it is on its disk. Every message says so again, because the first
+   * question may be lost, and a node one block behind has no other way to learn it soon.
+   */
+  #hearOf(height: number, from: PeerId): void {
+    if (height > this.#modules.ledger.tip.height + 1) this.#modules.onAhead(from, height - 1);
   }
 
   #isKnown(message: ProposalMessage): boolean {
