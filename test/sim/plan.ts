@@ -109,7 +109,7 @@ function shortTimeouts(rng: Prng): Timeouts {
 /** Slow and lossy enough that rounds fail now and then. */
 function roughLinks(rng: Prng): LinkQuality {
   return {
-    drop: rng.pick([0, 0.05, 0.15, 0.35]),
+    drop: rng.pick([0, 0.05, 0.1, 0.2]),
     duplicate: rng.between(0, 0.1),
     minMs: 1,
     maxMs: rng.between(50, 700),

@@ -206,7 +206,7 @@ class Run {
     const from = this.checker.height;
     const limitMs = this.#limitMs(core);
     const startMs = this.#time.nowMs;
-    const arrived = (): boolean => core.every(({ stored }) => stored.height > from);
+    const arrived = (): boolean => core.some(({ stored }) => stored.height > from);
     const nudge = (): void => {
       if (arrived()) return;
       for (const node of core) this.#load.sendOne(node);
