@@ -1,4 +1,4 @@
-/** What a validator may sign after what it signed before: never lower, never twice differently (DESIGN 3). */
+/** What a validator may sign after what it signed before: never lower, never twice differently. */
 import { equalBytes } from '../bytes.ts';
 import type { Proposal, Vote } from '../chain/votes.ts';
 import { proposalSignBytes, voteSignBytes } from '../chain/votes.ts';

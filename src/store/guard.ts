@@ -1,5 +1,5 @@
 /**
- * The sign guard: what a validator signed, on disk before any signature leaves (DESIGN 3), so that no crash, damage or
+ * The sign guard: what a validator signed, on disk before any signature leaves, so that no crash, damage or
  * restored copy makes it contradict itself. Form of the files and rules of recovery: README.md beside this file.
  */
 import { join } from 'node:path';
