@@ -93,7 +93,7 @@ export interface BlockProposal {
 /** Makes the block after the tip. Evidence and transactions that would make it invalid are left out. */
 export function buildBlock(rules: ChainRules, tip: Tip, proposal: BlockProposal): AppliedBlock {
   const height = tip.height + 1;
-  const run = startRun(rules, tip, height, proposal.timeMs);
+  const run = startRun(rules, tip, proposal);
   const evidence = proposal.evidence.filter((item) => convictIfApplicable(run, item));
   const txs: Transaction[] = [];
   let bytes = 0;
@@ -196,7 +196,7 @@ function checkLastCommit(
  */
 export function applyBlock(rules: ChainRules, tip: Tip, block: Block, verified: VerifiedTransactions): AppliedBlock {
   const { header } = block;
-  const run = startRun(rules, tip, header.height, header.timeMs);
+  const run = startRun(rules, tip, { ...header, lastCommit: block.lastCommit });
   for (const item of block.evidence) convict(run, item);
   for (const tx of block.txs) {
     if (!verified.has(tx)) throw badBlock('a signature was not found good', header.height);
@@ -224,9 +224,11 @@ interface Run {
   feesUait: number;
 }
 
-function startRun(rules: ChainRules, tip: Tip, height: number, timeMs: number): Run {
+type RunInputs = Pick<BlockProposal, 'timeMs' | 'proposer' | 'lastCommit'>;
+
+function startRun(rules: ChainRules, tip: Tip, { timeMs, proposer, lastCommit }: RunInputs): Run {
   const state = new StateOverlay(tip.state);
-  const context: BlockContext = { ...rules, height, timeMs, state };
+  const context: BlockContext = { ...rules, height: tip.height + 1, timeMs, proposer, lastCommit, state };
   for (const module of MODULES) module.beginBlock?.(context);
   return { context, state, receipts: [], feesUait: 0 };
 }

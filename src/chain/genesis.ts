@@ -79,6 +79,8 @@ export function genesisState(crypto: Crypto, genesis: Genesis): StateChanges {
     crypto,
     height: 0,
     timeMs: genesis.timeMs,
+    proposer: null,
+    lastCommit: null,
     state,
   };
   for (const module of MODULES) module.initGenesis(context, jsonObject(genesis.sections[module.name], module.name));

@@ -21,6 +21,8 @@ export interface Validator {
   readonly name: string;
   /** Weighted-round-robin credit; signed. */
   readonly priority: number;
+  /** It let turns pass of late: others propose before it at this height. */
+  readonly demoted: boolean;
 }
 
 /** Ordered by public key, strictly; never empty; total power above zero. */
@@ -82,7 +84,7 @@ export function rotate(set: ValidatorSet): Rotation {
   return { set: { validators, totalPower: set.totalPower }, proposer };
 }
 
-/** Who proposes in each round from 0 on, by index, and the set after the last of them. */
+/** Who proposes in each round from 0 on, by index, and the set after as many steps. */
 interface Turns {
   readonly proposers: number[];
   after: ValidatorSet;
@@ -91,28 +93,51 @@ interface Turns {
 const turnsOf = new WeakMap<ValidatorSet, Turns>();
 
 /**
- * The proposer of a round, the set's priorities being those its height starts with: the winner of step `round` + 1. What
- * is kept grows by one number a round; callers bound rounds from the wire first.
+ * The proposer of a round, the set's priorities and demotions being those its height starts with: the winner of step
+ * `round` + 1, but of as many steps as there are validators those of demoted ones come last. What is kept grows by one
+ * number a round; callers bound rounds from the wire first.
  */
 export function proposerOf(set: ValidatorSet, round: number): Validator {
   let turns = turnsOf.get(set);
   if (!turns) {
-    turns = { proposers: [], after: set };
+    turns = firstTurns(set);
     turnsOf.set(set, turns);
   }
-  while (turns.proposers.length <= round) {
-    const { set: after, proposer } = rotate(turns.after);
-    turns.proposers.push(validatorIndex(set, proposer.publicKey));
-    turns.after = after;
-  }
+  takeTurns(set, turns, round + 1);
   const proposer = set.validators[turns.proposers[round] ?? -1];
   if (!proposer) throw new NodeError('INTERNAL', 'no such round', { data: { round } });
   return proposer;
 }
 
+function takeTurns(set: ValidatorSet, turns: Turns, count: number): void {
+  while (turns.proposers.length < count) {
+    const { set: after, proposer } = rotate(turns.after);
+    turns.proposers.push(validatorIndex(set, proposer.publicKey));
+    turns.after = after;
+  }
+}
+
+/** Reordered, never dropped: whoever is demoted by mistake, or all, costs time alone. */
+function firstTurns(set: ValidatorSet): Turns {
+  const turns: Turns = { proposers: [], after: set };
+  const isDemoted = (index: number): boolean => set.validators[index]?.demoted === true;
+  if (!set.validators.some(({ demoted }) => demoted)) return turns;
+  takeTurns(set, turns, set.validators.length);
+  const { proposers, after } = turns;
+  const ready = proposers.filter((index) => !isDemoted(index));
+  return { proposers: [...ready, ...proposers.filter(isDemoted)], after };
+}
+
+/** The same set with exactly these validators demoted. */
+export function withDemotions(set: ValidatorSet, isDemoted: (validator: Validator) => boolean): ValidatorSet {
+  if (set.validators.every((validator) => validator.demoted === isDemoted(validator))) return set;
+  const validators = set.validators.map((validator) => ({ ...validator, demoted: isDemoted(validator) }));
+  return { validators, totalPower: set.totalPower };
+}
+
 /** What one approved change or conviction does to a set. `rotate` keeps power, operator, name and priority. */
 export type SetChange =
-  | { readonly kind: 'add'; readonly validator: Omit<Validator, 'priority'> }
+  | { readonly kind: 'add'; readonly validator: Omit<Validator, 'priority' | 'demoted'> }
   | { readonly kind: 'remove'; readonly publicKey: PublicKey }
   | { readonly kind: 'rotate'; readonly publicKey: PublicKey; readonly newKey: PublicKey };
 
@@ -131,7 +156,7 @@ export function changeSet(set: ValidatorSet, change: SetChange): ValidatorSet | 
       if (validatorIndex(set, change.validator.publicKey) >= 0 || set.validators.length >= MAX_VALIDATORS) return;
       const total = set.totalPower + change.validator.power;
       const priority = -(total + Math.floor(total / 8));
-      validators = [...set.validators, { ...change.validator, priority }];
+      validators = [...set.validators, { ...change.validator, priority, demoted: false }];
       break;
     }
     case 'remove':
@@ -162,24 +187,30 @@ function balance(set: ValidatorSet): ValidatorSet {
 
 // Codec
 
-/** What headers commit to: keys, powers, operators and names, without priorities. */
+const hashes = new WeakMap<ValidatorSet, Hash>();
+
+/** What headers commit to: keys, powers, operators and names, without priorities and demotions. */
 export function validatorSetHash(hasher: Hasher, set: ValidatorSet): Hash {
+  const known = hashes.get(set);
+  if (known) return known;
   const writer = new Writer(128);
   writer.u16(set.validators.length);
   for (const validator of set.validators) writeIdentity(writer, validator);
-  return hasher.hash(writer.finish());
+  const hash = hasher.hash(writer.finish());
+  hashes.set(set, hash);
+  return hash;
 }
 
 export function writeValidatorSet(writer: Writer, set: ValidatorSet): void {
   writer.u16(set.validators.length);
   for (const validator of set.validators) {
     writeIdentity(writer, validator);
-    writer.i64(validator.priority);
+    writer.i64(validator.priority).bool(validator.demoted);
   }
 }
 
 export function readValidatorSet(reader: Reader): ValidatorSet {
-  const count = reader.count16(MAX_VALIDATORS, 69);
+  const count = reader.count16(MAX_VALIDATORS, 70);
   const validators: Validator[] = [];
   let totalPower = 0;
   for (let i = 0; i < count; i++) {
@@ -188,11 +219,12 @@ export function readValidatorSet(reader: Reader): ValidatorSet {
     const operator = reader.fixed(20);
     const name = reader.ascii8(MAX_NAME_BYTES);
     const priority = reader.i64();
+    const demoted = reader.bool();
     const previous = validators.at(-1);
     if (previous && compareBytes(previous.publicKey, publicKey) >= 0) throw reader.reject('non-canonical');
     if (power === 0 || power > MAX_POWER) throw reader.reject('out-of-range');
     totalPower += power;
-    validators.push({ publicKey, power, operator, name, priority });
+    validators.push({ publicKey, power, operator, name, priority, demoted });
   }
   if (totalPower === 0) throw reader.reject('out-of-range');
   return { validators, totalPower };

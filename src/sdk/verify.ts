@@ -100,6 +100,7 @@ export function validatorSetOf(response: ValidatorSetResponse): ValidatorSet {
       operator: parseAddress(operator),
       name,
       priority: 0,
+      demoted: false,
     })),
   );
 }

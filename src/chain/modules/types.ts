@@ -8,6 +8,7 @@ import type { Evidence } from '../evidence.ts';
 import type { ChainParams } from '../params.ts';
 import type { ChainContext } from '../signing.ts';
 import type { StateAccess, StateKey, StateReader } from '../state.ts';
+import type { Certificate } from '../votes.ts';
 
 /** JSON as the faces show it: amounts are strings of base units, bytes are lower-case hex, addresses bech32m. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
@@ -20,6 +21,10 @@ export interface BlockContext {
   readonly crypto: Crypto;
   readonly height: number;
   readonly timeMs: number;
+  /** Who made the block; null at genesis. */
+  readonly proposer: PublicKey | null;
+  /** Its parent's certificate, as the block carries it; null at genesis and at height 1. */
+  readonly lastCommit: Certificate | null;
   readonly state: StateAccess;
 }
 

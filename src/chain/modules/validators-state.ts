@@ -35,10 +35,15 @@ export interface KeyRecord {
   readonly convicted: boolean;
 }
 
-/** After block h: the sets of h, h + 1 and h + 2, each with the priorities it starts with. */
+/**
+ * After block h: the sets of h, h + 1 and h + 2, each with the priorities it starts with. `last` and `current` also have
+ * the demotions of their heights; those of `next` are known one block later.
+ */
 export interface ValidatorSets {
   /** Who signed block h; null after genesis. */
   readonly last: ValidatorSet | null;
+  /** Who made block h; null after genesis. */
+  readonly proposer: PublicKey | null;
   readonly current: ValidatorSet;
   readonly next: ValidatorSet;
 }
@@ -52,6 +57,7 @@ const NEXT_ID_KEY = key(3);
 const QUEUE_KEY = key(4);
 const recordKey = (publicKey: PublicKey): StateKey => key(5, publicKey);
 const OPEN_KEY = key(6);
+export const ABSENCES_KEY = key(7);
 
 const MAX_QUEUE = 1024;
 
@@ -65,7 +71,8 @@ export function getSets(state: StateReader): ValidatorSets {
   if (known) return known;
   const reader = new Reader(bytes, 'validator sets');
   const last = reader.bool() ? readValidatorSet(reader) : null;
-  const sets = { last, current: readValidatorSet(reader), next: readValidatorSet(reader) };
+  const proposer = last === null ? null : reader.fixed(32);
+  const sets = { last, proposer, current: readValidatorSet(reader), next: readValidatorSet(reader) };
   reader.end();
   decodedSets.set(bytes, sets);
   return sets;
@@ -74,7 +81,10 @@ export function getSets(state: StateReader): ValidatorSets {
 export function setSets(state: StateAccess, sets: ValidatorSets): void {
   const writer = new Writer(512);
   writer.bool(sets.last !== null);
-  if (sets.last !== null) writeValidatorSet(writer, sets.last);
+  if (sets.last !== null) {
+    writeValidatorSet(writer, sets.last);
+    writer.fixed(sets.proposer ?? new Uint8Array(), 32);
+  }
   writeValidatorSet(writer, sets.current);
   writeValidatorSet(writer, sets.next);
   const bytes = writer.finish();

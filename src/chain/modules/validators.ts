@@ -27,7 +27,9 @@ import {
   MAX_POWER,
   rotate,
   validatorIndex,
+  withDemotions,
 } from '../validator-set.ts';
+import { getAbsences, isDemotedAt, nextAbsences, setAbsences } from './validators-absence.ts';
 import type { BlockContext, Json, JsonObject, Module, PendingWork, TxContext, TxType } from './types.ts';
 import type { Change, ChangeProposal } from './validators-state.ts';
 import {
@@ -186,9 +188,10 @@ function resultOf(state: StateReader, set: ValidatorSet, change: Change): Valida
   }
 }
 
-/** Takes one change from the queue into S(h + 2) and moves the sets on by a height. */
-function endBlock({ state, height }: BlockContext): void {
-  const { current, next } = getSets(state);
+/** Takes one change from the queue into S(h + 2) and moves the sets on by a height; S(h + 1) gets its demotions. */
+function endBlock({ state, height, proposer, lastCommit }: BlockContext): void {
+  const sets = getSets(state);
+  const { current, next } = sets;
   let following = rotate(next).set;
   const [change, ...rest] = getQueue(state);
   if (change) {
@@ -199,8 +202,16 @@ function endBlock({ state, height }: BlockContext): void {
       following = changed;
     }
   }
-  setSets(state, { last: current, current: next, next: following });
+  const absences = nextAbsences(getAbsences(state), sets, { height, proposer, lastCommit });
+  setAbsences(state, absences);
+  const demoted = new Set(absences.filter((absence) => isDemotedAt(absence, height + 1)).map(keyOf));
+  const starting = withDemotions(next, (validator) => demoted.has(keyOf(validator)));
+  setSets(state, { last: current, proposer, current: starting, next: following });
   dropExpired(state, height);
+}
+
+function keyOf({ publicKey }: { readonly publicKey: PublicKey }): string {
+  return bytesKey(publicKey);
 }
 
 function recordChange(state: StateAccess, change: Change, fromHeight: number): void {
@@ -270,6 +281,7 @@ function genesisValidators(section: JsonObject): Validator[] {
       operator: parseAddress(jsonString(entry['operator'], 'operator')),
       name: checkedName(jsonString(entry['name'], 'name')),
       priority: 0,
+      demoted: false,
     };
   });
   return [...createValidatorSet(validators).validators];
@@ -277,7 +289,7 @@ function genesisValidators(section: JsonObject): Validator[] {
 
 function initGenesis({ state }: BlockContext, section: JsonObject): void {
   const current = createValidatorSet(genesisValidators(section));
-  setSets(state, { last: null, current, next: rotate(current).set });
+  setSets(state, { last: null, proposer: null, current, next: rotate(current).set });
   for (const { publicKey } of current.validators) {
     setKeyRecord(state, publicKey, { sinceHeight: 1, untilHeight: null, convicted: false });
   }

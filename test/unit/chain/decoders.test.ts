@@ -178,6 +178,7 @@ function validatorSet(dice: Dice): ValidatorSet {
       operator: dice.bytes(20),
       name: `validator ${i}`.slice(0, dice.below(12)),
       priority: dice.u64() - dice.u64(),
+      demoted: dice.below(2) === 1,
     }),
   );
   return createValidatorSet(validators);
@@ -378,7 +379,14 @@ describe('decoders of lists', () => {
       );
     }
     const [a, b] = createValidatorSet(
-      [1, 2].map((i) => ({ publicKey: dice.bytes(32), power: i, operator: dice.bytes(20), name: '', priority: 0 })),
+      [1, 2].map((i) => ({
+        publicKey: dice.bytes(32),
+        power: i,
+        operator: dice.bytes(20),
+        name: '',
+        priority: 0,
+        demoted: false,
+      })),
     ).validators;
     assert.ok(a && b);
     for (const validators of [

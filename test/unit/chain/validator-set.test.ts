@@ -27,6 +27,7 @@ const validatorOf = (i: number, power: number): Validator => ({
   operator: new Uint8Array(20).fill(i),
   name: `v${i}`,
   priority: 0,
+  demoted: false,
 });
 
 const setOf = (...powers: number[]): ValidatorSet =>

@@ -32,7 +32,14 @@ import { nativeVerifier } from '../../../src/native/verifier.ts';
 const chain: ChainContext = { chainId: 'ait-devnet', genesisHash: new Uint8Array(32).fill(1) };
 const signers = [1, 2, 3, 4].map((i) => createNativeSigner(new Uint8Array(32).fill(i)));
 const set = createValidatorSet(
-  signers.map(({ publicKey }) => ({ publicKey, power: 1, operator: new Uint8Array(20), name: '', priority: 0 })),
+  signers.map(({ publicKey }) => ({
+    publicKey,
+    power: 1,
+    operator: new Uint8Array(20),
+    name: '',
+    priority: 0,
+    demoted: false,
+  })),
 );
 const block = new Uint8Array(32).fill(7);
 const otherBlock = new Uint8Array(32).fill(8);

@@ -22,6 +22,7 @@ export function setOf(powers: readonly number[]): ValidatorSet {
       operator: new Uint8Array(20).fill(i + 1),
       name: `v${i}`,
       priority: 0,
+      demoted: false,
     })),
   );
 }
