@@ -1,7 +1,6 @@
 /** The command line of the launcher. */
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-import { NodeError } from '../src/errors.ts';
+import { createCommandLine } from './command-line.ts';
 import { DEFAULT_CHAIN, defaultDataDir } from './layout.ts';
 
 export const USAGE = `Local clusters of real validator processes.
@@ -41,18 +40,37 @@ export interface LauncherArgs {
   readonly json: boolean;
 }
 
+const { parse, integer, usage } = createCommandLine('npm run testnet -- --help');
+
+const OPTIONS = {
+  nodes: { type: 'string' },
+  chain: { type: 'string' },
+  data: { type: 'string' },
+  'base-port': { type: 'string' },
+  accounts: { type: 'string' },
+  detach: { type: 'boolean' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+  kill: { type: 'string' },
+  restart: { type: 'string' },
+  pause: { type: 'string' },
+  resume: { type: 'string' },
+  add: { type: 'boolean' },
+  down: { type: 'boolean' },
+} as const;
+
 const DEFAULT_NODES = 3;
 const NODE_ACTIONS = ['kill', 'restart', 'pause', 'resume'] as const;
 const PLAIN_ACTIONS = ['add', 'down'] as const;
 
 /** @throws NodeError USAGE */
 export function parseLauncherArgs(argv: readonly string[]): LauncherArgs {
-  const values = parse(argv);
+  const { values } = parse(argv, OPTIONS);
   const actions: Action[] = [
-    ...NODE_ACTIONS.filter((type) => values[type] !== undefined).map((type) => ({
-      type,
-      node: integer(`--${type}`, values[type], 0),
-    })),
+    ...NODE_ACTIONS.flatMap((type) => {
+      const node = values[type];
+      return node === undefined ? [] : [{ type, node: integer(`--${type}`, node, 0) }];
+    }),
     ...PLAIN_ACTIONS.filter((type) => values[type] === true).map((type) => ({ type })),
   ];
   if (actions.length > 1) throw usage('one action at a time');
@@ -68,43 +86,4 @@ export function parseLauncherArgs(argv: readonly string[]): LauncherArgs {
     detach: values.detach === true,
     json: values.json === true,
   };
-}
-
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      strict: true,
-      allowPositionals: false,
-      options: {
-        nodes: { type: 'string' },
-        chain: { type: 'string' },
-        data: { type: 'string' },
-        'base-port': { type: 'string' },
-        accounts: { type: 'string' },
-        detach: { type: 'boolean' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-        kill: { type: 'string' },
-        restart: { type: 'string' },
-        pause: { type: 'string' },
-        resume: { type: 'string' },
-        add: { type: 'boolean' },
-        down: { type: 'boolean' },
-      },
-    }).values;
-  } catch (error) {
-    throw usage(error instanceof Error ? error.message : String(error));
-  }
-}
-
-function integer(option: string, text: string | undefined, least: number): number {
-  if (text === undefined || !/^\d{1,9}$/.test(text) || Number(text) < least) {
-    throw usage(`${option} takes a whole number from ${least}`);
-  }
-  return Number(text);
-}
-
-function usage(message: string): NodeError {
-  return new NodeError('USAGE', message, { hint: 'npm run testnet -- --help' });
 }

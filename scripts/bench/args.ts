@@ -1,6 +1,5 @@
 /** The command line of the benchmarks. */
-import { parseArgs } from 'node:util';
-import { NodeError } from '../../src/errors.ts';
+import { createCommandLine } from '../../testnet/command-line.ts';
 
 export const USAGE = `Measurements on a cluster of real processes in a temporary folder.
 
@@ -30,53 +29,34 @@ export interface BenchArgs {
   readonly timing: boolean;
 }
 
+const { parse, integer, usage } = createCommandLine('npm run bench -- --help');
+
+const OPTIONS = {
+  nodes: { type: 'string' },
+  seconds: { type: 'string' },
+  rate: { type: 'string' },
+  samples: { type: 'string' },
+  blocks: { type: 'string' },
+  json: { type: 'boolean' },
+  'no-timing': { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
 /** @throws NodeError USAGE */
 export function parseBenchArgs(argv: readonly string[]): BenchArgs {
-  const { values, positionals } = parse(argv);
+  const { values, positionals } = parse(argv, OPTIONS, true);
   const help = values.help === true;
   const mode = MODES.find((name) => name === positionals[0]);
   if (!help && (!mode || positionals.length > 1)) throw usage(`name one of ${MODES.join(', ')}`);
   return {
     help,
     mode: mode ?? 'finality',
-    nodes: integer('--nodes', values.nodes, 4),
-    seconds: integer('--seconds', values.seconds, 30),
-    rate: values.rate === undefined ? undefined : integer('--rate', values.rate, 0),
-    samples: integer('--samples', values.samples, 100),
-    blocks: integer('--blocks', values.blocks, 3000),
+    nodes: integer('--nodes', values.nodes ?? '4', 1),
+    seconds: integer('--seconds', values.seconds ?? '30', 1),
+    rate: values.rate === undefined ? undefined : integer('--rate', values.rate, 1),
+    samples: integer('--samples', values.samples ?? '100', 1),
+    blocks: integer('--blocks', values.blocks ?? '3000', 1),
     json: values.json === true,
     timing: values['no-timing'] !== true,
   };
-}
-
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      strict: true,
-      allowPositionals: true,
-      options: {
-        nodes: { type: 'string' },
-        seconds: { type: 'string' },
-        rate: { type: 'string' },
-        samples: { type: 'string' },
-        blocks: { type: 'string' },
-        json: { type: 'boolean' },
-        'no-timing': { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    });
-  } catch (error) {
-    throw usage(error instanceof Error ? error.message : String(error));
-  }
-}
-
-function integer(option: string, text: string | undefined, absent: number): number {
-  if (text === undefined) return absent;
-  if (!/^\d{1,7}$/.test(text) || Number(text) < 1) throw usage(`${option} takes a whole number from 1`);
-  return Number(text);
-}
-
-function usage(message: string): NodeError {
-  return new NodeError('USAGE', message, { hint: 'npm run bench -- --help' });
 }
