@@ -12,9 +12,12 @@ import { getSets } from '../../src/chain/modules/validators-state.ts';
 import type { StateChanges, StateKey } from '../../src/chain/state.ts';
 import { memoryState } from '../../src/chain/state.ts';
 import type { ValidatorSet } from '../../src/chain/validator-set.ts';
+import { proposerOf } from '../../src/chain/validator-set.ts';
 import type { RunningChain } from '../../src/chains.ts';
 import type { CommittedBlock } from '../../src/store/types.ts';
 import { certificateFault } from './certificates.ts';
+import type { Electorate, Signed } from './rules.ts';
+import { AgreementRules, readSignBytes } from './rules.ts';
 import { simCrypto } from './signatures.ts';
 
 /** The rounds kept of one height and what may be pinned beside them, for both types, with contradicting votes. */
@@ -39,6 +42,8 @@ export class Checker {
   readonly #accounts = new Map<StateKey, Account>();
   readonly #signed = new Map<string, string>();
   readonly #heights = new Map<number, number>();
+  readonly #rules = new AgreementRules();
+  readonly #electorates = new Map<number, Electorate>();
   #suppliedUait = 0;
 
   constructor(genesis: Genesis, isTraitor: (publicKey: Uint8Array) => boolean) {
@@ -160,28 +165,58 @@ export class Checker {
     if (topic === 'vote') {
       for (const vote of (message as Topics['vote']).votes) {
         if (!equalBytes(vote.validator, key)) continue;
-        this.#checkSigned(node, key, `${vote.type} ${vote.height}/${vote.round}`, vote.height, vote.blockId);
+        this.#checkSigned(node, key, { ...vote, kind: vote.type, polRound: -1, blockId: hexOf(vote.blockId) });
       }
     } else if (topic === 'proposal') {
       const { proposal } = message as Topics['proposal'];
       if (!equalBytes(proposal.proposer, key)) return;
-      this.#checkSigned(node, key, `proposal ${proposal.height}/${proposal.round}`, proposal.height, proposal.blockId);
+      this.#checkSigned(node, key, { ...proposal, kind: 'proposal', blockId: hexOf(proposal.blockId) });
     } else if (topic === 'evidence') {
       const offender = evidenceOffender(message as Topics['evidence']);
       if (!this.#isTraitor(offender)) this.fail(`evidence: node ${node} accuses honest ${short(offender)}`);
     }
   }
 
-  #checkSigned(node: number, key: Uint8Array, slot: string, height: number, blockId: Uint8Array | null): void {
+  /** A key made a signature, whether or not it ever leaves. */
+  onSign(key: Uint8Array, message: Uint8Array): void {
+    const signed = readSignBytes(message);
+    if (signed) this.#rules.onSigned(bytesKey(key), signed);
+  }
+
+  /** A traitor made this block so that nobody can find it valid. */
+  onInvalid(blockId: Uint8Array): void {
+    this.#rules.onInvalid(toHex(blockId));
+  }
+
+  #checkSigned(node: number, key: Uint8Array, signed: Signed): void {
+    const { height, blockId } = signed;
+    const slot = `${signed.kind} ${height}/${signed.round}`;
     const durable = this.#heights.get(node) ?? 0;
     if (height > durable + 1) this.fail(`guard: node ${node} signs ${slot} with block ${durable} on its disk`);
     const name = `${bytesKey(key)} ${slot}`;
-    const what = blockId ? toHex(blockId) : 'nil';
+    const what = blockId ?? 'nil';
     const known = this.#signed.get(name);
     if (known !== undefined && known !== what) {
       this.fail(`double sign: node ${node} signs ${slot} for ${what.slice(0, 8)} after ${known.slice(0, 8)}`);
     }
     this.#signed.set(name, what);
+    const electorate = this.#electorate(height);
+    if (known !== undefined || !electorate) return;
+    const fault = this.#rules.judge(bytesKey(key), signed, electorate);
+    if (fault !== null) this.fail(`rules: node ${node}: ${slot} for ${what.slice(0, 8)}: ${fault}`);
+  }
+
+  #electorate(height: number): Electorate | null {
+    const known = this.#electorates.get(height);
+    if (known) return known;
+    const set = this.#sets[height];
+    if (!set) return null;
+    const members = set.validators.map(({ publicKey, power }) => {
+      return { key: bytesKey(publicKey), power, isTraitor: this.#isTraitor(publicKey) };
+    });
+    const electorate = { members, proposer: (round: number) => bytesKey(proposerOf(set, round).publicKey) };
+    this.#electorates.set(height, electorate);
+    return electorate;
   }
 
   // Memory
@@ -217,6 +252,10 @@ function digestOf(changes: StateChanges): string {
 
 function membersOf(set: ValidatorSet): string {
   return set.validators.map(({ publicKey, power }) => `${toHex(publicKey)} ${power}`).join();
+}
+
+function hexOf(bytes: Uint8Array | null): string | null {
+  return bytes && toHex(bytes);
 }
 
 export function short(bytes: Uint8Array | null): string {

@@ -2,7 +2,7 @@
  * The network of a run: directed links that delay, reorder, drop, double and are cut one way or both; gossip that floods
  * and is relayed by who accepts it; requests that time out. Messages travel through the codecs of the wire.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { METHOD_CODECS, TOPIC_CODECS } from '../../protocols/codec.ts';
 import type { Method, Methods, Topic, Topics } from '../../protocols/messages.ts';
 import type { ChainHandlers, ChainNetwork, PeerId } from '../../protocols/network.ts';
@@ -29,6 +29,15 @@ const NOTICE_MS = [500, 8_000] as const;
 const RECONNECT_MS = [50, 2_000] as const;
 /** The notice of a closed socket. */
 const GONE_MS = [1, 300] as const;
+
+/** A message on one hop; relays are hops of their own. */
+export interface Hop {
+  readonly from: PeerId;
+  readonly to: PeerId;
+  /** `votes` is the answer to that request. */
+  readonly kind: Topic | 'votes';
+  readonly message: Topics[Topic] | Methods['votes']['response'];
+}
 
 export interface NetworkWatch {
   /** Everything a node publishes or reports, before the network touches it. */
@@ -64,6 +73,8 @@ export class SimNetwork {
   readonly #connected = new Set<string>();
   base: LinkQuality = GOOD_LINK;
   relays = true;
+  /** What this says true of is lost. */
+  loses: (hop: Hop) => boolean = () => false;
 
   constructor(time: VirtualTime, rng: Prng, watch: NetworkWatch) {
     this.#time = time;
@@ -190,6 +201,7 @@ export class SimNetwork {
   #sendGossip(from: Member, to: PeerId, gossip: Gossip): void {
     // What the receiver saw it would drop at once: not sending it is the same, and cheaper.
     if (this.#members.get(to)?.seen.has(gossip.key)) return;
+    if (this.loses({ from: from.id, to, kind: gossip.topic, message: gossip.message })) return;
     this.#send(from, to, (receiver) => {
       if (receiver.seen.has(gossip.key)) return;
       receiver.seen.add(gossip.key);
@@ -258,6 +270,7 @@ export class SimNetwork {
       this.#send(from, peer, (receiver) => {
         this.#answer(receiver, from, method, question).then(
           (settle) => {
+            if (!settle) return;
             this.#send(receiver, from.id, () => {
               finish(() => {
                 settle(resolve, reject);
@@ -277,9 +290,15 @@ export class SimNetwork {
     from: Member,
     method: M,
     question: Methods[M]['request'],
-  ): Promise<(resolve: (response: Methods[M]['response']) => void, reject: (error: NodeError) => void) => void> {
+  ): Promise<
+    ((resolve: (response: Methods[M]['response']) => void, reject: (error: NodeError) => void) => void) | null
+  > {
     try {
       const response = await receiver.handlers.requests[method](question, from.id);
+      if (method === 'votes') {
+        const message = response as Methods['votes']['response'];
+        if (this.loses({ from: receiver.id, to: from.id, kind: 'votes', message })) return null;
+      }
       const bytes = METHOD_CODECS[method].response.encode(response);
       return (resolve, reject) => {
         try {
@@ -305,6 +324,6 @@ function pair(a: PeerId, b: PeerId): string {
 /** Receivers share one decoded copy: nobody may change a message. */
 function encodeGossip<T extends Topic>(topic: T, message: Topics[T]): Gossip {
   const bytes = TOPIC_CODECS[topic].encode(message);
-  const key = `${topic} ${createHash('sha256').update(bytes).digest('base64')}`;
+  const key = `${topic} ${hash('sha256', bytes, 'base64')}`;
   return { topic, message: TOPIC_CODECS[topic].decode(simCrypto, bytes), key };
 }

@@ -1,5 +1,6 @@
 /** One machine of the cluster: its disk and clock last, its processes come and go. */
 import { bytesKey } from '../../src/bytes.ts';
+import type { Signer } from '../../src/chain/crypto/types.ts';
 import type { Genesis } from '../../src/chain/genesis.ts';
 import type { RunningChain } from '../../src/chains.ts';
 import { openChain } from '../../src/chains.ts';
@@ -147,7 +148,7 @@ export class SimNode {
         trace.commit(this.index, block.header.height, certificate.round, blockId, block.txs.length);
       }
     });
-    const signer = simSigner(this.name);
+    const signer = this.#signer();
     const guard = await openSignGuard({
       folder: 'simulated',
       ...genesis.chain,
@@ -185,6 +186,17 @@ export class SimNode {
     const handlers = this.isTraitor ? this.#around.listen(this, chain.handlers) : chain.handlers;
     const joined = network.join(this.id, handlers);
     await chain.start(this.isTraitor ? this.#around.corrupt(this, chain.handlers, joined) : joined);
+  }
+
+  #signer(): Signer {
+    const signer = simSigner(this.name);
+    return {
+      publicKey: signer.publicKey,
+      sign: (message) => {
+        this.#around.checker.onSign(signer.publicKey, message);
+        return signer.sign(message);
+      },
+    };
   }
 
   #onFatal(process: Process, error: NodeError): void {
