@@ -10,7 +10,7 @@ import { evidenceRoot } from '../chain/evidence.ts';
 import { listRoot } from '../chain/list-root.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import { findValidator, proposerOf } from '../chain/validator-set.ts';
-import type { Certificate, Vote } from '../chain/votes.ts';
+import type { Certificate, Proposal, Vote } from '../chain/votes.ts';
 import { certificateChecks, checkCertificatePower, encodeVote, proposalCheck, voteCheck } from '../chain/votes.ts';
 import type { Clock } from '../clock.ts';
 import type { Input } from '../consensus/types.ts';
@@ -26,7 +26,7 @@ import type { Ledger } from './ledger.ts';
 
 /** Votes of the next height that may wait, of one validator. */
 export const MAX_EARLY_VOTES = 16;
-/** Proposals of the next height that may wait, one a round, the lowest rounds. */
+/** Proposals of the next height that may wait, one a proposer and round, the lowest rounds. */
 export const MAX_EARLY_PROPOSALS = 4;
 /** Rounds ahead of ours for which a proposal is looked at; the proposer of a far round is dear to find. */
 export const MAX_ROUNDS_AHEAD = 16;
@@ -64,8 +64,8 @@ export class Intake {
   readonly #modules: IntakeModules;
   /** By validator. */
   #earlyVotes = new Map<string, Vote[]>();
-  /** By round. */
-  #earlyProposals = new Map<number, EarlyProposal>();
+  /** By round and proposer: whose turn it is, is known when the height begins. */
+  #earlyProposals = new Map<string, EarlyProposal>();
   readonly #quotas = new Map<string, TokenBucket>();
   readonly #seen = new Set<string>();
   #network: ChainNetwork | null = null;
@@ -121,7 +121,9 @@ export class Intake {
     if (proposal.round > round + MAX_ROUNDS_AHEAD) return 'FUTURE';
     if (isCurrent && proposal.round < round - PAST_ROUNDS && !proposals.wants(proposal.blockId)) return 'STALE';
     if (!findValidator(set, proposal.proposer)) return 'UNKNOWN_SIGNER';
-    if (!equalBytes(proposerOf(set, proposal.round).publicKey, proposal.proposer)) return 'WRONG_PROPOSER';
+    // Which validators are demoted at a height, the block below it says.
+    const isEarly = proposal.height > ledger.tip.height + 1;
+    if (!isEarly && !isItsTurn(set, proposal)) return 'WRONG_PROPOSER';
     if (this.#isKnown(message)) return 'DUPLICATE';
     if (isCurrent && proposals.isSpent(message)) return 'REFUSED';
     if (!this.#isConsistent(message)) return 'UNJUSTIFIED';
@@ -141,11 +143,13 @@ export class Intake {
     }
     if (proposal.height === ledger.tip.height + 1) this.#modules.engine().proposal(message, from, timely);
     else if (proposal.height > ledger.tip.height) this.#keepEarlyProposal({ message, from, timely });
-    return 'OK';
+    // Nobody shall be blamed for passing on what could not be judged.
+    return isEarly ? 'FUTURE' : 'OK';
   }
 
   /** What waited for this height; older messages are dropped. Proposals go to the engine by themselves. */
   takeEarly(height: number): Input[] {
+    const { current } = this.#modules.ledger.validators;
     const votes = [...this.#earlyVotes.values()].flat();
     const proposals = [...this.#earlyProposals.values()];
     this.#earlyVotes = new Map();
@@ -153,7 +157,8 @@ export class Intake {
     for (const vote of votes) if (vote.height > height) this.#keepEarly(vote);
     for (const early of proposals) {
       const at = early.message.proposal.height;
-      if (at === height) this.#modules.engine().proposal(early.message, early.from, early.timely);
+      if (at === height && isItsTurn(current, early.message.proposal))
+        this.#modules.engine().proposal(early.message, early.from, early.timely);
       else if (at > height) this.#keepEarlyProposal(early);
     }
     this.#forgetStrangers();
@@ -225,10 +230,10 @@ export class Intake {
   }
 
   #isKnown(message: ProposalMessage): boolean {
-    const { height, round, signature } = message.proposal;
+    const { height, signature } = message.proposal;
     const { machine, proposals } = this.#modules.engine();
     if (machine.height === height) return proposals.isKnown(message);
-    const early = this.#earlyProposals.get(round)?.message.proposal;
+    const early = this.#earlyProposals.get(earlyKey(message))?.message.proposal;
     return early !== undefined && equalBytes(early.signature, signature);
   }
 
@@ -271,14 +276,16 @@ export class Intake {
     return waiting.length < MAX_EARLY_VOTES && waiting.push(vote) > 0;
   }
 
-  /** The first of a round; when too many wait, that of the highest round makes room. */
+  /** The first of a proposer and round; when too many wait, the latest of the highest round makes room. */
   #keepEarlyProposal(early: EarlyProposal): void {
-    const { round } = early.message.proposal;
-    if (this.#earlyProposals.has(round)) return;
-    this.#earlyProposals.set(round, early);
-    if (this.#earlyProposals.size > MAX_EARLY_PROPOSALS) {
-      this.#earlyProposals.delete(Math.max(...this.#earlyProposals.keys()));
-    }
+    const key = earlyKey(early.message);
+    if (this.#earlyProposals.has(key)) return;
+    this.#earlyProposals.set(key, early);
+    if (this.#earlyProposals.size <= MAX_EARLY_PROPOSALS) return;
+    const roundOf = ({ message }: EarlyProposal): number => message.proposal.round;
+    const highest = Math.max(...[...this.#earlyProposals.values()].map(roundOf));
+    const last = [...this.#earlyProposals].findLast(([, waiting]) => roundOf(waiting) === highest);
+    if (last) this.#earlyProposals.delete(last[0]);
   }
 
   /** The parts belong together: whoever signed this made it so, and nobody relays it otherwise. */
@@ -329,4 +336,12 @@ export class Intake {
       break;
     }
   }
+}
+
+function isItsTurn(set: ValidatorSet, { round, proposer }: Proposal): boolean {
+  return equalBytes(proposerOf(set, round).publicKey, proposer);
+}
+
+function earlyKey({ proposal }: ProposalMessage): string {
+  return `${proposal.round} ${bytesKey(proposal.proposer)}`;
 }

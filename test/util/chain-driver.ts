@@ -50,11 +50,12 @@ export class ChainDriver {
     };
   }
 
-  build(txs: readonly Transaction[] = [], evidence: readonly Evidence[] = []): AppliedBlock {
+  /** As the proposer of that round would. */
+  build(txs: readonly Transaction[] = [], evidence: readonly Evidence[] = [], round = 0): AppliedBlock {
     const { current } = getSets(this.tip.state);
     return buildBlock(this.rules, this.tip, {
       timeMs: earliestTimeMs(this.rules, this.tip),
-      proposer: proposerOf(current, 0).publicKey,
+      proposer: proposerOf(current, round).publicKey,
       lastCommit: this.certificate,
       evidence,
       txs,

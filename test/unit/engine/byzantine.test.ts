@@ -40,7 +40,7 @@ describe('one traitor among four', () => {
     const tx = transfer();
     await node.chain.admission.submit([tx], 'peer');
     const fresh = (round: number, plusMs: number) => {
-      const built = node.driver.build([tx]);
+      const built = node.driver.build([tx], [], round);
       const header = { ...built.block.header, timeMs: node.clock.now() + plusMs };
       return node.propose({ ...built, block: { ...built.block, header } }, round);
     };
