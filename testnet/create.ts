@@ -141,6 +141,16 @@ function writeHome(node: ManifestNode, chainId: string, genesisText: string, all
   writePrivate(layout.config, renderNodeConfig(node, chainId, peers));
 }
 
+/** Replaces what a node was told about its peers; it hears of it when it starts. */
+export function writePeers(
+  node: ManifestNode,
+  chainId: string,
+  peers: readonly string[],
+  announce: readonly string[],
+): void {
+  writePrivate(nodeLayout(node.home, chainId).config, renderNodeConfig(node, chainId, peers, announce));
+}
+
 function operatorAddress(accounts: Manifest['accounts'], index: number, validator: string): string {
   const account = accounts.find(({ name }) => name === operatorName(index));
   if (!account) throw new NodeError('INTERNAL', `no operator account for validator ${validator}`);

@@ -15,13 +15,22 @@ export function peerIdOfSeed(seed: Uint8Array): string {
   return base58.encode(concatBytes([PEER_ID_PREFIX, publicKeyOf(seed)]));
 }
 
-/** @param peers multiaddrs with peer id, to which the node keeps connections */
-export function renderNodeConfig(node: ManifestNode, chainId: string, peers: readonly string[]): string {
+/**
+ * @param peers multiaddrs with peer id, to which the node keeps connections
+ * @param announce multiaddrs told to other nodes; those listened on when empty
+ */
+export function renderNodeConfig(
+  node: ManifestNode,
+  chainId: string,
+  peers: readonly string[],
+  announce: readonly string[] = [],
+): string {
   return renderConfigToml({
     name: node.name,
     chain: chainId,
     'p2p.listen': [node.p2p.split('/').slice(0, 5).join('/')],
     'p2p.peers': peers,
+    ...(announce.length > 0 && { 'p2p.announce': announce }),
     'rpc.listen': new URL(node.rpc).host,
     'metrics.listen': new URL(node.metrics).host,
     'log.format': 'json',

@@ -6,26 +6,33 @@ import { Cluster } from './cluster.ts';
 import type { ClusterOptions } from './create.ts';
 
 /**
- * Runs `use` with a cluster that is made but not started, and ends and removes it whatever happens, an interrupt
- * included.
+ * Runs `use` with a cluster that is made but not started, and ends it whatever happens, an interrupt included. The folder
+ * goes too, unless `use` failed or `keep` says so.
+ *
+ * @param keep decides from what came of it, and tells where the folder is; without it nothing is kept
  */
 export async function withTemporaryCluster<T>(
   options: Omit<ClusterOptions, 'dataDir' | 'chainId'>,
   use: (cluster: Cluster) => Promise<T>,
+  keep?: (result: T | undefined, dataDir: string) => boolean,
 ): Promise<T> {
   const dataDir = mkdtempSync(join(tmpdir(), 'aitbc-cluster-'));
   let cluster: Cluster | undefined;
+  let result: T | undefined;
+  let interrupted = false;
   const cleanUp = async (): Promise<void> => {
     await cluster?.abort();
-    rmSync(dataDir, { recursive: true, force: true });
+    if (interrupted || !keep?.(result, dataDir)) rmSync(dataDir, { recursive: true, force: true });
   };
   const onSignal = (): void => {
+    interrupted = true;
     void cleanUp().finally(() => process.exit(130));
   };
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   try {
     cluster = await Cluster.open({ dataDir, chainId: 'ait-devnet', ...options });
-    return await use(cluster);
+    result = await use(cluster);
+    return result;
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
     await cleanUp();

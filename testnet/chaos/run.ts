@@ -1,20 +1,19 @@
 /** The kill test itself: strikes under load, then a quiet check, then the audit of the folders. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { toHex } from '../../src/bytes.ts';
 import type { Cluster } from '../cluster.ts';
-import { compareNodes } from '../compare.ts';
 import type { Head } from '../compare.ts';
 import { clusterGenesis } from '../genesis.ts';
-import { getJson, probe } from '../http.ts';
+import { getJson } from '../http.ts';
 import { loadSeedPath, readSeed } from '../layout.ts';
 import { percentiles } from '../load/percentiles.ts';
 import type { Percentiles } from '../load/percentiles.ts';
 import { createRandom } from '../load/random.ts';
-import { isFinal, submitCommit } from '../load/rpc.ts';
-import { loadAccounts, nextTransfer } from '../load/transfers.ts';
-import { auditStores, readGuard, VoteBook } from './audit.ts';
-import type { LoadCounts } from './load.ts';
-import { AcknowledgedLoad } from './load.ts';
+import { loadAccounts } from '../load/transfers.ts';
+import { quietCheck } from '../quiet-check.ts';
+import { waitUntil } from '../wait.ts';
+import { auditStores, readGuard, VoteBook } from '../audit.ts';
+import type { LoadCounts } from '../load/acknowledged.ts';
+import { AcknowledgedLoad } from '../load/acknowledged.ts';
 import type { Strike } from './schedule.ts';
 import { planStrikes } from './schedule.ts';
 
@@ -22,8 +21,6 @@ export const CHAOS_SENDERS = 300;
 const TRANSFERS_PER_S = 40;
 /** After a restart, with all nodes up and load on, a block must come within this time. */
 const STALL_MS = 30_000;
-const QUIET_MS = 30_000;
-const POLL_MS = 50;
 
 export interface Scorecard {
   readonly ok: boolean;
@@ -94,16 +91,8 @@ export async function runChaos(
     await loading;
   }
   tell('quiet check …');
-  const [sender, receiver] = accounts;
-  if (faults.length === 0 && sender && receiver) {
-    faults.push(
-      ...(await quietCheck(cluster, (nonce) => {
-        sender.nonce = nonce;
-        const tx = nextTransfer(genesis.chain, genesis.params, sender, receiver.address);
-        return { hex: toHex(tx.bytes), id: toHex(tx.id) };
-      })),
-    );
-  }
+  const [sender] = accounts;
+  if (faults.length === 0 && sender) faults.push(...(await quietCheck(cluster, genesis, sender)));
   await cluster.down();
   const nodes = cluster.manifest.nodes;
   for (const node of nodes) readGuard(node, manifest.chain_id, book);
@@ -144,13 +133,10 @@ async function strikeOnce(
   const restartedAt = performance.now();
   const before = await highest(cluster);
   let height = before;
-  while (height <= before && performance.now() - restartedAt < STALL_MS) {
-    await sleep(POLL_MS);
-    height = await highest(cluster);
-  }
+  const advanced = await waitUntil(async () => (height = await highest(cluster)) > before, STALL_MS);
   return {
     restartMs: restartedAt - startedAt,
-    nextBlockMs: height > before ? performance.now() - restartedAt : null,
+    nextBlockMs: advanced ? performance.now() - restartedAt : null,
     height,
   };
 }
@@ -158,46 +144,4 @@ async function strikeOnce(
 async function highest(cluster: Cluster): Promise<number> {
   const heads = await Promise.all(cluster.manifest.nodes.map(({ rpc }) => getJson<Head>(`${rpc}/rpc/head`)));
   return Math.max(...heads.map((head) => head?.height ?? 0));
-}
-
-/** With nothing but single transfers going on: every node is ready and signs, and takes a transfer that all call final. */
-async function quietCheck(
-  cluster: Cluster,
-  nextTx: (nonce: number) => { readonly hex: string; readonly id: string },
-): Promise<string[]> {
-  const faults: string[] = [];
-  const { nodes } = cluster.read();
-  let nonce = 0;
-  for (const node of nodes) {
-    if (node.state !== 'running') faults.push(`${node.name} is ${node.state}`);
-    if (!(await waitFor(async () => (await probe(`${node.rpc}/readyz`)) === 200)))
-      faults.push(`${node.name} is not ready`);
-    const signs = await waitFor(
-      async () => (await getJson<{ signing: boolean }>(`${node.rpc}/rpc/status`))?.signing === true,
-    );
-    if (!signs) faults.push(`${node.name} does not sign`);
-    const tx = nextTx(nonce++);
-    const answer = await submitCommit(node.rpc, tx.hex).catch(() => undefined);
-    if (!answer?.final) {
-      faults.push(`a transfer sent to ${node.name} is not final`);
-      continue;
-    }
-    for (const other of nodes) {
-      if (!(await waitFor(() => isFinal(other.rpc, tx.id).catch(() => false)))) {
-        faults.push(`a transfer sent to ${node.name} is not final on ${other.name}`);
-      }
-    }
-  }
-  const compared = await compareNodes(cluster);
-  if (!compared.equal) faults.push(`the nodes differ at height ${compared.height}`);
-  return faults;
-}
-
-async function waitFor(condition: () => Promise<boolean>): Promise<boolean> {
-  const deadline = performance.now() + QUIET_MS;
-  while (performance.now() < deadline) {
-    if (await condition()) return true;
-    await sleep(POLL_MS);
-  }
-  return false;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Vote } from '../../../../src/chain/votes.ts';
 import { isNodeError } from '../../../../src/errors.ts';
 import { parseChaosArgs } from '../../../../testnet/chaos/args.ts';
-import { VoteBook } from '../../../../testnet/chaos/audit.ts';
+import { VoteBook } from '../../../../testnet/audit.ts';
 import { planStrikes } from '../../../../testnet/chaos/schedule.ts';
 import { createRandom } from '../../../../testnet/load/random.ts';
 

@@ -4,21 +4,21 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { equalBytes, fromHex, toHex } from '../../src/bytes.ts';
-import { blockId } from '../../src/chain/block.ts';
-import type { Genesis } from '../../src/chain/genesis.ts';
-import { getSets } from '../../src/chain/modules/validators-state.ts';
-import type { ValidatorSet } from '../../src/chain/validator-set.ts';
-import type { Vote } from '../../src/chain/votes.ts';
-import { sameBlockId, verifyCertificate, votesOfCertificate } from '../../src/chain/votes.ts';
-import { nativeCrypto } from '../../src/native/crypto.ts';
-import { openChainStore } from '../../src/store/chain-store.ts';
-import { guardFolder } from '../../src/store/guard.ts';
-import { parseFrame } from '../../src/store/guard-file.ts';
-import { decodeEntry } from '../../src/store/guard-record.ts';
-import type { ChainStore } from '../../src/store/types.ts';
-import { nodeLayout } from '../layout.ts';
-import type { ManifestNode } from '../manifest.ts';
+import { equalBytes, fromHex, toHex } from '../src/bytes.ts';
+import { blockId } from '../src/chain/block.ts';
+import type { Genesis } from '../src/chain/genesis.ts';
+import { getSets } from '../src/chain/modules/validators-state.ts';
+import type { ValidatorSet } from '../src/chain/validator-set.ts';
+import type { Vote } from '../src/chain/votes.ts';
+import { sameBlockId, verifyCertificate, votesOfCertificate } from '../src/chain/votes.ts';
+import { nativeCrypto } from '../src/native/crypto.ts';
+import { openChainStore } from '../src/store/chain-store.ts';
+import { guardFolder } from '../src/store/guard.ts';
+import { parseFrame } from '../src/store/guard-file.ts';
+import { decodeEntry } from '../src/store/guard-record.ts';
+import type { ChainStore } from '../src/store/types.ts';
+import { nodeLayout } from './layout.ts';
+import type { ManifestNode } from './manifest.ts';
 
 /** Every signed vote that was ever seen, to find two that contradict each other. */
 export class VoteBook {

@@ -7,10 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { toHex } from '../../src/bytes.ts';
 import { formatAddress } from '../../src/chain/address.ts';
 import type { Genesis } from '../../src/chain/genesis.ts';
-import type { Random } from '../load/random.ts';
-import { accountNonce, submitCommit } from '../load/rpc.ts';
-import type { LoadAccount } from '../load/transfers.ts';
-import { nextTransfer } from '../load/transfers.ts';
+import type { Random } from './random.ts';
+import { accountNonce, submitCommit } from './rpc.ts';
+import type { LoadAccount } from './transfers.ts';
+import { nextTransfer } from './transfers.ts';
 
 export interface LoadCounts {
   sent: number;
@@ -31,6 +31,7 @@ export class AcknowledgedLoad {
   readonly #random: Random;
   readonly #busy = new Set<Promise<void>>();
   #stopped = false;
+  #paused = false;
 
   constructor(genesis: Genesis, accounts: readonly LoadAccount[], targets: readonly string[], random: Random) {
     this.#genesis = genesis;
@@ -45,6 +46,7 @@ export class AcknowledgedLoad {
     while (!this.#stopped) {
       due += this.#random.exponential(1000 / perSecond);
       await sleep(Math.max(0, due - performance.now()));
+      if (this.#paused) continue;
       const account = this.#idle.shift();
       const to = this.#idle[0];
       if (!account || !to) {
@@ -63,6 +65,15 @@ export class AcknowledgedLoad {
 
   stop(): void {
     this.#stopped = true;
+  }
+
+  /** Nothing new is sent until `resume`. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
   }
 
   async #transfer(from: LoadAccount, to: LoadAccount): Promise<void> {
