@@ -21,20 +21,63 @@ function unencodable(what: string): NodeError {
   return new NodeError('CODEC', `cannot encode: not ${what}`, { data: { reason, what } });
 }
 
-/** Appends to a buffer that grows. Encoders throw NodeError CODEC on values that have no encoding. */
+interface Scratch {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
+/** Buffers of finished writers, for the next ones: making one costs more than what is mostly written to it. */
+const spare: Scratch[] = [];
+const MAX_SPARE = 16;
+/** Larger ones are left to the garbage collector; smaller ones are not made. */
+const MAX_SPARE_BYTES = 4096;
+const MIN_SCRATCH_BYTES = 512;
+
+function scratchOf(size: number): Scratch {
+  const bytes = new Uint8Array(Math.max(size, MIN_SCRATCH_BYTES));
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
+/** Results of middling size are cut from one buffer: memory of their own costs more than the encoding. */
+const SLAB_BYTES = 4096;
+const CUT_BYTES = { above: 64, upTo: 512 };
+let slab = new Uint8Array(SLAB_BYTES);
+let slabUsed = 0;
+
+function copyOf(bytes: Uint8Array, length: number): Uint8Array {
+  if (length <= CUT_BYTES.above || length > CUT_BYTES.upTo) return bytes.slice(0, length);
+  if (slabUsed + length > SLAB_BYTES) {
+    slab = new Uint8Array(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  const copy = slab.subarray(slabUsed, slabUsed + length);
+  copy.set(bytes.subarray(0, length));
+  slabUsed += length;
+  return copy;
+}
+
+const SPENT = { bytes: new Uint8Array(), view: new DataView(new ArrayBuffer()) };
+
+/** Appends to a buffer that grows, until finished. Encoders throw NodeError CODEC on values that have no encoding. */
 export class Writer {
+  #scratch: Scratch;
   #bytes: Uint8Array;
   #view: DataView;
   #length = 0;
 
   constructor(sizeHint = 256) {
-    this.#bytes = new Uint8Array(sizeHint);
-    this.#view = new DataView(this.#bytes.buffer);
+    this.#scratch = sizeHint > MAX_SPARE_BYTES ? scratchOf(sizeHint) : (spare.pop() ?? scratchOf(sizeHint));
+    this.#bytes = this.#scratch.bytes;
+    this.#view = this.#scratch.view;
   }
 
-  /** The bytes written so far, as a copy of exact size. */
+  /** The bytes written, as a copy of exact size that may share its buffer with others. Ends the writer. */
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+    if (this.#scratch === SPENT) throw new NodeError('INTERNAL', 'a writer was used after its end');
+    const bytes = copyOf(this.#bytes, this.#length);
+    if (this.#bytes.length <= MAX_SPARE_BYTES && spare.length < MAX_SPARE) spare.push(this.#scratch);
+    this.#use(SPENT);
+    return bytes;
   }
 
   u8(value: number): this {
@@ -111,10 +154,11 @@ export class Writer {
   /** u8 length, then printable ASCII. */
   ascii8(text: string): this {
     this.u8(text.length);
+    const at = this.#grow(text.length, 0, 0);
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i);
       if (code < 0x20 || code > 0x7e) throw unencodable('printable ASCII');
-      this.u8(code);
+      this.#bytes[at + i] = code;
     }
     return this;
   }
@@ -123,14 +167,22 @@ export class Writer {
     if (!Number.isInteger(value) || value < 0 || value > max) throw unencodable(`an integer up to ${max}`);
     const at = this.#length;
     const needed = at + size;
-    if (needed > this.#bytes.length) {
-      const bytes = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-      bytes.set(this.#bytes.subarray(0, at));
-      this.#bytes = bytes;
-      this.#view = new DataView(bytes.buffer);
-    }
+    if (needed > this.#bytes.length) this.#enlarge(needed);
     this.#length = needed;
     return at;
+  }
+
+  #enlarge(needed: number): void {
+    if (this.#scratch === SPENT) throw new NodeError('INTERNAL', 'a writer was used after its end');
+    const larger = scratchOf(Math.max(needed, this.#bytes.length * 2));
+    larger.bytes.set(this.#bytes.subarray(0, this.#length));
+    this.#use(larger);
+  }
+
+  #use(scratch: Scratch): void {
+    this.#scratch = scratch;
+    this.#bytes = scratch.bytes;
+    this.#view = scratch.view;
   }
 }
 

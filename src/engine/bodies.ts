@@ -10,7 +10,7 @@ import { evidenceChecks } from '../chain/evidence.ts';
 import type { Transaction } from '../chain/tx.ts';
 import { certificateChecks } from '../chain/votes.ts';
 import type { Clock } from '../clock.ts';
-import { isNodeError, toNodeError } from '../errors.ts';
+import { isNodeError, NodeError, toNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Mempool } from '../mempool.ts';
 import type { ProposalMessage } from '../../protocols/messages.ts';
@@ -26,6 +26,8 @@ const RETRY_MS = 100;
 const MAX_RETRY_MS = 2_000;
 /** So long one peer is waited for before the next is asked as well. */
 const HEDGE_MS = 250;
+/** Why requests end early. One for all: an abort without a reason makes a new error with its stack at every height. */
+const OVER = new NodeError('TIMEOUT', 'the answer is no longer waited for');
 
 /** A block without its transactions' bytes: what a compact proposal carries. */
 export type BodyHead = Pick<ProposalMessage, 'header' | 'lastCommit' | 'evidence' | 'txIds'>;
@@ -100,7 +102,7 @@ export class Bodies {
   }
 
   clear(): void {
-    this.#abort.abort();
+    this.#abort.abort(OVER);
     this.#abort = new AbortController();
     this.#bodies.clear();
   }
@@ -182,7 +184,7 @@ export class Bodies {
     const answer = this.#request(held, peer, ids, signal).finally(() => asking.delete(peer));
     const hedge = new AbortController();
     const inTime = await Promise.race([answer, this.#pause(HEDGE_MS, AbortSignal.any([signal, hedge.signal]))]);
-    hedge.abort();
+    hedge.abort(OVER);
     return inTime === true;
   }
 

@@ -2,6 +2,7 @@
  * Certificates and votes checked without the product's code: own reading of the sign bytes, node:crypto for Ed25519, own
  * count of the power.
  */
+import type { KeyObject } from 'node:crypto';
 import { createPublicKey, verify } from 'node:crypto';
 
 export interface Signatory {
@@ -38,14 +39,24 @@ function signBytes(network: Network, { type, height, round, blockId }: Claim): B
 }
 
 const checked = new Map<string, boolean>();
+const keys = new Map<string, KeyObject>();
+
+function keyOf(publicKey: Uint8Array): KeyObject {
+  const name = Buffer.from(publicKey).toString('latin1');
+  let key = keys.get(name);
+  if (!key) {
+    key = createPublicKey({ key: Buffer.concat([SPKI_ED25519, publicKey]), format: 'der', type: 'spki' });
+    keys.set(name, key);
+  }
+  return key;
+}
 
 function isSigned(message: Buffer, signature: Uint8Array, publicKey: Uint8Array): boolean {
   const name = Buffer.concat([publicKey, signature, message]).toString('latin1');
   const known = checked.get(name);
   if (known !== undefined) return known;
-  const key = createPublicKey({ key: Buffer.concat([SPKI_ED25519, publicKey]), format: 'der', type: 'spki' });
-  const good = verify(null, message, key, signature);
-  if (checked.size > 100_000) checked.clear();
+  const good = verify(null, message, keyOf(publicKey), signature);
+  if (checked.size > 10_000) checked.clear();
   checked.set(name, good);
   return good;
 }

@@ -20,7 +20,7 @@ import { SimNode } from './node.ts';
 import type { Plan, PlanOptions } from './plan.ts';
 import { makePlan } from './plan.ts';
 import { Prng } from './prng.ts';
-import { simCrypto } from './signatures.ts';
+import { forgetSignatures, simCrypto } from './signatures.ts';
 import { EPOCH_MS, settled, VirtualTime } from './time.ts';
 import { Trace } from './trace.ts';
 import { Traitor } from './traitor.ts';
@@ -30,7 +30,6 @@ const MIN_FAULTS = 5;
 const LIVENESS_MS = 10_000;
 /** After everything healed, all nodes are at one height within this time. */
 const CONVERGENCE_MS = 30_000;
-const WATCH_EVERY_STEPS = 1;
 const BOUNDS_EVERY_STEPS = 512;
 
 export interface Outcome {
@@ -60,6 +59,7 @@ export interface RunOptions extends PlanOptions {
 }
 
 export async function runSeed(options: RunOptions): Promise<Outcome> {
+  forgetSignatures();
   const run = new Run(options);
   const onRejection = (error: unknown): void => {
     run.checker.fail(`unhandled rejection: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
@@ -125,7 +125,11 @@ class Run {
       nodes: this.#nodes,
       trace: this.#trace,
     };
-    this.#faults = new Faults({ ...shared, rng: root.stream('faults') });
+    this.#faults = new Faults({
+      ...shared,
+      rng: root.stream('faults'),
+      validators: () => getSets(this.#agreedState()).current,
+    });
     this.#load = new Load({
       ...shared,
       genesis: this.#genesis,
@@ -182,12 +186,16 @@ class Run {
 
   async #runFor(ms: number, until: () => boolean = () => false): Promise<void> {
     const end = this.#time.nowMs + ms;
-    while (this.#time.nowMs < end && !this.#isOver() && !until()) {
-      if (!(await this.#time.step())) return;
+    let watched = this.#time.steps;
+    await this.#time.run(() => {
       const { steps } = this.#time;
-      if (steps % WATCH_EVERY_STEPS === 0) this.#watchLocks();
-      if (steps % BOUNDS_EVERY_STEPS === 0) this.#checkBounds();
-    }
+      if (steps !== watched) {
+        watched = steps;
+        this.#watchLocks();
+        if (steps % BOUNDS_EVERY_STEPS === 0) this.#checkBounds();
+      }
+      return this.#time.nowMs >= end || this.#isOver() || until();
+    });
   }
 
   // Liveness
@@ -260,7 +268,7 @@ class Run {
     };
     const all = this.plan.setChanges && !this.#load.isSettled(state);
     const core: SimNode[] = [];
-    for (const node of this.#rng.shuffled(honest)) {
+    for (const node of this.#faults.coreFirst(this.#rng.shuffled(honest))) {
       if (!all && isQuorum(current, core) && isQuorum(next, core)) break;
       core.push(node);
     }

@@ -7,6 +7,9 @@ interface TimedEvent {
   run: (() => void) | null;
 }
 
+/** Events in one turn of the event loop, at most: between two of them all promise reactions run, a turn costs far more. */
+const MAX_BATCH = 256;
+
 /** Wall-clock time at the start of every run. */
 export const EPOCH_MS = Date.UTC(2030, 0, 1);
 
@@ -30,14 +33,47 @@ export class VirtualTime {
     };
   }
 
-  /** Runs the next event and all that follows from it at once. @returns false when nothing is left */
-  async step(): Promise<boolean> {
+  /**
+   * Runs one event after another, each with all that follows from it at once.
+   *
+   * @param isOver asked before each event and after the last; throws what it throws
+   */
+  run(isOver: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let waiting = 0;
+      let batch = 1;
+      let ended = false;
+      const end = (finish: () => void): void => {
+        ended = true;
+        finish();
+      };
+      const tick = (): void => {
+        if (ended) return;
+        waiting--;
+        try {
+          if (isOver() || !this.#runNext()) end(resolve);
+          else if (waiting === 0) fill();
+        } catch (error) {
+          end(() => {
+            reject(error);
+          });
+        }
+      };
+      const fill = (): void => {
+        for (waiting = 0; waiting < batch; waiting++) setImmediate(tick);
+        batch = Math.min(2 * batch, MAX_BATCH);
+      };
+      fill();
+    });
+  }
+
+  /** @returns false when nothing is left */
+  #runNext(): boolean {
     for (let event = this.#pop(); event; event = this.#pop()) {
       if (!event.run) continue;
       this.#nowMs = event.atMs;
       this.steps++;
       event.run();
-      await settled();
       return true;
     }
     return false;
