@@ -7,9 +7,9 @@ import type { Block } from './chain/block.ts';
 import type { BatchVerifier, Crypto, Signer } from './chain/crypto/types.ts';
 import type { AppliedBlock } from './chain/execute.ts';
 import type { Genesis } from './chain/genesis.ts';
+import { getKeyRecord } from './chain/modules/validators-state.ts';
 import type { Transaction } from './chain/tx.ts';
 import { decodeTransaction } from './chain/tx.ts';
-import { findValidator, hasQuorum } from './chain/validator-set.ts';
 import type { Clock } from './clock.ts';
 import type { Timeouts } from './consensus/types.ts';
 import { votesFrom } from './consensus/selectors.ts';
@@ -22,6 +22,7 @@ import { Intake } from './engine/intake.ts';
 import { Ledger } from './engine/ledger.ts';
 import { createEngineMetrics } from './engine/metrics.ts';
 import { Presence } from './engine/presence.ts';
+import { Recall } from './engine/recall.ts';
 import { SigningGate } from './engine/signing-gate.ts';
 import { Validator } from './engine/validator.ts';
 import type { NodeError } from './errors.ts';
@@ -37,8 +38,6 @@ import type { ChainStore } from './store/types.ts';
 import type { SyncTarget } from './sync.ts';
 import { Sync } from './sync.ts';
 
-/** Without any peer after this time, a validator begins to sign: the others may be waiting for the same. */
-const STARTUP_GRACE_MS = 2_000;
 /** Peers asked for votes by the own key; one honest one with a memory is enough. */
 const MAX_ASKED = 16;
 /** Served at once; the registry caps the bytes. */
@@ -113,7 +112,7 @@ class ChainRuntime implements RunningChain {
   readonly #intake: Intake;
   readonly #listeners = new Set<(applied: readonly AppliedBlock[]) => void>();
   #network: ChainNetwork | null = null;
-  #cancelGrace: (() => void) | null = null;
+  readonly #recall: Recall | null;
   #stopped = false;
 
   constructor(options: ChainOptions, modules: ChainModules, ledger: Ledger) {
@@ -151,6 +150,10 @@ class ChainRuntime implements RunningChain {
         this.sync.hearsay(peer, height);
       },
       votesKnown: (round, limit) => votesFrom(this.engine.machine, round, limit),
+      ownKey: this.validatorKey,
+      onOwn: (place) => {
+        this.#recall?.onOwn(place);
+      },
     });
     this.engine = new Engine(
       { timeouts: options.timeouts },
@@ -183,9 +186,10 @@ class ChainRuntime implements RunningChain {
       verifier,
       clock,
       validator,
-      signs: () => this.gate.mayBeAt(ledger.tip.height + 1) && (validator?.maySign(ledger.tip.height + 1) ?? false),
+      signs: () => this.#takesPart(validator),
       onHead: (peer, height) => {
         this.sync.hearsay(peer, height);
+        this.#recall?.consider();
       },
     });
     this.sync = new Sync({
@@ -194,6 +198,7 @@ class ChainRuntime implements RunningChain {
       log: log.child('sync'),
       beforeSigning: () => this.#askForOwnVotes(),
     });
+    this.#recall = validator && this.#createRecall(validator);
     this.handlers = this.#createHandlers();
   }
 
@@ -202,7 +207,8 @@ class ChainRuntime implements RunningChain {
     this.#network = network;
     if (!signing) this.gate.set('follower', 'this node holds no validator key, or was told not to sign');
     else this.#checkGuard(signing.guard);
-    if (!this.#isQuorumAlone()) this.#awaitPeers();
+    this.#checkConviction();
+    this.#recall?.connect(network);
     for (const part of [this.admission, this.#intake, this.sync, this.presence]) part.connect(network);
     this.engine.start(network);
     const restored = await this.admission.restore((bytes) => decodeTransaction(crypto, bytes));
@@ -212,7 +218,7 @@ class ChainRuntime implements RunningChain {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#cancelGrace?.();
+    this.#recall?.stop();
     this.presence.stop();
     this.admission.close();
     await this.sync.stop();
@@ -247,19 +253,45 @@ class ChainRuntime implements RunningChain {
     }
   }
 
-  #isQuorumAlone(): boolean {
-    const { current } = this.ledger.validators;
-    const own = this.validatorKey === null ? undefined : findValidator(current, this.validatorKey);
-    return own !== undefined && hasQuorum(current, own.power);
+  #createRecall(validator: Validator): Recall {
+    const { crypto, clock, log } = this.#modules;
+    const { ledger, gate, presence } = this;
+    return new Recall({
+      ledger,
+      crypto,
+      gate,
+      presence,
+      validator,
+      clock,
+      log: log.child('recall'),
+      ask: (peer) => this.#ask(peer),
+    });
   }
 
-  /** Until a peer has said what it has, this node may be behind, and must not sign. */
-  #awaitPeers(): void {
-    this.gate.set('starting', 'waiting for a peer to compare heads with');
-    this.#cancelGrace = this.#modules.clock.after(STARTUP_GRACE_MS, () => {
-      this.gate.clear('starting');
-      this.presence.announce();
-    });
+  /** Signs, or would as soon as others have answered; while all wait for each other, each counts. */
+  #takesPart(validator: Validator | null): boolean {
+    const next = this.ledger.tip.height + 1;
+    if (!validator || next <= this.gate.floorHeight || !validator.maySign(next)) return false;
+    return this.gate.awaitsAnswers;
+  }
+
+  /** The loss of power takes effect two blocks later; nothing that this key still signs would serve anyone. */
+  #checkConviction(): void {
+    if (this.validatorKey === null || this.gate.reasons.has('convicted')) return;
+    if (!getKeyRecord(this.ledger.tip.state, this.validatorKey)?.convicted) return;
+    const why =
+      'this key signed two different things at one place and has lost its power for good: find out whether two nodes ' +
+      'held it, make a new key, and have it approved as a validator';
+    this.gate.set('convicted', why);
+    this.#modules.log.error('convicted of signing twice: this node only follows from now on', { reason: why });
+  }
+
+  /** Compares heads, catches up, and takes what the peer holds of the height in work. */
+  async #ask(peer: PeerId): Promise<number> {
+    const height = await this.sync.greet(peer);
+    await this.sync.idle();
+    await this.#intake.pullFrom(peer);
+    return height;
   }
 
   /** A folder restored from a copy does not know its latest signatures, but its peers may. */
@@ -270,13 +302,10 @@ class ChainRuntime implements RunningChain {
 
   #onPeer(peer: PeerId): void {
     const greet = async (): Promise<void> => {
-      await this.sync.greet(peer);
-      await this.sync.idle();
-      await this.#intake.pullFrom(peer);
-      if (this.#stopped) return;
-      this.#cancelGrace?.();
-      this.gate.clear('starting');
       this.presence.greet();
+      const height = await this.#ask(peer);
+      if (this.#stopped) return;
+      this.#recall?.onAnswer(peer, height);
       this.admission.regossip();
     };
     greet().catch((error: unknown) => {
@@ -297,6 +326,8 @@ class ChainRuntime implements RunningChain {
         this.#modules.log.error('a listener for new blocks failed', { error });
       }
     }
+    this.#checkConviction();
+    this.#recall?.onCommit(applied.map(({ block }) => block));
     this.presence.announce();
   }
 

@@ -124,10 +124,11 @@ export class Sync {
     return { genesisHash: chain.genesisHash, baseHeight: 1, ...chain.head() };
   }
 
-  /** Exchanges heads with a peer. @throws NodeError of the request */
-  async greet(peer: PeerId): Promise<void> {
+  /** Exchanges heads with a peer. @returns the height it names. @throws NodeError of the request */
+  async greet(peer: PeerId): Promise<number> {
     const status = await this.#network?.request(peer, 'status', this.ownStatus(), this.#abort.signal);
     if (status) this.hint(peer, status.height);
+    return status?.height ?? 0;
   }
 
   /** A peer says of itself that it has this height. */

@@ -192,13 +192,12 @@ function learnOwnProposal(state: Machine, { round }: Proposal): void {
 }
 
 /**
- * A vote by our key above all we know to have signed: the folder is older than the key's last use. Nothing is signed up
- * to there, and a forgotten precommit for a block is a forgotten lock, so the lock is taken over too.
+ * A vote by our key, perhaps above all we know to have signed: then the folder is older than the key's last use. Nothing
+ * is signed up to there, and a forgotten precommit for a block is a forgotten lock, so the lock is taken over too,
+ * whatever order the votes come in.
  */
 function learnOwnVote(state: Machine, effects: Effect[], { type, round, blockId }: Vote): void {
-  const slot = slotOf(round, type);
-  if (slot <= state.floorSlot) return;
-  state.floorSlot = slot;
+  state.floorSlot = Math.max(state.floorSlot, slotOf(round, type));
   if (type === 'prevote' || blockId === null || round <= state.lockedRound) return;
   state.lockedRound = round;
   state.lockedId = blockId;
@@ -216,7 +215,7 @@ function resumeHeight(state: Machine, effects: Effect[], resume: Resume): void {
   state.validRound = resume.validRound;
   state.validId = resume.validId;
   for (const vote of resume.votes) {
-    if (isOwn(state, vote.validator)) state.floorSlot = Math.max(state.floorSlot, slotOf(vote.round, vote.type));
+    if (isOwn(state, vote.validator)) learnOwnVote(state, effects, vote);
   }
   for (const proposal of resume.proposals) {
     if (isOwn(state, proposal.proposer)) learnOwnProposal(state, proposal);

@@ -24,7 +24,7 @@ import { isOwnFailure } from './ledger.ts';
 import type { EngineEvent, EngineModules, EngineOptions, ImportResult } from './modules.ts';
 import { Pacer } from './pacer.ts';
 import type { HeardProposal } from './proposals.ts';
-import { bodyOf, inputsOf, Proposals } from './proposals.ts';
+import { bodyOf, inputsOf, ownFirst, Proposals } from './proposals.ts';
 import { votesToRepeat } from './repair.ts';
 import { SigningEffects } from './signing-effects.ts';
 import { Timers } from './timers.ts';
@@ -295,7 +295,7 @@ export class Engine {
     const own = this.#modules.validator;
     const signs = own && gate.mayBeAt(height) && own.maySign(height) && validatorIndex(set, own.publicKey) >= 0;
     const validator = signs ? own : null;
-    const resumption = validator?.begin(height, set) ?? null;
+    const resumption = validator?.begin(height, set, known) ?? null;
     for (const bytes of resumption?.values ?? []) {
       const block = decodeBlock(ledger.rules.crypto, bytes);
       bodies.add(wholeBody(blockIdOf(ledger.rules.crypto, block.header), block), this.#isHeld);
@@ -307,7 +307,7 @@ export class Engine {
     metrics.signing.set(validator ? 1 : 0);
     const inputs: Input[] = [];
     for (const effect of effects) await this.#perform(effect, inputs);
-    await this.#apply([...inputs, ...known, ...this.#modules.takeEarly(height)]);
+    await this.#apply(ownFirst([...inputs, ...known, ...this.#modules.takeEarly(height)], own?.publicKey ?? null));
     if (this.#machine.height === height && this.#machine.step === 'idle') this.#pacer.schedule(0);
   }
 

@@ -2,7 +2,7 @@
  * What peers say about agreement: checked cheap to dear, signatures verified in batches, then fed to the engine. Messages
  * of the next height wait for it here, because gossip does not repeat them. The codes become verdicts by one table.
  */
-import type { Hash } from '../bytes.ts';
+import type { Hash, PublicKey } from '../bytes.ts';
 import { bytesKey, equalBytes, keyBytes } from '../bytes.ts';
 import { blockId, lastCommitHash } from '../chain/block.ts';
 import type { BatchVerifier, SignatureCheck } from '../chain/crypto/types.ts';
@@ -23,6 +23,7 @@ import { TokenBucket } from '../../protocols/quotas.ts';
 import type { GossipCode } from '../../protocols/verdicts.ts';
 import type { Engine } from './engine.ts';
 import type { Ledger } from './ledger.ts';
+import type { Place } from './validator.ts';
 
 /** Votes of the next height that may wait, of one validator. */
 export const MAX_EARLY_VOTES = 16;
@@ -52,6 +53,10 @@ export interface IntakeModules {
   readonly onAhead: (peer: PeerId, height: number) => void;
   /** The most useful known votes for a peer in a round. */
   readonly votesKnown: (round: number, limit: number) => readonly Vote[];
+  /** Null on a follower. */
+  readonly ownKey: PublicKey | null;
+  /** Something that the own key signed came from outside. */
+  readonly onOwn: (place: Place) => void;
 }
 
 interface EarlyProposal {
@@ -104,6 +109,7 @@ export class Intake {
       if (vote.height === ledger.tip.height + 1) this.#modules.engine().input(vote.height, { type: 'vote', vote });
       else if (vote.height <= ledger.tip.height || !this.#keepEarly(vote)) continue;
       this.#remember(vote);
+      if (this.#isOwn(vote.validator)) this.#modules.onOwn({ ...vote, step: vote.type });
     }
     return unchecked ?? 'OK';
   }
@@ -141,6 +147,7 @@ export class Intake {
         offsetMs: message.header.timeMs - receivedAtMs,
       });
     }
+    if (this.#isOwn(proposal.proposer)) this.#modules.onOwn({ ...proposal, step: 'propose' });
     if (proposal.height === ledger.tip.height + 1) this.#modules.engine().proposal(message, from, timely);
     else if (proposal.height > ledger.tip.height) this.#keepEarlyProposal({ message, from, timely });
     // Nobody shall be blamed for passing on what could not be judged.
@@ -168,6 +175,7 @@ export class Intake {
   /** Server side of `votes`. */
   answer({ height, round }: VotesRequest): VotesResponse {
     const engine = this.#modules.engine();
+    if (height === engine.machine.height + 1) return this.#earlyAnswer(height);
     if (height !== engine.machine.height) return { votes: [], proposals: [] };
     // Those that can decide, then the latest of the rounds that were begun: whoever lacks one, lacks it for these.
     const rank = ({ proposal }: ProposalMessage): number =>
@@ -178,6 +186,17 @@ export class Intake {
       .sort((a, b) => rank(a) - rank(b) || b.proposal.round - a.proposal.round)
       .slice(0, MAX_PROPOSALS_ANSWER);
     return { votes: this.#modules.votesKnown(round, MAX_VOTES_ANSWER), proposals };
+  }
+
+  /** Of the next height: an asker with a restored folder may have been ahead of this node. Proposals are not judged yet. */
+  #earlyAnswer(height: number): VotesResponse {
+    const votes = [...this.#earlyVotes.values()].flat().filter((vote) => vote.height === height);
+    return { votes: votes.slice(0, MAX_VOTES_ANSWER), proposals: [] };
+  }
+
+  #isOwn(key: PublicKey): boolean {
+    const { ownKey } = this.#modules;
+    return ownKey !== null && equalBytes(key, ownKey);
   }
 
   /** Asks the next peer in turn for what this node may lack of the height in work. */

@@ -2,7 +2,7 @@
  * The proposals heard at the height in work. One a round counts: a second one only proves its proposer's fault, unless
  * votes name its block. So whatever one proposer signs, it takes no more room than its turns.
  */
-import type { Hash } from '../bytes.ts';
+import type { Hash, PublicKey } from '../bytes.ts';
 import { bytesKey, equalBytes } from '../bytes.ts';
 import type { Input } from '../consensus/types.ts';
 import { PAST_ROUNDS } from '../consensus/votes.ts';
@@ -24,6 +24,16 @@ export function inputsOf(message: ProposalMessage | undefined): Input[] {
   if (!message) return [];
   const { proposal, polka } = message;
   return [{ type: 'proposal', proposal }, ...(polka ? [{ type: 'certificate' as const, certificate: polka }] : [])];
+}
+
+/** What this key signed comes before all that could make it sign again: a restored folder does not know it. */
+export function ownFirst(inputs: readonly Input[], key: PublicKey | null): Input[] {
+  const isOwn = (input: Input): boolean => {
+    if (key === null) return false;
+    if (input.type === 'vote') return equalBytes(input.vote.validator, key);
+    return input.type === 'proposal' && equalBytes(input.proposal.proposer, key);
+  };
+  return [...inputs.filter(isOwn), ...inputs.filter((input) => !isOwn(input))];
 }
 
 /** What it says of the block, the transactions still to be found. */

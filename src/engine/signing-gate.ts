@@ -7,8 +7,12 @@
 export type GateReason =
   /** No key, or told not to sign. */
   | 'follower'
-  /** Not every peer was asked yet what it has. */
+  /** Too few validators have said yet what this key signed. */
   | 'starting'
+  /** The key signed what its folder does not know, and too few validators have answered to go on. */
+  | 'restored'
+  /** The key signed two things at one place and has lost its power. */
+  | 'convicted'
   /** Certified blocks are being fetched. */
   | 'catching-up'
   /** The sign guard is missing, damaged, or older than the blocks. */
@@ -37,6 +41,11 @@ export class SigningGate {
   /** Reason → sentence for people. */
   get reasons(): ReadonlyMap<GateReason, string> {
     return this.#reasons;
+  }
+
+  /** Nothing but the answers of others is awaited: they may count on this node's answers meanwhile. */
+  get awaitsAnswers(): boolean {
+    return [...this.#reasons.keys()].every((reason) => reason === 'starting' || reason === 'restored');
   }
 
   mayBeAt(height: number): boolean {

@@ -12,11 +12,12 @@ import type { ChainContext } from '../chain/signing.ts';
 import type { Certificate, Proposal, Vote, VoteType } from '../chain/votes.ts';
 import { proposalSignBytes, votesOfCertificate, voteSignBytes } from '../chain/votes.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
-import type { Resume } from '../consensus/types.ts';
+import type { Input, Resume } from '../consensus/types.ts';
 import type { ProposalMessage } from '../../protocols/messages.ts';
 import { decodeProposalMessage, encodeProposalMessage } from '../../protocols/codec.ts';
 import type { SignGuard } from '../store/guard.ts';
 import type { GuardRecord } from '../store/guard-record.ts';
+import { stepIndex } from '../store/guard-record.ts';
 import type { GuardMark } from '../store/types.ts';
 
 /** The machine's memory at the moment of signing. */
@@ -35,6 +36,13 @@ export interface Held {
 export interface HeldBody {
   readonly blockId: Hash;
   readonly block: Block;
+}
+
+/** Where in the order of a key's signatures one stands. */
+export interface Place {
+  readonly height: number;
+  readonly round: number;
+  readonly step: 'propose' | 'prevote' | 'precommit';
 }
 
 /** Own signatures of one height kept in the guard; earlier rounds no longer matter to anyone. */
@@ -81,8 +89,27 @@ export class Validator {
     return height > this.#guard.signAbove;
   }
 
-  /** Begins a height: what was signed at it before a crash, if anything. */
-  begin(height: number, set: ValidatorSet): Resumption | null {
+  /** The highest height at which the guard knows, or must assume, signatures of this key. */
+  get knownHeight(): number {
+    const { status, signAbove } = this.#guard;
+    return status.kind === 'ready' ? status.record.height : signAbove;
+  }
+
+  /** Above everything that the guard knows, or must assume, to be signed: only a younger folder, or a second one, signed it. */
+  isBeyond({ height, round, step }: Place): boolean {
+    const { status, signAbove } = this.#guard;
+    if (status.kind !== 'ready') return height > signAbove;
+    const { record } = status;
+    if (height !== record.height) return height > record.height;
+    return round === record.round ? stepIndex(step) > stepIndex(record.step) : round > record.round;
+  }
+
+  /**
+   * Begins a height: what was signed at it before a crash, if anything.
+   *
+   * @param heard what is known of the height already: of it, own votes and proposals that the folder forgot come first
+   */
+  begin(height: number, set: ValidatorSet, heard: readonly Input[]): Resumption | null {
     this.#votes = [];
     this.#proposals = [];
     this.#proposalBytes = null;
@@ -102,7 +129,7 @@ export class Validator {
         lockedId: record.lockedId,
         validRound: record.validRound,
         validId: record.validId,
-        votes: [...this.#votes, ...others],
+        votes: [...this.#votes, ...others, ...heard.flatMap((input) => (input.type === 'vote' ? input.vote : []))],
         proposals: this.#proposals,
       },
       ownProposal: record.proposalMessage ? decodeProposalMessage(record.proposalMessage) : null,

@@ -17,6 +17,7 @@ import type { MempoolLimits } from '../../../src/mempool.ts';
 import { nopRegister } from '../../../src/metrics.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { openSignGuard } from '../../../src/store/guard.ts';
+import { statusSignBytes } from '../../../protocols/codec.ts';
 import type { ProposalMessage } from '../../../protocols/messages.ts';
 import { manualClock } from '../../net/manual-clock.ts';
 import type { ManualClock } from '../../net/manual-clock.ts';
@@ -40,6 +41,8 @@ export interface NodeOptions extends FixtureOptions {
   /** Index of the validator that the node under test is; null: a follower. */
   readonly self?: number | null;
   readonly mempool?: Partial<MempoolLimits>;
+  /** It hears of no other validator. */
+  readonly alone?: boolean;
 }
 
 export class NodeUnderTest {
@@ -70,7 +73,7 @@ export class NodeUnderTest {
 
   /** Begins, and waits until the node would sign: it meets no peer unless one is scripted before. */
   async start(): Promise<RunningChain> {
-    const { self = 0, mempool } = this.#options;
+    const { self = 0, mempool, alone } = this.#options;
     const { genesis, store, clock, verifier } = this;
     const identity = { chainId: genesis.chain.chainId, genesisHash: genesis.chain.genesisHash };
     let signing = null;
@@ -103,9 +106,23 @@ export class NodeUnderTest {
     this.#chain = chain;
     await chain.start(this.network);
     await settle();
+    // A validator signs nothing before a quorum is there.
+    if (self !== null && alone !== true) {
+      for (let i = 0; i < this.names.length; i++) if (i !== self) await this.hearStatus(i);
+    }
     clock.advance(2_000);
     await settle();
     return chain;
+  }
+
+  /** The sign of life of a validator, whose peer id is its name. */
+  async hearStatus(i: number): Promise<void> {
+    // Long before anything that a test says about time.
+    const timeMs = this.clock.now() - 50_000;
+    const unsigned = { height: 0, blockId: this.chain.ledger.tip.blockId, timeMs, peerId: `validator-${i}` };
+    const signature = this.key(i).sign(statusSignBytes(this.genesis.chain, unsigned));
+    await this.chain.handlers.gossip.status({ ...unsigned, validator: this.key(i).publicKey, signature }, 'peer');
+    await settle();
   }
 
   async advance(ms: number): Promise<void> {

@@ -21,10 +21,15 @@ describe('signs of life', () => {
     return { ...core, validator: key.publicKey, signature, ...change };
   }
 
+  const alone = async (): Promise<void> => {
+    node = new NodeUnderTest({ powers: [1, 1, 1, 1], alone: true });
+    await node.start();
+  };
+
   const hear = (message: SignedStatus): Promise<string> => node.chain.handlers.gossip.status(message, 'peer');
 
   it('OK, DUPLICATE, STALE, UNKNOWN_SIGNER, BAD_SIGNATURE', async () => {
-    await node.start();
+    await alone();
     const good = status(node.key(1));
     assert.equal(await hear(good), 'OK');
     assert.equal(await hear(good), 'DUPLICATE');
@@ -36,7 +41,7 @@ describe('signs of life', () => {
   });
 
   it(`a validator counts for ${FRESH_MS} ms, a quorum by power`, async () => {
-    await node.start();
+    await alone();
     assert.equal(node.chain.presence.reach().validators, 1, 'itself');
     for (const i of [1, 2]) await hear(status(node.key(i)));
     assert.deepEqual(node.chain.presence.reach(), { validators: 3, total: 4, quorum: 3, hasQuorum: true });
