@@ -6,6 +6,7 @@ export const USAGE = `Measurements on a cluster of real processes in a temporary
   npm run bench -- finality   [--nodes 4] [--samples 100]
   npm run bench -- throughput [--nodes 4] [--seconds 30] [--rate R]
   npm run bench -- catchup    [--nodes 4] [--blocks 3000]
+  npm run bench -- start      [--nodes 4] [--blocks 100000]
 
   --rate R      offers R transfers a second instead of looking for the highest rate that is kept up with
   --json        the last line on stdout is the result as one object with "ok"
@@ -14,7 +15,7 @@ export const USAGE = `Measurements on a cluster of real processes in a temporary
 Exit codes: 0 every bar is met, 1 one is not, 2 usage.
 `;
 
-export const MODES = ['finality', 'throughput', 'catchup'] as const;
+export const MODES = ['finality', 'throughput', 'catchup', 'start'] as const;
 export type Mode = (typeof MODES)[number];
 
 export interface BenchArgs {
@@ -55,7 +56,7 @@ export function parseBenchArgs(argv: readonly string[]): BenchArgs {
     seconds: integer('--seconds', values.seconds ?? '30', 1),
     rate: values.rate === undefined ? undefined : integer('--rate', values.rate, 1),
     samples: integer('--samples', values.samples ?? '100', 1),
-    blocks: integer('--blocks', values.blocks ?? '3000', 1),
+    blocks: integer('--blocks', values.blocks ?? (mode === 'start' ? '100000' : '3000'), 1),
     json: values.json === true,
     timing: values['no-timing'] !== true,
   };

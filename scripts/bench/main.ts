@@ -9,6 +9,7 @@ import { finality } from './finality.ts';
 import { measurePartsAlone } from './parts-alone.ts';
 import type { Check } from './result.ts';
 import { checkLines, judge } from './result.ts';
+import { start } from './start.ts';
 import { throughput } from './throughput.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -53,6 +54,8 @@ function measure(
       return throughput(args, partsAlonePerSecond, tell);
     case 'catchup':
       return catchup(args, tell);
+    case 'start':
+      return start(args, tell);
     default:
       return unreachable(args.mode);
   }

@@ -179,7 +179,7 @@ export interface Finished {
 }
 
 /** Runs a program of the repository with this Node and waits for its end. */
-function runProgram(script: string, args: readonly string[]): Promise<Finished> {
+export function runProgram(script: string, args: readonly string[]): Promise<Finished> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [join(REPOSITORY, script), ...args], {
       cwd: REPOSITORY,
