@@ -1,4 +1,8 @@
 /** What goes wrong in a run, when and for how long. Frozen, nothing new goes wrong and nothing heals by itself. */
+import type { ValidatorSet } from '../../src/chain/validator-set.ts';
+import { Adversary } from './adversary.ts';
+import type { FaultFilter } from './job.ts';
+import { passes } from './job.ts';
 import type { LinkQuality, SimNetwork } from './network.ts';
 import { GOOD_LINK } from './network.ts';
 import type { SimNode } from './node.ts';
@@ -19,9 +23,21 @@ export interface FaultModules {
   readonly nodes: readonly SimNode[];
   readonly rng: Prng;
   readonly trace: Trace;
+  /** Which faults happen, by name; all when not given. */
+  readonly filter?: FaultFilter;
+  /** Who certifies the height after the highest on any disk. */
+  readonly validators: () => ValidatorSet;
 }
 
 type Fault = (faults: Faults) => void;
+
+/** A fault that happened. */
+export interface Struck {
+  /** Its number among those that come by time, or `m` and its number among those that wait for a message. */
+  readonly name: string;
+  readonly kind: string;
+  readonly atMs: number;
+}
 
 const MENU: readonly (readonly [weight: number, name: string, fault: Fault])[] = [
   [5, 'crash', (f) => f.crashSome(1)],
@@ -35,60 +51,116 @@ const MENU: readonly (readonly [weight: number, name: string, fault: Fault])[] =
   [3, 'bad network', (f) => f.badNetwork()],
   [2, 'bad link', (f) => f.badLink()],
   [2, 'clock jump', (f) => f.jump()],
+  [6, 'scheme', (f) => f.scheme()],
 ];
 
 export class Faults {
-  readonly rng: Prng;
   readonly #modules: FaultModules;
+  /** Moments come from streams of their own, and so does all else about each fault: leaving one out shifts no other. */
+  readonly #moments: Prng;
+  readonly #messages: Prng;
+  readonly #healing: Prng;
+  readonly #happens: (name: string) => boolean;
+  #rng: Prng;
+  #turns = 0;
+  #meddled = 0;
+  #untilMeddling: number;
   frozen = false;
-  total = 0;
+  readonly struck: Struck[] = [];
   readonly #core = new Set<SimNode>();
+  readonly #adversary: Adversary;
 
   constructor(modules: FaultModules) {
     this.#modules = modules;
-    this.rng = modules.rng;
+    this.#rng = modules.rng;
+    this.#moments = modules.rng.stream('moments');
+    this.#messages = modules.rng.stream('messages');
+    this.#healing = modules.rng.stream('healing');
+    this.#happens = passes(modules.filter);
+    this.#untilMeddling = this.#drawMeddling();
+    const { network, time, nodes, rng, trace } = modules;
+    this.#adversary = new Adversary({
+      ...{ time, nodes, trace },
+      rng: rng.stream('adversary'),
+      frozen: () => this.frozen,
+      isHealthy: (a, b) => this.frozen && this.#core.has(a) && this.#core.has(b),
+      validators: modules.validators,
+      cutOff: (some, ms) => {
+        const others = nodes.filter((node) => !some.includes(node));
+        this.#cutFor(ms, some, others, true);
+      },
+    });
+    network.loses = (hop) => this.#adversary.loses(hop);
   }
 
   get count(): number {
     return this.#modules.nodes.length;
   }
 
+  /** Of the fault that strikes now. */
+  get rng(): Prng {
+    return this.#rng;
+  }
+
+  get total(): number {
+    return this.struck.length;
+  }
+
   start(): void {
     const { plan, time } = this.#modules;
-    time.after(this.rng.between(0, 2 * plan.faultEveryMs), () => {
-      if (!this.frozen) this.#strike();
+    time.after(this.#moments.between(0, 2 * plan.faultEveryMs), () => {
+      const name = String(++this.#turns);
+      if (!this.frozen && this.#happens(name)) this.#strike(name);
       this.start();
     });
   }
 
-  #strike(): void {
-    const total = MENU.reduce((sum, [weight]) => sum + weight, 0);
-    let left = this.rng.below(total);
-    for (const [weight, name, fault] of MENU) {
+  #strike(name: string): void {
+    const rng = this.#modules.rng.stream(name);
+    let left = rng.below(MENU.reduce((sum, [weight]) => sum + weight, 0));
+    for (const [weight, kind, fault] of MENU) {
       left -= weight;
       if (left >= 0) continue;
-      this.total++;
-      this.#modules.trace.count(`fault: ${name}`);
+      this.#begin(name, kind, rng);
       fault(this);
       return;
     }
   }
 
+  #begin(name: string, kind: string, rng: Prng): void {
+    const { trace, time } = this.#modules;
+    this.#rng = rng;
+    this.struck.push({ name, kind, atMs: time.nowMs });
+    trace.count(`fault: ${kind}`);
+    trace.say(null, `fault ${name}: ${kind}`);
+  }
+
+  /** How many messages away the next one to be struck is. */
+  #drawMeddling(): number {
+    const { meddling } = this.#modules.plan;
+    return meddling === 0 ? Infinity : 1 + Math.floor(Math.log(1 - this.#messages.next()) / Math.log(1 - meddling));
+  }
+
   /** A vote or proposal is about to leave: the worst moment for those who need it. */
   onMessage(from: SimNode): void {
-    const { plan, trace, nodes } = this.#modules;
-    if (this.frozen || !this.rng.chance(plan.meddling)) return;
-    this.total++;
-    const luck = this.rng.next();
-    if (luck < 0.2) {
-      trace.count('fault: crash at a vote');
-      const node = this.rng.pick([from, ...nodes]);
-      this.#modules.time.after(this.rng.between(0, 30), () => {
+    if (this.frozen || --this.#untilMeddling > 0) return;
+    this.#untilMeddling = this.#drawMeddling();
+    const name = `m${++this.#meddled}`;
+    if (this.#happens(name)) this.#meddle(name, from);
+  }
+
+  #meddle(name: string, from: SimNode): void {
+    const { nodes } = this.#modules;
+    const rng = this.#modules.rng.stream(name);
+    if (rng.chance(0.2)) {
+      this.#begin(name, 'crash at a vote', rng);
+      const node = rng.pick([from, ...nodes]);
+      this.#modules.time.after(rng.between(0, 30), () => {
         if (!this.frozen) node.crash('crashes');
       });
     } else {
-      trace.count('fault: cut at a vote');
-      this.partition(this.rng.chance(0.7), this.rng.between(300, 5_000));
+      this.#begin(name, 'cut at a vote', rng);
+      this.partition(rng.chance(0.7), rng.between(300, 5_000));
     }
   }
 
@@ -121,7 +193,8 @@ export class Faults {
       });
       return;
     }
-    const ms = this.rng.chance(0.3) ? this.rng.between(5, 200) : this.rng.between(200, 8_000);
+    const rng = this.#healing;
+    const ms = rng.chance(0.3) ? rng.between(5, 200) : rng.between(200, 8_000);
     this.#after(ms, () => {
       node.start();
     });
@@ -155,11 +228,12 @@ export class Faults {
     const [a, b] = this.rng.shuffled(this.#modules.nodes);
     if (!a || !b) return;
     this.#say(`link ${a.index} ${b.index} flaps`);
-    let left = 3 + this.rng.below(10);
+    const { rng } = this;
+    let left = 3 + rng.below(10);
     const toggle = (): void => {
       if (--left < 0) return;
-      this.#cutFor(this.rng.between(50, 1_500), [a], [b], this.rng.chance(0.5));
-      this.#after(this.rng.between(100, 3_000), toggle);
+      this.#cutFor(rng.between(50, 1_500), [a], [b], rng.chance(0.5));
+      this.#after(rng.between(100, 3_000), toggle);
     };
     toggle();
   }
@@ -210,6 +284,15 @@ export class Faults {
     };
   }
 
+  scheme(): void {
+    this.#adversary.begin();
+  }
+
+  /** In this order they become the healthy quorum. */
+  coreFirst(nodes: readonly SimNode[]): readonly SimNode[] {
+    return this.#adversary.coreFirst(nodes);
+  }
+
   // Clocks
 
   jump(): void {
@@ -218,7 +301,7 @@ export class Faults {
     node.clock.offsetMs = this.rng.between(-5_000, 5_000);
     this.#modules.trace.say(node.index, `clock jumps from ${Math.round(from)} to ${Math.round(node.clock.offsetMs)}`);
     this.#after(this.rng.between(1_000, 20_000), () => {
-      node.clock.offsetMs = this.rng.between(-HEALTHY_OFFSET_MS, HEALTHY_OFFSET_MS);
+      node.clock.offsetMs = this.#healing.between(-HEALTHY_OFFSET_MS, HEALTHY_OFFSET_MS);
     });
   }
 
@@ -230,7 +313,7 @@ export class Faults {
     this.frozen = true;
     for (const node of core) {
       this.#core.add(node);
-      node.clock.offsetMs = this.rng.between(-HEALTHY_OFFSET_MS, HEALTHY_OFFSET_MS);
+      node.clock.offsetMs = this.#healing.between(-HEALTHY_OFFSET_MS, HEALTHY_OFFSET_MS);
       for (const other of core) {
         if (node === other) continue;
         network.mend(node.id, other.id);

@@ -121,7 +121,8 @@ export class AgreementRules {
     const proposer = electorate.proposer(round);
     const isHonest = electorate.members.some((member) => member.key === proposer && !member.isTraitor);
     const proposed = record.ballots.get(round)?.proposals.get(proposer);
-    if (isHonest && proposed?.has(blockId) !== true) return 'prevotes for what the proposer of the round did not propose';
+    if (isHonest && proposed?.has(blockId) !== true)
+      return 'prevotes for what the proposer of the round did not propose';
     const lock = record.locks.get(key);
     const isFree = !lock || lock.round >= round || lock.blockId === blockId;
     if (isFree || height <= (this.#forgotten.get(key) ?? 0)) return null;

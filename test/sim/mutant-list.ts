@@ -1,0 +1,182 @@
+/**
+ * Known ways to get agreement wrong, each as edits of the program's source. Every one must be something that the rules
+ * forbid and that shows: where two mechanisms see to the same thing, both are taken away.
+ */
+
+export interface Edit {
+  readonly file: string;
+  /** Occurs exactly once. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface Mutant {
+  readonly name: string;
+  readonly edits: readonly Edit[];
+}
+
+const RULES = 'src/consensus/rules.ts';
+const VALIDATOR = 'src/engine/validator.ts';
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'no lock check on fresh proposals',
+    edits: [
+      {
+        file: RULES,
+        from: 'polRound === -1 ? state.lockedRound === -1 : state.lockedRound <= polRound',
+        to: 'polRound === -1 || state.lockedRound <= polRound',
+      },
+    ],
+  },
+  {
+    name: 'round 0 counts as unlocked',
+    edits: [
+      {
+        file: RULES,
+        from: 'polRound === -1 ? state.lockedRound === -1 :',
+        to: 'polRound === -1 ? state.lockedRound <= 0 :',
+      },
+    ],
+  },
+  {
+    name: 'a precommit takes no lock',
+    edits: [{ file: RULES, from: '    lock(state, blockId);\n', to: '' }],
+  },
+  {
+    name: 'lock not persisted',
+    edits: [
+      {
+        file: VALIDATOR,
+        from: 'lockedRound: held.lockedRound,\n        lockedId: held.lockedId,',
+        to: 'lockedRound: -1,\n        lockedId: null,',
+      },
+    ],
+  },
+  {
+    name: 'validity taken from the presence of a verdict',
+    edits: [
+      {
+        file: RULES,
+        from: 'const acceptable = verdict?.valid === true && (verdict.timely || !fresh);',
+        to: 'const acceptable = verdict !== null;',
+      },
+    ],
+  },
+  {
+    name: 'quorum of more than half',
+    edits: [
+      {
+        file: 'src/chain/validator-set.ts',
+        from: 'return 3 * power >= 2 * set.totalPower;',
+        to: 'return 2 * power > set.totalPower;',
+      },
+    ],
+  },
+  {
+    name: 'skips rounds on one vote',
+    edits: [
+      {
+        file: 'src/chain/validator-set.ts',
+        from: 'return 3 * power > set.totalPower;',
+        to: 'return power > 0 && set.totalPower > 0;',
+      },
+    ],
+  },
+  {
+    name: 'does not wake on a vote',
+    edits: [
+      {
+        file: 'src/consensus/machine.ts',
+        from: 'return validatorIndex(state.validators, input.vote.validator) >= 0;',
+        to: 'return validatorIndex(state.validators, input.vote.validator) >= Infinity;',
+      },
+    ],
+  },
+  {
+    name: 'guard written after publishing',
+    edits: [
+      {
+        file: VALIDATOR,
+        from: 'await this.#save({ held, round, step: type, signedVotes: votes, signedProposals: this.#proposals });',
+        to: 'void this.#save({ held, round, step: type, signedVotes: votes, signedProposals: this.#proposals }).catch(() => 0);',
+      },
+    ],
+  },
+  {
+    name: 'guard not read at the start',
+    edits: [
+      {
+        file: VALIDATOR,
+        from: "if (status.kind !== 'ready' || status.record.height !== height) return null;",
+        to: "if (status.kind !== 'ready' || status.record.height !== height || height > 0) return null;",
+      },
+    ],
+  },
+  {
+    name: 'guard checks nothing and is not read',
+    edits: [
+      {
+        file: VALIDATOR,
+        from: "if (status.kind !== 'ready' || status.record.height !== height) return null;",
+        to: "if (status.kind !== 'ready' || height > 0) { this.#guard.save = () => Promise.resolve(); return null; }",
+      },
+    ],
+  },
+  {
+    name: 'guard without the votes that justify the round',
+    edits: [{ file: VALIDATOR, from: 'justification: held.justification,', to: 'justification: [],' }],
+  },
+  {
+    name: 'guard without the polka of the valid value',
+    edits: [{ file: VALIDATOR, from: 'polka: held.polka,', to: 'polka: null,' }],
+  },
+  {
+    name: 'signs on before the block is synced',
+    edits: [
+      {
+        file: 'src/engine/ledger.ts',
+        from: 'await this.store.commit([committed(applied, certificate, guard)]);',
+        to: 'void this.store.commit([committed(applied, certificate, guard)]).catch(() => 0);',
+      },
+    ],
+  },
+  {
+    name: 'timeliness judged on re-proposals',
+    edits: [{ file: RULES, from: '(verdict.timely || !fresh)', to: 'verdict.timely' }],
+  },
+  {
+    name: 'votes counted by message instead of by validator',
+    edits: [
+      {
+        file: 'src/consensus/votes.ts',
+        from: 'if (holds(slot, vote.blockId)) return null;',
+        to: 'if (holds(slot, vote.blockId)) { this.#raise(count, power); return null; }',
+      },
+    ],
+  },
+  {
+    name: 'commits what was not found valid',
+    edits: [{ file: RULES, from: 'if (candidate.verdict?.valid === true) {', to: 'if (candidate.verdict !== null) {' }],
+  },
+  {
+    name: 'votes are not said again',
+    edits: [
+      {
+        file: 'src/engine/engine.ts',
+        from: "if (machine.step === 'idle' || machine.step === 'committed') return;\n    this.#armRepair();",
+        to: "if (machine.step !== 'committed') return;\n    this.#armRepair();",
+      },
+    ],
+  },
+  {
+    name: 'signatures of the last commit are not verified',
+    edits: [
+      {
+        file: 'src/engine/bodies.ts',
+        from: 'const good = (await this.#headSignatures(block)) && ',
+        to: 'const good = ',
+      },
+    ],
+  },
+];
