@@ -4,7 +4,6 @@ import { addressOf, formatAddress } from '../../src/chain/address.ts';
 import { encodeBlock, encodeHeader } from '../../src/chain/block.ts';
 import { createPureSigner, pureCrypto } from '../../src/chain/crypto/pure.ts';
 import type { Signer } from '../../src/chain/crypto/types.ts';
-import type { Evidence } from '../../src/chain/evidence.ts';
 import { duplicateProposal, duplicateVote, encodeEvidence } from '../../src/chain/evidence.ts';
 import type { AppliedBlock, Tip } from '../../src/chain/execute.ts';
 import { buildBlock, earliestTimeMs } from '../../src/chain/execute.ts';
@@ -128,20 +127,20 @@ class Chain {
     return { ...core, proposer: signer.publicKey, signature: signer.sign(proposalSignBytes(this.genesis.chain, core)) };
   }
 
-  /** Builds the next block, certifies it by all validators in round 0, and moves on. */
-  block(txs: readonly Transaction[], evidence: readonly Evidence[] = []) {
+  /** Builds the next block as the proposer of that round, certifies it there by all validators, and moves on. */
+  block(txs: readonly Transaction[], round = 0) {
     const { current } = getSets(this.#tip.state);
     const applied: AppliedBlock = buildBlock(this.#rules(), this.#tip, {
       timeMs: earliestTimeMs(this.#rules(), this.#tip),
-      proposer: proposerOf(current, 0).publicKey,
+      proposer: proposerOf(current, round).publicKey,
       lastCommit: this.#certificate,
-      evidence,
+      evidence: [],
       txs,
     });
     const { height, timeMs } = applied.block.header;
     const byKey = new Map([...signers].map(([name, { publicKey }]) => [bytesKey(publicKey), name]));
     const names = current.validators.flatMap(({ publicKey }) => byKey.get(bytesKey(publicKey)) ?? []);
-    const votes = names.map((name) => this.vote(name, 'precommit', height, 0, applied.blockId));
+    const votes = names.map((name) => this.vote(name, 'precommit', height, round, applied.blockId));
     this.#certificate = certificateFromVotes(current, votes);
     for (const [key, value] of applied.changes) {
       if (value) this.#entries.set(key, value);
@@ -155,7 +154,11 @@ class Chain {
       blockId: toHex(applied.blockId),
       block: toHex(encodeBlock(applied.block)),
       certificate: toHex(encodeCertificate(this.#certificate)),
-      validators: current.validators.map(({ publicKey, power }) => ({ publicKey: toHex(publicKey), power })),
+      validators: current.validators.map(({ publicKey, power, demoted }) => ({
+        publicKey: toHex(publicKey),
+        power,
+        demoted,
+      })),
       receipts: applied.receipts.map((receipt) => toHex(encodeReceipt(receipt))),
       stateRoot: this.stateRoot,
     };
@@ -186,7 +189,17 @@ export function chainVectors(): JsonObject {
     ['proposed removal', chain.tx(proposeChange, 'op2', 1, { kind: 'remove', publicKey: signerOf('v1').publicKey })],
   ];
   const txs = named.map(([, tx]) => tx);
-  const blocks = [chain.block(txs.slice(0, 3)), chain.block(txs.slice(3)), chain.block([])];
+  const nothing = (nonce: number): Transaction =>
+    chain.tx(transfer, 'op3', nonce, { to: to('op3'), amountUait: 0, memo: plain });
+  const blocks = [
+    chain.block(txs.slice(0, 3)),
+    chain.block(txs.slice(3)),
+    chain.block([]),
+    chain.block([nothing(1)], 1),
+    chain.block([nothing(2)]),
+    chain.block([nothing(3)]),
+    chain.block([nothing(4)]),
+  ];
   const id = pureCrypto.hash(plain);
   const votes = [
     chain.vote('v1', 'prevote', 7, 0, id),

@@ -29,6 +29,7 @@ interface Vectors {
     blockId: string;
     block: string;
     certificate: string;
+    validators: { publicKey: string; power: number; demoted: boolean }[];
     receipts: string[];
     stateRoot: string;
   }[];
@@ -90,6 +91,10 @@ for (const [name, crypto] of Object.entries<Crypto>({ pure: pureCrypto, native: 
         assert.equal(toHex(encodeBlock(block)), vector.block);
         assert.equal(toHex(blockId(crypto, decodeHeader(fromHex(vector.header)))), vector.blockId);
         const { current } = getSets(tip.state);
+        assert.deepEqual(
+          current.validators.map(({ publicKey, power, demoted }) => ({ publicKey: toHex(publicKey), power, demoted })),
+          vector.validators,
+        );
         verifyCertificate(crypto, genesis.chain, current, decodeCertificate(fromHex(vector.certificate)));
         verifyBlock(rules, tip, block);
         const applied = applyBlock(rules, tip, block, { has: (tx) => verifies(txCheck(genesis.chain, tx)) });

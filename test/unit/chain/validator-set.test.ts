@@ -17,6 +17,7 @@ import {
   rotate,
   validatorIndex,
   validatorSetHash,
+  withDemotions,
 } from '../../../src/chain/validator-set.ts';
 
 const keyOf = (i: number): Uint8Array => new Uint8Array(32).fill(i & 255).fill(i >> 8, 0, 1);
@@ -82,6 +83,15 @@ describe('validator set', () => {
     const set = setOf(1, 2, 3);
     const hash = toHex(validatorSetHash(pureHasher, set));
     assert.equal(toHex(validatorSetHash(pureHasher, rotate(set).set)), hash);
+    assert.equal(
+      toHex(
+        validatorSetHash(
+          pureHasher,
+          withDemotions(set, () => true),
+        ),
+      ),
+      hash,
+    );
     const others = [setOf(1, 2, 4), setOf(1, 2), createValidatorSet([...set.validators.slice(1), validatorOf(9, 1)])];
     for (const other of others) assert.notEqual(toHex(validatorSetHash(pureHasher, other)), hash);
   });
@@ -197,6 +207,39 @@ describe('proposer rotation', () => {
       assert.ok(Number.isSafeInteger(magnitudes));
       assert.deepEqual(decodeValidatorSet(encodeValidatorSet(set)), set);
     }
+  });
+});
+
+describe('demoted validators', () => {
+  const turnsOf = (set: ValidatorSet, count: number): string[] =>
+    Array.from({ length: count }, (_, round) => proposerOf(set, round).name);
+  const demote = (set: ValidatorSet, ...names: string[]): ValidatorSet =>
+    withDemotions(set, ({ name }) => names.includes(name));
+
+  it('propose last among the first n rounds, in their order; then turns are the plain ones', () => {
+    const set = rotate(setOf(1, 1, 1, 1)).set;
+    assert.deepEqual(turnsOf(demote(set, 'v2'), 8), ['v3', 'v4', 'v1', 'v2', 'v2', 'v3', 'v4', 'v1']);
+    assert.deepEqual(turnsOf(demote(set, 'v3', 'v2'), 8), ['v4', 'v1', 'v2', 'v3', 'v2', 'v3', 'v4', 'v1']);
+    assert.deepEqual(turnsOf(demote(set, 'v1', 'v2', 'v3', 'v4'), 8), turnsOf(set, 8));
+  });
+
+  it('of equal power: whoever they are, each validator proposes once in the first n rounds', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 12 }), fc.nat(4095), fc.nat(30), (n, mask, heights) => {
+        let set = setOf(...new Array<number>(n).fill(1));
+        for (let i = 0; i < heights; i++) set = rotate(set).set;
+        const demoted = withDemotions(set, ({ name }) => ((mask >> Number(name.slice(1))) & 1) === 1);
+        assert.equal(new Set(turnsOf(demoted, n)).size, n);
+        assert.deepEqual(turnsOf(demoted, 3 * n).slice(n), turnsOf(set, 3 * n).slice(n));
+      }),
+    );
+  });
+
+  it('are part of the encoding, and a set without a change stays the same object', () => {
+    const set = demote(setOf(1, 2, 3), 'v2');
+    assert.deepEqual(decodeValidatorSet(encodeValidatorSet(set)), set);
+    assert.equal(demote(set, 'v2'), set);
+    assert.deepEqual(demote(set), setOf(1, 2, 3));
   });
 });
 

@@ -23,6 +23,12 @@ export interface ClusterOptions {
   readonly seed: number;
   readonly powers: readonly number[];
   readonly traitors?: readonly number[];
+  /** Never start. */
+  readonly absent?: readonly number[];
+  /** Instead of a new set of these powers. */
+  readonly set?: ValidatorSet;
+  /** All hear of a reason for a block at once, instead of some and later. */
+  readonly sharedWork?: boolean;
   /** Faults of network, disk and processes end here; traitors go on. */
   readonly faultsUntilMs: number;
   readonly endMs: number;
@@ -33,6 +39,10 @@ export interface Outcome {
   readonly violations: readonly string[];
   /** Block id and time by node; traitors have none. */
   readonly commits: ReadonlyMap<number, { readonly blockId: string; readonly atMs: number }>;
+  /** By node; they may be of different rounds. */
+  readonly certificates: ReadonlyMap<number, Certificate>;
+  /** Who made the block. */
+  readonly proposer: PublicKey | null;
   readonly honest: number;
   readonly topRound: number;
   readonly crashes: number;
@@ -46,6 +56,7 @@ interface Value {
   readonly valid: boolean;
   /** Part of the nodes that find its time right. */
   readonly timely: number;
+  readonly maker: number;
 }
 
 interface Node {
@@ -97,7 +108,7 @@ class Cluster {
     this.#loss = this.#pick([0.02, 0.15, 0.3, 0.5]);
     this.#slowness = this.#pick([0.1, 0.3, 0.6]);
     this.#crashRate = this.#pick([0, 0.02, 0.08]);
-    this.#set = setOf(options.powers);
+    this.#set = options.set ?? setOf(options.powers);
     this.#traitors = options.traitors ?? [];
     this.#nodes = options.powers.map((_, index) => ({
       index,
@@ -112,13 +123,15 @@ class Cluster {
   }
 
   run(): Outcome {
-    const honest = this.#nodes.filter((node) => !this.#isTraitor(node.index));
+    const absent = this.#options.absent ?? [];
+    const honest = this.#nodes.filter((node) => !this.#isTraitor(node.index) && !absent.includes(node.index));
     for (const node of honest) this.#start(node);
     // Often a single node has a reason for a block: its votes must wake the rest.
     const first = this.#pick(honest);
+    const { sharedWork = false } = this.#options;
     for (const node of honest) {
-      if (node === first || this.#chance(0.4)) {
-        this.#later(this.#between(0, 500), () => {
+      if (sharedWork || node === first || this.#chance(0.4)) {
+        this.#later(this.#between(0, sharedWork ? 20 : 500), () => {
           node.hasWork = true;
           this.#feed(node, { type: 'work' });
         });
@@ -134,6 +147,8 @@ class Cluster {
     return {
       violations: this.#violations,
       commits: this.#commits,
+      certificates: new Map(this.#nodes.flatMap(({ index, decided }) => (decided ? [[index, decided]] : []))),
+      proposer: this.#makerOf([...this.#commits.values()][0]?.blockId),
       honest: honest.length,
       topRound: this.#topRound,
       crashes: this.#crashes,
@@ -282,7 +297,11 @@ class Cluster {
     const slow = this.#faulty && this.#chance(0.2) ? this.#between(100, 2000) : this.#between(1, 30);
     switch (effect.type) {
       case 'build':
-        answer(slow, { type: 'built', round: effect.round, blockId: this.#newValue(true, this.#faulty ? 0.8 : 1) });
+        answer(slow, {
+          type: 'built',
+          round: effect.round,
+          blockId: this.#newValue(node.index, true, this.#faulty ? 0.8 : 1),
+        });
         return;
       case 'propose':
         this.#sign(node, state, effect.round, 'propose', effect);
@@ -381,10 +400,15 @@ class Cluster {
     return { type, height: HEIGHT, round, blockId, validator, signature: new Uint8Array(64).fill(index) };
   }
 
-  #newValue(valid: boolean, timely: number): Hash {
+  #makerOf(name: string | undefined): PublicKey | null {
+    const value = this.#values.get(name ?? '');
+    return value ? key(this.#set, value.maker) : null;
+  }
+
+  #newValue(maker: number, valid: boolean, timely: number): Hash {
     const blockId = new Uint8Array(32);
     new DataView(blockId.buffer).setUint32(0, this.#values.size + 1);
-    this.#values.set(toHex(blockId), { blockId, valid, timely });
+    this.#values.set(toHex(blockId), { blockId, valid, timely, maker });
     return blockId;
   }
 
@@ -447,7 +471,7 @@ class Cluster {
   #makeNoise(index: number, node: Node, round: number): void {
     const ids = [...this.#values.values()].slice(-4).map(({ blockId }) => blockId);
     if (this.#isTurn(index, round) && this.#chance(0.8)) {
-      const fresh = this.#newValue(this.#chance(0.7), 0.5);
+      const fresh = this.#newValue(index, this.#chance(0.7), 0.5);
       const polRound = round > 0 && this.#chance(0.3) ? this.#between(0, round - 1) : -1;
       this.#lie(
         node,
@@ -466,7 +490,7 @@ class Cluster {
     const { round } = node.state;
     let blockId = proposals(node.state).find((proposal) => proposal.round === round)?.blockId;
     if (!blockId && this.#isTurn(index, round)) {
-      blockId = this.#newValue(true, 1);
+      blockId = this.#newValue(index, true, 1);
       this.#lie(node, fromNetwork(this.#proposalInput(index, { round, polRound: -1, blockId })));
     }
     if (!blockId) return;
