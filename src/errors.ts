@@ -51,6 +51,8 @@ export const ERRORS = {
   BAD_PROOF: kind(422, -32003, 11, false, 'Proof does not verify'),
   BAD_CERTIFICATE: kind(422, -32003, 11, false, 'Certificate does not verify'),
   BAD_BLOCK: kind(422, -32003, 11, false, 'Block is invalid'),
+  FORK: kind(409, -32015, 10, false, 'Two certified blocks of one height'),
+  TRUST_EXPIRED: kind(409, -32015, 10, false, 'Trusted header is too old'),
   BAD_GENESIS: kind(400, -32602, 3, false, 'Genesis is invalid'),
   UPGRADE_NEEDED: kind(409, -32015, 3, false, 'A newer program is needed'),
 

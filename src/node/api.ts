@@ -1,9 +1,12 @@
 /** The node as its interfaces see it: NodeApi over one running chain and the host. */
 import type { PublicKey } from '../bytes.ts';
-import { toHex } from '../bytes.ts';
+import { equalBytes, toHex } from '../bytes.ts';
+import { genesisState } from '../chain/genesis.ts';
 import type { Json } from '../chain/modules/types.ts';
-import { statePath } from '../chain/state.ts';
-import { proposerOf } from '../chain/validator-set.ts';
+import { getSets } from '../chain/modules/validators-state.ts';
+import { memoryState, statePath } from '../chain/state.ts';
+import type { ValidatorSet } from '../chain/validator-set.ts';
+import { proposerOf, validatorSetHash } from '../chain/validator-set.ts';
 import type { Vote } from '../chain/votes.ts';
 import type { RunningChain } from '../chains.ts';
 import type { Clock } from '../clock.ts';
@@ -55,8 +58,9 @@ export function createNodeApi(modules: ApiModules): NodeApi {
 }
 
 function createChainView({ chain, crypto }: ApiModules): ChainView {
-  const { ledger } = chain;
+  const { ledger, genesis } = chain;
   const { store } = ledger;
+  let first: ValidatorSet | undefined;
   return {
     tip: () => {
       const { tip } = ledger;
@@ -70,6 +74,15 @@ function createChainView({ chain, crypto }: ApiModules): ChainView {
     certificate: (height) => store.certificate(height),
     heightOf: (blockId) => store.heightOf(blockId),
     transaction: (id) => store.transaction(id),
+    validatorSet: (hash) => {
+      const isIt = (set: ValidatorSet | null): boolean =>
+        set !== null && equalBytes(validatorSetHash(crypto, set), hash);
+      const { last, current, next } = ledger.validators;
+      const known = [current, next, last].find(isIt) ?? store.validatorSet(hash);
+      if (known) return known;
+      first ??= getSets(memoryState(genesisState(crypto, genesis))).current;
+      return isIt(first) ? first : undefined;
+    },
     receipts: (height) => store.receipts(height),
     onCommit: (listener) => chain.onCommit(listener),
   };

@@ -8,6 +8,7 @@ import type { Receipt } from '../chain/receipt.ts';
 import type { StateKey, StateReader } from '../chain/state.ts';
 import type { StateProof } from '../chain/tree-proof.ts';
 import type { Transaction } from '../chain/tx.ts';
+import type { ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
 import type { Step } from '../consensus/types.ts';
 import type { Refusal } from '../mempool.ts';
@@ -43,6 +44,8 @@ export interface ChainView {
   certificate(height: number): Certificate | undefined;
   heightOf(blockId: Hash): number | undefined;
   transaction(id: Hash): StoredTransaction | undefined;
+  /** By its hash in headers: that of genesis, and those since, as far as the node has them. */
+  validatorSet(hash: Hash): ValidatorSet | undefined;
   receipts(height: number): readonly Receipt[] | undefined;
   /** Called after blocks became final, with them; the returned function ends it. */
   onCommit(listener: (blocks: readonly FinalBlock[]) => void): () => void;

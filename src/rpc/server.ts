@@ -17,6 +17,7 @@ import { accountRoutes } from './routes/accounts.ts';
 import { chainRoutes } from './routes/chain.ts';
 import { healthRoutes } from './routes/health.ts';
 import { nodeRoutes } from './routes/node.ts';
+import { proofRoutes } from './routes/proofs.ts';
 import { transactionRoutes } from './routes/transactions.ts';
 import { FinalityWaiters } from './tx-status.ts';
 
@@ -63,6 +64,7 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   const app = createApp(options, log);
   chainRoutes(app, api);
   accountRoutes(app, api);
+  proofRoutes(app, api);
   transactionRoutes(app, api, waiters);
   nodeRoutes(app, api);
   healthRoutes(app, api);

@@ -1,35 +1,18 @@
 /** The JSON of blocks, accounts and validators: snake_case, amounts as strings of uait, times RFC 3339 UTC. */
-import type { Address, Hash } from '../bytes.ts';
+import type { Address } from '../bytes.ts';
 import { toHex } from '../bytes.ts';
 import type { Account } from '../chain/accounts.ts';
 import { accountKey, decodeAccount, EMPTY_ACCOUNT } from '../chain/accounts.ts';
 import { formatAddress } from '../chain/address.ts';
-import type { Block } from '../chain/block.ts';
-import { blockId, encodeHeader } from '../chain/block.ts';
 import { evidenceHeight, evidenceOffender } from '../chain/evidence.ts';
 import type { ChainParams } from '../chain/params.ts';
 import { receiptCodeName } from '../chain/receipt.ts';
-import { encodeStateProof } from '../chain/tree-proof.ts';
 import { transactionToJson } from '../chain/tx-json.ts';
 import type { Validator, ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
-import { encodeCertificate } from '../chain/votes.ts';
-import { NodeError } from '../errors.ts';
 import type { ChainView, NodeApi } from './api.ts';
-
-/** A final block with what is stored beside it. */
-export interface StoredBlock {
-  readonly block: Block;
-  readonly hash: Hash;
-  readonly certificate: Certificate;
-}
-
-/** @returns undefined when there is no such block */
-export function storedBlock(api: NodeApi, height: number): StoredBlock | undefined {
-  const block = api.chain.block(height);
-  const certificate = api.chain.certificate(height);
-  return block && certificate && { block, certificate, hash: blockId(api.crypto, block.header) };
-}
+import type { StoredBlock } from './proofs.ts';
+import { stateProof } from './proofs.ts';
 
 export function headView({ block, hash, certificate }: StoredBlock) {
   const { header, txs } = block;
@@ -103,24 +86,7 @@ export function accountView(api: NodeApi, address: Address, withProof: boolean) 
     nonce: account.nonce,
     height: tip.height,
   };
-  if (!withProof) return view;
-  const stateProof = encodeStateProof(tip.prove(key));
-  const stored = storedBlock(api, tip.height);
-  if (!stored) {
-    throw new NodeError('NOT_FOUND', 'there is no block yet, so nothing is certified', {
-      hint: 'ask again after the first transaction is final',
-    });
-  }
-  return {
-    ...view,
-    proof: {
-      height: tip.height,
-      value: value === undefined ? null : toHex(value),
-      state_proof: toHex(stateProof),
-      header: toHex(encodeHeader(stored.block.header)),
-      certificate: toHex(encodeCertificate(stored.certificate)),
-    },
-  };
+  return withProof ? { ...view, proof: stateProof(api, key) } : view;
 }
 
 export function validatorView(validator: Validator) {

@@ -8,8 +8,10 @@ import type {
   ConsensusResponse,
   GenesisResponse,
   HeadResponse,
+  LightBlockResponse,
   NonceResponse,
   PeersResponse,
+  StateValueResponse,
   StatusResponse,
   TransactionResponse,
   ValidatorsResponse,
@@ -44,7 +46,11 @@ export interface Client {
   /** @param id height, or hash in hex */
   block(id: number | string): Promise<BlockResponse>;
   /** An unknown one is an answer, not an error. */
-  transaction(hash: string): Promise<TransactionResponse>;
+  transaction(hash: string, options?: { readonly proof?: boolean }): Promise<TransactionResponse>;
+  /** Header, certificate and validator sets of a height. @throws NodeError NOT_FOUND */
+  lightBlock(height: number | 'latest'): Promise<LightBlockResponse>;
+  /** A value of the state or its absence, with proof. @param key hex of module number and key, at most 64 bytes */
+  stateValue(key: string): Promise<StateValueResponse>;
   account(address: string, options?: { readonly proof?: boolean }): Promise<AccountResponse>;
   nonce(address: string): Promise<NonceResponse>;
   validators(): Promise<ValidatorsResponse>;
@@ -70,7 +76,10 @@ export function createClient({ url, timeoutMs = DEFAULT_TIMEOUT_MS }: ClientOpti
     url: base,
     head: () => get('/rpc/head'),
     block: (id) => get(`/rpc/blocks/${encodeURIComponent(id)}`),
-    transaction: (hash) => get(`/rpc/transactions/${encodeURIComponent(hash)}`),
+    transaction: (hash, { proof = false } = {}) =>
+      get(`/rpc/transactions/${encodeURIComponent(hash)}${proof ? '?proof=1' : ''}`),
+    lightBlock: (height) => get(`/rpc/light/${encodeURIComponent(height)}`),
+    stateValue: (key) => get(`/rpc/state/${encodeURIComponent(key)}`),
     account: (address, { proof = false } = {}) =>
       get(`/rpc/accounts/${encodeURIComponent(address)}${proof ? '?proof=1' : ''}`),
     nonce: (address) => get(`/rpc/accounts/${encodeURIComponent(address)}/nonce`),

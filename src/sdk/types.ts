@@ -50,6 +50,23 @@ export interface TransactionResponse {
   readonly code_name: string | null;
   readonly reason: string | null;
   readonly transaction: JsonObject | null;
+  /** Of a final one, when asked for. */
+  readonly proof?: TransactionProofResponse;
+}
+
+/** Transaction and receipt at one place of the two lists that a header commits to; hex of canonical bytes. */
+export interface TransactionProofResponse {
+  readonly height: number;
+  readonly index: number;
+  /** Of transactions in the block. */
+  readonly count: number;
+  readonly transaction: string;
+  /** From the leaf up. */
+  readonly transaction_siblings: readonly string[];
+  readonly receipt: string;
+  readonly receipt_siblings: readonly string[];
+  readonly header: string;
+  readonly certificate: string;
 }
 
 export interface AccountResponse {
@@ -57,17 +74,36 @@ export interface AccountResponse {
   readonly balance_uait: string;
   readonly nonce: number;
   readonly height: number;
-  readonly proof?: AccountProofResponse;
+  readonly proof?: StateProofResponse;
 }
 
-/** Hex of canonical bytes: enough to check the account with the validator set of the height alone. */
-export interface AccountProofResponse {
+/** Hex of canonical bytes: enough to check a value with the validator set of the height alone. */
+export interface StateProofResponse {
   readonly height: number;
-  /** null: the state holds nothing under this address. */
+  /** null: the state holds nothing under this key. */
   readonly value: string | null;
   readonly state_proof: string;
   readonly header: string;
   readonly certificate: string;
+}
+
+export interface StateValueResponse {
+  /** Module number (one byte), then the module's own key. */
+  readonly key: string;
+  readonly height: number;
+  readonly proof: StateProofResponse;
+}
+
+/** What a light client needs of a height; hex of canonical bytes. */
+export interface LightBlockResponse {
+  readonly chain_id: string;
+  readonly height: number;
+  readonly hash: string;
+  readonly header: string;
+  readonly certificate: string;
+  readonly validators: ValidatorSetResponse;
+  /** Of the height after; null: the same. */
+  readonly next_validators: ValidatorSetResponse | null;
 }
 
 export interface NonceResponse {

@@ -7,6 +7,8 @@ import { Reader, Writer } from '../chain/codec.ts';
 import type { Hasher } from '../chain/crypto/types.ts';
 import type { Receipt } from '../chain/receipt.ts';
 import type { StateChanges, StateKey, StateReader } from '../chain/state.ts';
+import type { ValidatorSet } from '../chain/validator-set.ts';
+import { decodeValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
 import { decodeCertificate } from '../chain/votes.ts';
 import type { Clock } from '../clock.ts';
@@ -168,6 +170,10 @@ class LevelChainStore implements ChainStore {
 
   transaction(id: Hash): StoredTransaction | undefined {
     return this.#decode(bytesKeyOf(KEY.TRANSACTION, id), decodePlace);
+  }
+
+  validatorSet(hash: Hash): ValidatorSet | undefined {
+    return this.#decode(bytesKeyOf(KEY.VALIDATOR_SET, hash), decodeValidatorSet);
   }
 
   async *stateEntries(): AsyncGenerator<readonly [StateKey, Uint8Array], void, void> {

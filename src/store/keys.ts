@@ -14,6 +14,7 @@
  * | 8      | state key          | state value at the head                                      |
  * | 9      | transaction id     | bytes of a pending transaction                               |
  * | 10     | public key         | sequence u64 of that key's sign guard at the last commit     |
+ * | 11     | hash in headers    | encoded validator set                                        |
  */
 import { Reader, Writer } from '../chain/codec.ts';
 import type { StateKey } from '../chain/state.ts';
@@ -29,6 +30,7 @@ export const KEY = {
   STATE: 8,
   PENDING: 9,
   GUARD: 10,
+  VALIDATOR_SET: 11,
 } as const;
 
 export type KeyPrefix = (typeof KEY)[keyof typeof KEY];

@@ -1,12 +1,14 @@
 /** The forms of the values in a chain's database, and how a block becomes records. Keys: src/store/keys.ts. */
 import type { Hash, PublicKey } from '../bytes.ts';
-import { bytesKey } from '../bytes.ts';
+import { bytesKey, equalBytes } from '../bytes.ts';
 import type { Header } from '../chain/block.ts';
 import { encodeBlock, MAX_BLOCK_TXS, readHeader } from '../chain/block.ts';
 import { Reader, Writer } from '../chain/codec.ts';
+import { getSets } from '../chain/modules/validators-state.ts';
 import type { Receipt } from '../chain/receipt.ts';
 import { encodeReceipt, readReceipt } from '../chain/receipt.ts';
 import type { StateChanges } from '../chain/state.ts';
+import { encodeValidatorSet } from '../chain/validator-set.ts';
 import { encodeCertificate } from '../chain/votes.ts';
 import type { WriteBatch } from './db.ts';
 import { bytesKeyOf, encodeU64, heightKey, KEY, stateDbKey } from './keys.ts';
@@ -18,8 +20,9 @@ const MIN_RECEIPT_BYTES = 32 + 2 + 8 + 1;
 /** Above any header of this version. */
 const MAX_HEADER_BYTES = 512;
 
-export function putBlock(batch: WriteBatch, { block, blockId: id, certificate, receipts }: CommittedBlock): void {
-  const { height } = block.header;
+export function putBlock(batch: WriteBatch, committed: CommittedBlock): void {
+  const { block, blockId: id, certificate, receipts, changes } = committed;
+  const { height, validatorsHash, nextValidatorsHash } = block.header;
   batch.put(heightKey(KEY.BLOCK, height), encodeBlock(block));
   batch.put(heightKey(KEY.CERTIFICATE, height), encodeCertificate(certificate));
   batch.put(heightKey(KEY.RECEIPTS, height), encodeReceipts(receipts));
@@ -27,6 +30,11 @@ export function putBlock(batch: WriteBatch, { block, blockId: id, certificate, r
   block.txs.forEach((tx, index) => {
     batch.put(bytesKeyOf(KEY.TRANSACTION, tx.id), new Writer(12).u64(height).u32(index).finish());
   });
+  // The state keeps the sets of three heights; light clients ask for older ones, by the hash in a header.
+  if (!equalBytes(validatorsHash, nextValidatorsHash)) {
+    const { current } = getSets({ get: (key) => changes.get(key) });
+    batch.put(bytesKeyOf(KEY.VALIDATOR_SET, nextValidatorsHash), encodeValidatorSet(current));
+  }
 }
 
 /** A mark is never lowered: a guard that lost its newest record must not pass for one that is up to date. */

@@ -3,6 +3,7 @@ import type { Hash, PublicKey } from '../bytes.ts';
 import type { Block, Header } from '../chain/block.ts';
 import type { Receipt } from '../chain/receipt.ts';
 import type { StateChanges, StateKey, StateReader } from '../chain/state.ts';
+import type { ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
 
 export interface StoredHead {
@@ -58,6 +59,8 @@ export interface ChainStore {
   certificate(height: number): Certificate | undefined;
   receipts(height: number): Receipt[] | undefined;
   transaction(id: Hash): StoredTransaction | undefined;
+  /** A set that took effect after genesis, by its hash in headers. */
+  validatorSet(hash: Hash): ValidatorSet | undefined;
   /** Every key and value of the state at the head, in key order. */
   stateEntries(): AsyncIterable<readonly [StateKey, Uint8Array]>;
   /** Pending transactions that survive a restart. `add` and `remove` are queued and written together, unsynced. */

@@ -142,6 +142,11 @@ export class SimStore implements ChainStore {
     return this.#chain.places.get(bytesKey(id));
   }
 
+  /** Nothing that is simulated asks for old sets. */
+  validatorSet(): undefined {
+    return undefined;
+  }
+
   async *stateEntries(): AsyncGenerator<readonly [StateKey, Uint8Array], void, void> {
     await Promise.resolve();
     for (const entry of [...this.#chain.state].sort(([a], [b]) => (a < b ? -1 : 1))) yield entry;

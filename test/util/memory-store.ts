@@ -1,10 +1,12 @@
 /** A chain's store and journal in memory, which fail when told to. */
-import { bytesKey } from '../../src/bytes.ts';
+import { bytesKey, equalBytes } from '../../src/bytes.ts';
 import type { Hash } from '../../src/bytes.ts';
 import { encodeBlock } from '../../src/chain/block.ts';
 import type { Block, Header } from '../../src/chain/block.ts';
+import { getSets } from '../../src/chain/modules/validators-state.ts';
 import type { Receipt } from '../../src/chain/receipt.ts';
 import type { StateChanges, StateKey, StateReader } from '../../src/chain/state.ts';
+import type { ValidatorSet } from '../../src/chain/validator-set.ts';
 import type { Certificate } from '../../src/chain/votes.ts';
 import type {
   ChainStore,
@@ -115,6 +117,11 @@ export class MemoryStore implements ChainStore {
       if (index >= 0) return { height: block.header.height, index };
     }
     return undefined;
+  }
+
+  validatorSet(hash: Hash): ValidatorSet | undefined {
+    const found = this.blocks.find(({ block }) => equalBytes(block.header.nextValidatorsHash, hash));
+    return found && getSets({ get: (key) => found.changes.get(key) }).current;
   }
 
   async *stateEntries(): AsyncGenerator<readonly [StateKey, Uint8Array]> {

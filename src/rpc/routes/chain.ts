@@ -6,7 +6,8 @@ import { NodeError } from '../../errors.ts';
 import type { NodeApi } from '../api.ts';
 import type { RpcApp } from '../app.ts';
 import { IMMUTABLE, NO_STORE, noQuery, strict } from '../app.ts';
-import { blockView, headView, storedBlock } from '../views.ts';
+import { storedBlock } from '../proofs.ts';
+import { blockView, headView } from '../views.ts';
 
 const BlockParams = strict({ id: Type.String({ pattern: '^(?:0|[1-9][0-9]{0,15}|[0-9a-f]{64})$' }) });
 const BlockQuery = strict({

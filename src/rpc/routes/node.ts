@@ -5,7 +5,8 @@ import { getSets } from '../../chain/modules/validators-state.ts';
 import type { ConsensusStatus, NodeApi, SeenVote } from '../api.ts';
 import type { RpcApp } from '../app.ts';
 import { NO_STORE, noQuery } from '../app.ts';
-import { paramsView, storedBlock, validatorSetView, validatorView } from '../views.ts';
+import { storedBlock } from '../proofs.ts';
+import { paramsView, validatorSetView, validatorView } from '../views.ts';
 
 export function nodeRoutes(app: RpcApp, api: NodeApi): void {
   const answers = {

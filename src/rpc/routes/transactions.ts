@@ -11,8 +11,9 @@ import { NodeError, toNodeError } from '../../errors.ts';
 import type { Refusal } from '../../mempool.ts';
 import type { NodeApi } from '../api.ts';
 import type { RpcApp } from '../app.ts';
-import { hash, IMMUTABLE, NO_STORE, noQuery, strict } from '../app.ts';
+import { flag, hash, IMMUTABLE, NO_STORE, strict } from '../app.ts';
 import { fromFramework } from '../problem.ts';
+import { transactionProof } from '../proofs.ts';
 import type { FinalityWaiters, TransactionStatus } from '../tx-status.ts';
 import { transactionStatus } from '../tx-status.ts';
 
@@ -24,6 +25,7 @@ export const MAX_UNVERIFIED = 16_384;
 const COMMIT_WAIT_MS = 10_000;
 
 const TxParams = strict({ hash });
+const TxQuery = strict({ proof: flag });
 const Mode = Type.Union([Type.Literal('async'), Type.Literal('sync'), Type.Literal('commit')]);
 const SubmitQuery = strict({ mode: Type.Optional(Mode) });
 
@@ -39,10 +41,11 @@ interface BatchResult {
 export function transactionRoutes(app: RpcApp, api: NodeApi, waiters: FinalityWaiters): void {
   const intake = new Intake(api);
 
-  app.get('/rpc/transactions/:hash', { schema: { params: TxParams, querystring: noQuery } }, (request, reply) => {
+  app.get('/rpc/transactions/:hash', { schema: { params: TxParams, querystring: TxQuery } }, (request, reply) => {
     const status = transactionStatus(api, fromHex(request.params.hash, 32));
-    reply.header('cache-control', status.status === 'final' ? IMMUTABLE : NO_STORE);
-    return reply.code(status.status === 'unknown' ? 404 : 200).send(status);
+    reply.header('cache-control', status.status === 'final' ? IMMUTABLE : NO_STORE).code(httpCode(status));
+    if (request.query.proof !== '1' || status.height === null || status.index === null) return reply.send(status);
+    return reply.send({ ...status, proof: transactionProof(api, status.height, status.index) });
   });
 
   app.post(
@@ -76,6 +79,10 @@ export function transactionRoutes(app: RpcApp, api: NodeApi, waiters: FinalityWa
       return accepted(reply, 202, status, tx);
     },
   );
+}
+
+function httpCode({ status }: TransactionStatus): number {
+  return status === 'unknown' ? 404 : 200;
 }
 
 /** In `async` mode the pool may not have it yet: what was taken is pending all the same. */

@@ -3,6 +3,7 @@ import { bytesKey } from '../../../src/bytes.ts';
 import { getAccount } from '../../../src/chain/accounts.ts';
 import type { AppliedBlock, Tip } from '../../../src/chain/execute.ts';
 import { buildBlock, forkTree } from '../../../src/chain/execute.ts';
+import type { Signer } from '../../../src/chain/crypto/types.ts';
 import type { Genesis } from '../../../src/chain/genesis.ts';
 import { genesisBlockId, genesisState, parseGenesis } from '../../../src/chain/genesis.ts';
 import { getSets } from '../../../src/chain/modules/validators-state.ts';
@@ -11,6 +12,7 @@ import type { StateChanges, StateKey } from '../../../src/chain/state.ts';
 import { StateTree } from '../../../src/chain/tree.ts';
 import type { Transaction } from '../../../src/chain/tx.ts';
 import { txCheck } from '../../../src/chain/tx.ts';
+import { findValidator, proposerOf, validatorSetHash } from '../../../src/chain/validator-set.ts';
 import type { Certificate } from '../../../src/chain/votes.ts';
 import { certificateFromVotes, voteSignBytes } from '../../../src/chain/votes.ts';
 import type { PoolView, Refusal } from '../../../src/mempool.ts';
@@ -39,6 +41,8 @@ export class FakeNode implements NodeApi {
   readonly #tree: StateTree;
   readonly #listeners = new Set<(blocks: readonly FinalBlock[]) => void>();
   readonly #powers: number;
+  /** Consensus keys whose validators sign blocks; those of genesis at first. */
+  readonly keys: Signer[];
   /** While set, submissions wait for it: verification that takes its time. */
   verification: Promise<void> = Promise.resolve();
   submitted = 0;
@@ -52,6 +56,7 @@ export class FakeNode implements NodeApi {
     this.genesisJson = genesisJson(options);
     this.genesis = parseGenesis(nativeCrypto, this.genesisJson);
     this.#powers = (options.powers ?? [1, 1, 1]).length;
+    this.keys = Array.from({ length: this.#powers }, (_, i) => signer(`validator-${i}`));
     this.#tree = StateTree.load(nativeCrypto, []);
     this.#commit(genesisState(nativeCrypto, this.genesis), null);
   }
@@ -80,6 +85,14 @@ export class FakeNode implements NodeApi {
       for (const [at, { block }] of this.applied.entries()) {
         const index = block.txs.findIndex((tx) => bytesKey(tx.id) === bytesKey(id));
         if (index >= 0) return { height: at + 1, index };
+      }
+      return undefined;
+    },
+    validatorSet: (hash) => {
+      const states = [genesisState(nativeCrypto, this.genesis), ...this.applied.map(({ changes }) => changes)];
+      for (const changes of states) {
+        const { current } = getSets({ get: (key) => changes.get(key) });
+        if (bytesKey(validatorSetHash(nativeCrypto, current)) === bytesKey(hash)) return current;
       }
       return undefined;
     },
@@ -138,15 +151,18 @@ export class FakeNode implements NodeApi {
     const tip = this.#tip();
     const rules = { chain: this.genesis.chain, params: this.genesis.params, crypto: nativeCrypto };
     const timeMs = tip.timeMs + this.genesis.params.minBlockIntervalMs;
-    const proposer = signer('validator-0').publicKey;
+    const proposer = proposerOf(getSets(tip.state).current, 0).publicKey;
     const lastCommit = this.certificates.at(-1) ?? null;
     const applied = buildBlock(rules, tip, { timeMs, proposer, lastCommit, evidence: [], txs });
     const set = getSets(tip.state).current;
     const vote = { type: 'precommit', height: tip.height + 1, round: 0, blockId: applied.blockId } as const;
-    const votes = Array.from({ length: this.#powers }, (_, i) => {
-      const key = signer(`validator-${i}`);
-      return { ...vote, validator: key.publicKey, signature: key.sign(voteSignBytes(this.genesis.chain, vote)) };
-    });
+    const votes = this.keys
+      .filter((key) => findValidator(set, key.publicKey))
+      .map((key) => ({
+        ...vote,
+        validator: key.publicKey,
+        signature: key.sign(voteSignBytes(this.genesis.chain, vote)),
+      }));
     this.certificates.push(certificateFromVotes(set, votes));
     this.#commit(applied.changes, applied);
     this.mempool.onCommitted(applied.block.txs, this.#poolView());

@@ -13,9 +13,10 @@ import { startRpcServer } from '../../../src/rpc/server.ts';
 import { buildProposal, buildTransfer, buildVote, chainOfStatus, validatorKeyProof } from '../../../src/sdk/build.ts';
 import type { Client } from '../../../src/sdk/client.ts';
 import { createClient } from '../../../src/sdk/client.ts';
-import type { AccountProofResponse, AccountResponse } from '../../../src/sdk/types.ts';
+import type { StateProofResponse, AccountResponse } from '../../../src/sdk/types.ts';
 import type { TrustedChain } from '../../../src/sdk/verify.ts';
-import { trustGenesis, validatorSetOf, verifyAccountProof } from '../../../src/sdk/verify.ts';
+import { validatorSetOf } from '../../../src/sdk/light-block.ts';
+import { trustGenesis, verifyAccountProof } from '../../../src/sdk/verify.ts';
 import { addressText, makeTransfer, signer } from '../../util/chain-fixture.ts';
 import { FakeNode } from '../rpc/fake-node.ts';
 
@@ -63,7 +64,7 @@ describe('light verification', () => {
     const { proof } = good;
     assert(proof && other.proof);
     const certificate = decodeCertificate(Uint8Array.from(Buffer.from(proof.certificate, 'hex')));
-    const withProof = (change: Partial<AccountProofResponse>): AccountResponse => ({
+    const withProof = (change: Partial<StateProofResponse>): AccountResponse => ({
       ...good,
       proof: { ...proof, ...change },
     });
