@@ -34,6 +34,7 @@ import type { MetricsRegister } from './metrics.ts';
 import type { BlocksRequest, CertifiedBlock, TxsRequest } from '../protocols/messages.ts';
 import type { ChainHandlers, ChainNetwork, PeerId } from '../protocols/network.ts';
 import type { SignGuard } from './store/guard.ts';
+import { guardAdvice } from './store/guard-advice.ts';
 import type { ChainStore } from './store/types.ts';
 import type { SyncTarget } from './sync.ts';
 import { Sync } from './sync.ts';
@@ -242,9 +243,11 @@ class ChainRuntime implements RunningChain {
 
   #checkGuard(guard: SignGuard): void {
     const { status } = guard;
-    if (status.kind === 'stale' || status.kind === 'corrupt') {
-      this.gate.set('guard', `the sign guard is ${status.kind}: ${status.reason}`);
-      this.#modules.log.error('not signing: the sign guard refuses', { status: status.kind, reason: status.reason });
+    if (status.kind === 'empty' || status.kind === 'uncertain') this.gate.floorHeight = guard.signAbove;
+    const advice = guardAdvice(status, this.ledger.tip.height);
+    if (advice !== undefined) {
+      this.gate.set('guard', advice);
+      this.#modules.log.error('not signing: the sign guard refuses', { status: status.kind, reason: advice });
     } else if (status.kind === 'uncertain') {
       this.#modules.log.warn('the sign guard is damaged: signing goes on above its height', {
         reason: status.reason,

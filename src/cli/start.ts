@@ -36,7 +36,8 @@ export function register(program: Command): void {
     .option('--no-sign', 'follow the chain without voting')
     .option(
       '--sign-above <height>',
-      'sign above this height although the sign guard is missing or refuses',
+      'your word that the validator key signed nothing above this height: sign above it although the sign guard is ' +
+        'missing, refuses, or is older than the last use of the key',
       wholeNumber,
     )
     .option('--log-level <levels>', 'e.g. info or info,net:debug')

@@ -107,16 +107,24 @@ function createTxPool({ pool, admission }: RunningChain): TxPool {
 function status(chain: RunningChain): NodeStatus {
   const reach = chain.presence.reach();
   const signing = chain.engine.machine.self !== null;
-  const reasons = [...chain.gate.reasons.values()];
   return {
     state: stateOf(chain, reach.hasQuorum),
     validatorsReachable: reach.validators,
     validatorsTotal: reach.total,
     quorum: reach.quorum,
     signing,
-    notSigning: signing ? [] : reasons.length > 0 ? reasons : ['not a validator of this height'],
+    notSigning: signing ? [] : whyNotSigning(chain),
     targetHeight: chain.sync.progress?.targetHeight ?? null,
   };
+}
+
+function whyNotSigning({ gate, ledger }: RunningChain): string[] {
+  if (gate.reasons.size > 0) return [...gate.reasons.values()];
+  const { floorHeight } = gate;
+  if (ledger.tip.height < floorHeight) {
+    return [`signs above height ${floorHeight} again: its key may have signed up to there`];
+  }
+  return ['not a validator of this height'];
 }
 
 function stateOf(chain: RunningChain, quorumReached: boolean): NodeStatus['state'] {
