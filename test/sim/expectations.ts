@@ -1,38 +1,25 @@
-/** What a set of seeds must have reached, so that finding nothing means something. */
+/** A failing seed in words. */
+import { commandOf } from './args.ts';
+import type { Struck } from './faults.ts';
+import type { Job } from './job.ts';
 import type { Outcome } from './simulation.ts';
 
-/** From so many seeds on every figure is required. */
-const MANY_SEEDS = 200;
+const LINES = 40;
 
-/** @returns what was not reached; empty when all was */
-export function unreached(outcomes: readonly Outcome[]): string[] {
-  const total = (of: (outcome: Outcome) => number): number => outcomes.reduce((sum, outcome) => sum + of(outcome), 0);
-  const figures: readonly (readonly [name: string, value: number, least: number])[] = [
-    ['heights', total(({ heights }) => heights), 50 * outcomes.length],
-    ['faults', total(({ faults }) => faults), 5 * outcomes.length],
-    ['commits above round 0', total(({ lateCommits }) => lateCommits), outcomes.length],
-    ['crashes at a write', total(({ crashesAtWrites }) => crashesAtWrites), Math.ceil(outcomes.length / 10)],
-    ['validator set changes', total(({ setChanges }) => setChanges), Math.ceil(outcomes.length / 10)],
-    ['evidence', total(({ evidence }) => evidence), Math.ceil(outcomes.length / 10)],
-    ['liveness checks', total(({ livenessChecks }) => livenessChecks), outcomes.length],
-    [
-      'conflicting locks',
-      total(({ conflictingLocks }) => conflictingLocks),
-      outcomes.length < MANY_SEEDS ? 0 : Math.floor(outcomes.length / MANY_SEEDS),
-    ],
-  ];
-  return figures
-    .filter(([, value, least]) => value < least)
-    .map(([name, value, least]) => `${name}: ${value} of ${least}`);
-}
-
-/** A failing seed in words: what broke, how to see it again, and what led to it. */
-export function report({ plan, violations, trace }: Outcome, nodes: readonly number[], minutes: number): string {
-  const lines = trace.slice(-40).map((line) => `  ${line}`);
+/** What broke, how to see it again, and what led to it. */
+export function report(job: Job, { plan, violations, trace }: Outcome): string {
   return [
     `seed ${plan.seed} fails:`,
     ...violations.slice(0, 3).map((text) => `  ${text}`),
-    `replay: npm run sim -- --seed ${plan.seed} --nodes ${nodes.join()} --minutes ${minutes} --verbose`,
-    ...lines,
+    `replay: ${commandOf(job)} --verbose --no-shrink`,
+    ...trace.slice(-LINES).map((line) => `  ${line}`),
   ].join('\n');
+}
+
+export function reportLost(job: Job, failure: string): string {
+  return [`seed ${job.seed} fails:`, `  ${failure}`, `replay: ${commandOf(job)} --verbose --no-shrink`].join('\n');
+}
+
+export function describeFaults(struck: readonly Struck[]): string[] {
+  return struck.map(({ name, kind, atMs }) => `  ${(atMs / 1000).toFixed(3).padStart(9)} s  ${name}: ${kind}`);
 }

@@ -1,97 +1,109 @@
-/** `npm run sim`: whole clusters in virtual time, one seed after another. */
-import { parseArgs } from 'node:util';
-import { report, unreached } from './expectations.ts';
+/** `npm run sim`: whole clusters in virtual time, many at once, one a seed. */
+import { isNodeError } from '../../src/errors.ts';
+import { commandOf, parseSimArgs, USAGE } from './args.ts';
+import type { SimArgs } from './args.ts';
+import { describeFaults, report, reportLost } from './expectations.ts';
+import type { Job } from './job.ts';
+import { Pool } from './pool.ts';
+import type { Result } from './pool.ts';
+import { Progress } from './progress.ts';
+import { shrink } from './shrink.ts';
 import type { Outcome } from './simulation.ts';
-import { runSeed } from './simulation.ts';
-import { startWatchdog } from './watchdog.ts';
+import { Tally } from './tally.ts';
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '20' },
-    seed: { type: 'string' },
-    from: { type: 'string', default: '1' },
-    nodes: { type: 'string', default: '1,3,4,7' },
-    minutes: { type: 'string', default: '30' },
-    control: { type: 'boolean', default: false },
-    verbose: { type: 'boolean', default: false },
-    bail: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-  },
-});
+/** Runs that looking for a smaller one may take. */
+const MAX_SHRINK_RUNS = 400;
 
-const nodes = values.nodes.split(',').map(Number);
-const minutes = Number(values.minutes);
-const first = Number(values.seed ?? values.from);
-const count = values.seed === undefined ? Number(values.seeds) : 1;
+interface Failure {
+  readonly job: Job;
+  readonly outcome: Outcome;
+}
 
-async function runAll(): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
-  const watchdog = startWatchdog(`npm run sim -- --nodes ${values.nodes} --minutes ${minutes} --verbose`);
-  let failures = 0;
-  for (let seed = first; seed < first + count; seed++) {
-    watchdog.watch(seed);
-    const outcome = await runSeed({
-      seed,
-      nodes,
-      minutes,
-      control: values.control,
-      ...(values.verbose && { onLine: (line: string) => process.stdout.write(`${line}\n`) }),
-    });
-    outcomes.push(outcome);
-    if (outcome.violations.length > 0) {
-      failures++;
-      if (!values.control) process.stderr.write(`\n${report(outcome, nodes, minutes)}\n`);
-    }
-    if (values.bail && failures > 0) break;
-    if (outcomes.length % 100 === 0) process.stderr.write(`${outcomes.length} seeds, ${failures} failed\n`);
+function* jobsOf({ first, count, common }: SimArgs): Generator<Job> {
+  for (let seed = first; seed < first + count; seed++) yield { ...common, seed };
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+async function shrinkFailure(pool: Pool, { job, outcome }: Failure): Promise<void> {
+  say(`\nlooking for fewer faults (${outcome.struck.length} happened) …`);
+  const small = await shrink(job, outcome, {
+    maxRuns: MAX_SHRINK_RUNS,
+    run: async (smaller) => (await pool.run(smaller)).outcome,
+  });
+  const faults = small.outcome.struck;
+  say(
+    `seed ${job.seed} still fails with ${faults.length} of ${outcome.struck.length} faults, after ${small.runs} runs:`,
+  );
+  for (const text of small.outcome.violations.slice(0, 3)) say(`  ${text}`);
+  for (const line of describeFaults(faults)) say(line);
+  say(`replay: ${commandOf(small.job)} --verbose --no-shrink`);
+}
+
+/** @returns the exit code */
+async function main(args: SimArgs): Promise<number> {
+  const { json, bail, common } = args;
+  const pool = new Pool({ processes: Math.min(args.jobs, args.count), verbose: args.verbose });
+  const tally = new Tally();
+  const progress = new Progress(args.count, !json && !args.verbose && process.stderr.isTTY);
+  let failure: Failure | null = null;
+  let interrupted = false;
+  const onSignal = (): void => {
+    interrupted = true;
+    pool.end();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  await pool.runAll(jobsOf(args), ({ job, outcome, failure: why }: Result) => {
+    if (outcome) tally.add(outcome);
+    else tally.addLost(job.seed);
+    const isFailed = !outcome || outcome.violations.length > 0;
+    if (isFailed && !common.control) progress.above(`\n${outcome ? report(job, outcome) : reportLost(job, why)}\n`);
+    if (isFailed && outcome) failure ??= { job, outcome };
+    progress.tell(tally.seeds, tally.failed.length);
+    return !(bail && isFailed);
+  });
+  progress.end();
+  const found = failure as Failure | null;
+  if (found && !interrupted && !common.control && args.shrink) await shrinkFailure(pool, found);
+  pool.end();
+  return interrupted ? finish(args, pool, tally, progress, 130) : finish(args, pool, tally, progress, null);
+}
+
+function finish(args: SimArgs, pool: Pool, tally: Tally, progress: Progress, code: number | null): number {
+  const { control } = args.common;
+  const { counts, virtualMs, ...totals } = tally;
+  const missing = control || code !== null ? [] : tally.unreached();
+  const forks = control && tally.agreementsBroken > 0;
+  const ok = code === null && (control ? forks : totals.failed.length === 0 && missing.length === 0);
+  const figures = {
+    ...totals,
+    failed: totals.failed.toSorted((a, b) => a - b),
+    slowestLivenessMs: Math.round(totals.slowestLivenessMs),
+    virtualHours: Math.round(virtualMs / 36_000) / 100,
+    seconds: Math.round(progress.seconds * 10) / 10,
+    coreSecondsASeed: Math.round(pool.cpuMs / 10 / Math.max(1, tally.seeds)) / 100,
+  };
+  if (args.json) {
+    process.stdout.write(`${JSON.stringify({ ok, ...figures, counts: Object.fromEntries(counts), missing })}\n`);
+  } else {
+    for (const [name, value] of Object.entries(figures)) process.stdout.write(`${name.padEnd(20)} ${String(value)}\n`);
+    for (const [name, n] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1))) process.stdout.write(`  ${name}: ${n}\n`);
+    for (const text of missing) process.stdout.write(`NOT REACHED ${text}\n`);
   }
-  await watchdog.end();
-  return outcomes;
+  if (code !== null) say(`interrupted after ${tally.seeds} of ${args.count} seeds`);
+  if (control) say(forks ? 'the control forks, as it must: one of three is a traitor' : 'THE CONTROL DOES NOT FORK');
+  return code ?? (ok ? 0 : 1);
 }
 
-const startMs = performance.now();
-const cpu = process.cpuUsage();
-const outcomes = await runAll();
-const used = process.cpuUsage(cpu);
-const failed = outcomes.filter(({ violations }) => violations.length > 0);
-
-const sum = (of: (outcome: Outcome) => number): number => outcomes.reduce((total, outcome) => total + of(outcome), 0);
-const max = (of: (outcome: Outcome) => number): number => Math.max(0, ...outcomes.map(of));
-const figures = {
-  seeds: outcomes.length,
-  failed: failed.map(({ plan }) => plan.seed),
-  heights: sum(({ heights }) => heights),
-  transactions: sum(({ transactions }) => transactions),
-  faults: sum(({ faults }) => faults),
-  topRound: max(({ topRound }) => topRound),
-  commitsAboveRound0: sum(({ lateCommits }) => lateCommits),
-  conflictingLocks: sum(({ conflictingLocks }) => conflictingLocks),
-  crashesAtWrites: sum(({ crashesAtWrites }) => crashesAtWrites),
-  setChanges: sum(({ setChanges }) => setChanges),
-  evidence: sum(({ evidence }) => evidence),
-  livenessChecks: sum(({ livenessChecks }) => livenessChecks),
-  slowestLivenessMs: Math.round(max(({ slowestMs }) => slowestMs)),
-  virtualHours: Math.round(sum(({ virtualMs }) => virtualMs) / 36_000) / 100,
-  events: sum(({ steps }) => steps),
-  seconds: Math.round((performance.now() - startMs) / 100) / 10,
-  coreSecondsASeed: Math.round((used.user + used.system) / 10_000 / outcomes.length) / 100,
-};
-const counts = new Map<string, number>();
-for (const outcome of outcomes) {
-  for (const [name, n] of outcome.counts) counts.set(name, (counts.get(name) ?? 0) + n);
+process.stdout.on('error', () => process.exit(1));
+try {
+  const args = parseSimArgs(process.argv.slice(2));
+  if (args.help) process.stdout.write(USAGE);
+  else process.exitCode = await main(args);
+} catch (error) {
+  if (!isNodeError(error) || error.code !== 'USAGE') throw error;
+  say(`${error.message}\n${error.hint ?? ''}`);
+  process.exitCode = 2;
 }
-const missing = count < 20 || values.control ? [] : unreached(outcomes);
-
-if (values.json) {
-  process.stdout.write(`${JSON.stringify({ ...figures, counts: Object.fromEntries(counts), missing })}\n`);
-} else {
-  for (const [name, value] of Object.entries(figures)) process.stdout.write(`${name.padEnd(20)} ${String(value)}\n`);
-  for (const [name, n] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1))) process.stdout.write(`  ${name}: ${n}\n`);
-  for (const text of missing) process.stdout.write(`NOT REACHED ${text}\n`);
-}
-if (values.control) {
-  const isForked = failed.some(({ violations }) => violations.some((text) => text.startsWith('agreement')));
-  const words = isForked ? 'the control forks, as it must: one of three is a traitor' : 'THE CONTROL DOES NOT FORK';
-  process.stderr.write(`${words}\n`);
-  process.exitCode = isForked ? 0 : 1;
-} else if (failed.length > 0 || missing.length > 0) process.exitCode = 1;

@@ -20,8 +20,9 @@ describe('seeds that found a fault', function () {
 
   for (const [seed, what] of Object.entries(SEEDS)) {
     it(`${seed}: ${what}`, async () => {
-      const outcome = await runSeed({ seed: Number(seed), nodes: NODES, minutes: MINUTES });
-      assert.deepEqual(outcome.violations, [], report(outcome, NODES, MINUTES));
+      const job = { seed: Number(seed), nodes: NODES, minutes: MINUTES };
+      const outcome = await runSeed(job);
+      assert.deepEqual(outcome.violations, [], report(job, outcome));
     });
   }
 });

@@ -13,11 +13,13 @@ import type { ValidatorSet } from '../../src/chain/validator-set.ts';
 import { timeoutMs } from '../../src/consensus/rounds.ts';
 import { genesisJson } from '../util/chain-fixture.ts';
 import { Checker, short } from './checker.ts';
+import type { Struck } from './faults.ts';
 import { Faults } from './faults.ts';
+import type { Job } from './job.ts';
 import { ACCOUNTS, Load } from './load.ts';
 import { SimNetwork } from './network.ts';
 import { SimNode } from './node.ts';
-import type { Plan, PlanOptions } from './plan.ts';
+import type { Plan } from './plan.ts';
 import { makePlan } from './plan.ts';
 import { Prng } from './prng.ts';
 import { forgetSignatures, simCrypto } from './signatures.ts';
@@ -38,12 +40,16 @@ export interface Outcome {
   readonly heights: number;
   readonly transactions: number;
   readonly faults: number;
+  /** Faults that came by time or at a message, in order. */
+  readonly struck: readonly Struck[];
   readonly topRound: number;
   /** Commits by nodes in rounds above 0. */
   readonly lateCommits: number;
   readonly conflictingLocks: number;
   readonly crashesAtWrites: number;
   readonly setChanges: number;
+  /** Heights at which some validator is demoted. */
+  readonly demotions: number;
   readonly evidence: number;
   readonly livenessChecks: number;
   /** Virtual ms to the new block, in the slowest check. */
@@ -54,7 +60,7 @@ export interface Outcome {
   readonly trace: readonly string[];
 }
 
-export interface RunOptions extends PlanOptions {
+export interface RunOptions extends Job {
   readonly onLine?: (line: string) => void;
 }
 
@@ -99,6 +105,7 @@ class Run {
   readonly #faults: Faults;
   readonly #load: Load;
   readonly #rng: Prng;
+  readonly #leastFaults: number;
   #conflictingLocks = 0;
   #wasConflicting = false;
   #livenessChecks = 0;
@@ -108,7 +115,9 @@ class Run {
   constructor(options: RunOptions) {
     const root = new Prng(`seed ${options.seed}`);
     this.#rng = root.stream('run');
-    this.plan = makePlan(options, root.stream('plan'));
+    const plan = makePlan(options, root.stream('plan'));
+    this.plan = { ...plan, heights: options.heights ?? plan.heights };
+    this.#leastFaults = options.heights !== undefined || options.filter ? 0 : MIN_FAULTS;
     this.#genesis = genesisOf(this.plan);
     this.#trace = new Trace(this.#time, options.onLine ?? null);
     this.checker = new Checker(this.#genesis, (key) =>
@@ -128,6 +137,7 @@ class Run {
     this.#faults = new Faults({
       ...shared,
       rng: root.stream('faults'),
+      ...(options.filter && { filter: options.filter }),
       validators: () => getSets(this.#agreedState()).current,
     });
     this.#load = new Load({
@@ -181,7 +191,9 @@ class Run {
 
   #isDone(): boolean {
     const { plan, checker } = this;
-    return this.#isOver() || (checker.height >= plan.heights && (plan.control || this.#faults.total >= MIN_FAULTS));
+    return (
+      this.#isOver() || (checker.height >= plan.heights && (plan.control || this.#faults.total >= this.#leastFaults))
+    );
   }
 
   async #runFor(ms: number, until: () => boolean = () => false): Promise<void> {
@@ -355,6 +367,10 @@ class Run {
         name: node.name,
         chain: this.#genesis.chain,
         tricks: this.plan.tricks,
+        cautious: this.plan.cautious,
+        onInvalid: (blockId) => {
+          this.checker.onInvalid(blockId);
+        },
         rng: rng.stream('traitor'),
         peers: () => this.#nodes.filter((other) => other !== node).map(({ id }) => id),
         whisper: (to, topic, message) => {
@@ -395,11 +411,13 @@ class Run {
       heights: this.checker.height,
       transactions: this.checker.transactions,
       faults: this.#faults.total,
+      struck: this.#faults.struck,
       topRound: this.#trace.topRound,
       lateCommits: this.#trace.lateCommits,
       conflictingLocks: this.#conflictingLocks,
       crashesAtWrites: crashes.reduce((sum, [, count]) => sum + count, 0),
       setChanges: this.checker.setChanges,
+      demotions: this.checker.demotions,
       evidence: this.checker.evidence,
       livenessChecks: this.#livenessChecks,
       slowestMs: this.#slowestMs,

@@ -1,5 +1,6 @@
 /** Virtual time: events in order of their moment, then of their making. Nothing here knows the real time. */
 import type { Clock } from '../../src/clock.ts';
+import { toNodeError } from '../../src/errors.ts';
 
 interface TimedEvent {
   readonly atMs: number;
@@ -55,7 +56,7 @@ export class VirtualTime {
           else if (waiting === 0) fill();
         } catch (error) {
           end(() => {
-            reject(error);
+            reject(toNodeError(error));
           });
         }
       };

@@ -1,45 +1,35 @@
-/**
- * Ends the program when one seed takes far too long in real time: code that spins without ever waiting cannot be stopped
- * from within its own thread.
- */
+/** Ends the process when one run takes far too long: code that spins cannot be stopped from within its own thread. */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-
-const LIMIT_MS = 60_000;
 
 interface Shared {
   readonly buffer: SharedArrayBuffer;
-  readonly hint: string;
+  readonly limitMs: number;
 }
 
 export interface Watchdog {
-  watch(seed: number): void;
-  end(): Promise<void>;
+  /** @param run any other number than the one before; 0 while nothing runs */
+  watch(run: number): void;
 }
 
-/** @param hint how to replay a seed, its number left to be added */
-export function startWatchdog(hint: string): Watchdog {
+/** @param limitMs real time a run may take */
+export function startWatchdog(limitMs: number): Watchdog {
   const buffer = new SharedArrayBuffer(4);
   const current = new Int32Array(buffer);
-  const worker = new Worker(new URL(import.meta.url), { workerData: { buffer, hint } satisfies Shared });
+  const worker = new Worker(new URL(import.meta.url), { workerData: { buffer, limitMs } satisfies Shared });
   worker.unref();
   return {
-    watch: (seed) => {
-      Atomics.store(current, 0, seed);
+    watch: (run) => {
+      Atomics.store(current, 0, run);
       Atomics.notify(current, 0);
-    },
-    end: async () => {
-      await worker.terminate();
     },
   };
 }
 
 if (!isMainThread && parentPort) {
-  const { buffer, hint } = workerData as Shared;
+  const { buffer, limitMs } = workerData as Shared;
   const current = new Int32Array(buffer);
   for (;;) {
-    const seed = Atomics.load(current, 0);
-    if (Atomics.wait(current, 0, seed, LIMIT_MS) !== 'timed-out' || seed === 0) continue;
-    console.error(`seed ${seed} does not end: something spins without waiting\nreplay: ${hint} --seed ${seed}`);
-    process.kill(process.pid, 'SIGKILL');
+    const run = Atomics.load(current, 0);
+    if (Atomics.wait(current, 0, run, limitMs) === 'timed-out' && run !== 0) process.kill(process.pid, 'SIGKILL');
   }
 }
