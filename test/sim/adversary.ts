@@ -51,6 +51,7 @@ const SCHEMES: readonly (readonly [weight: number, make: (adversary: Adversary) 
 
 export class Adversary {
   readonly #modules: AdversaryModules;
+  #rng: Prng;
   #scheme: Scheme | null = null;
   #untilMs = 0;
   /** Who must go on after the last strike, and until when. */
@@ -59,10 +60,12 @@ export class Adversary {
 
   constructor(modules: AdversaryModules) {
     this.#modules = modules;
+    this.#rng = modules.rng;
   }
 
+  /** Of the scheme under way. */
   get rng(): Prng {
-    return this.#modules.rng;
+    return this.#rng;
   }
 
   get nodes(): readonly SimNode[] {
@@ -89,10 +92,15 @@ export class Adversary {
     return power;
   }
 
-  /** Begins one, unless one is under way. */
-  begin(): void {
-    const { time, rng, trace } = this.#modules;
+  /**
+   * Begins one, unless one is under way.
+   *
+   * @param rng of this fault alone: another one left out does not change it
+   */
+  begin(rng: Prng): void {
+    const { time, trace } = this.#modules;
     if (this.#isActive() || this.nodes.length < 3) return;
+    this.#rng = rng;
     let left = rng.below(SCHEMES.reduce((sum, [weight]) => sum + weight, 0));
     for (const [weight, make] of SCHEMES) {
       left -= weight;
@@ -110,10 +118,8 @@ export class Adversary {
     const scheme = this.#scheme;
     if (!scheme || (kind !== 'vote' && kind !== 'proposal' && kind !== 'votes') || !this.#isActive()) return false;
     const [a, b] = [this.#nodeOf(from), this.#nodeOf(to)];
-    if (!a || !b) return false;
-    const carried = { from: a, to: b, ...contents(kind, message) };
-    const lost = scheme.loses(carried);
-    return lost && !this.#modules.isHealthy(a, b);
+    if (!a || !b || this.#modules.isHealthy(a, b)) return false;
+    return scheme.loses({ from: a, to: b, ...contents(kind, message) });
   }
 
   /** Those that the last strike wants to see stuck come first. */
@@ -139,7 +145,7 @@ export class Adversary {
   }
 
   cutOff(nodes: readonly SimNode[], ms: number): void {
-    this.#modules.cutOff(nodes, ms);
+    if (!this.#modules.frozen()) this.#modules.cutOff(nodes, ms);
   }
 
   #isActive(): boolean {

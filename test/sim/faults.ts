@@ -285,7 +285,7 @@ export class Faults {
   }
 
   scheme(): void {
-    this.#adversary.begin();
+    this.#adversary.begin(this.rng);
   }
 
   /** In this order they become the healthy quorum. */
