@@ -13,6 +13,7 @@ import {
 } from '../../src/chain/modules/validators-state.ts';
 import { proposeChange, validatorKeySignBytes, voteChange } from '../../src/chain/modules/validators.ts';
 import { leastFeeUait } from '../../src/chain/params.ts';
+import { findValidator } from '../../src/chain/validator-set.ts';
 import type { StateReader } from '../../src/chain/state.ts';
 import type { Transaction } from '../../src/chain/tx.ts';
 import { decodeTransaction, MIN_TX_BYTES, signTransaction } from '../../src/chain/tx.ts';
@@ -50,6 +51,8 @@ export interface LoadModules {
 
 export class Load {
   readonly #modules: LoadModules;
+  /** Of a quiet run that froze: who alone hears of a transaction. */
+  #only: SimNode | null = null;
   readonly #clients: Client[];
   readonly #operators: Client[];
 
@@ -69,30 +72,62 @@ export class Load {
   #send(): void {
     const { plan, rng, time } = this.#modules;
     time.after(rng.between(0, 2 * plan.txEveryMs), () => {
-      this.sendOne(rng.pick(this.#modules.nodes));
+      if (!this.#isQuiet()) this.#sendTo(rng.pick(this.#modules.nodes));
       this.#send();
     });
   }
 
-  /** A new transfer of a random client, given to this node. */
+  /** There shall be work while the faults are frozen. */
   sendOne(node: SimNode): void {
+    if (this.#isQuiet()) this.#tellOnly(node);
+    else this.#sendTo(node);
+  }
+
+  #isQuiet(): boolean {
+    const { plan, frozen } = this.#modules;
+    if (!frozen()) this.#only = null;
+    return plan.quiet && frozen();
+  }
+
+  /** As if someone who is gone had gossiped it to one validator alone: it knows no one it owes it to, nor says it again. */
+  #tellOnly(node: SimNode): void {
+    const { chain } = node;
+    if (!chain || !findValidator(getSets(chain.ledger.tip.state).current, node.publicKey)) return;
+    this.#only ??= node;
+    if (node !== this.#only || chain.pool.size > 0) return;
+    const client = this.#modules.rng.pick(this.#clients);
+    this.#settle(client);
+    if (client.pending.length === 0) client.pending.push(this.#transfer(client, 1));
+    chain.handlers.gossip.tx(client.pending, 'peer-gone').catch((error: unknown) => {
+      this.#modules.checker.fail(`admission: node ${node.index}: ${String(error)}`);
+    });
+  }
+
+  /** A new transfer of a random client, given to this node. */
+  #sendTo(node: SimNode): void {
     const { rng } = this.#modules;
     const client = rng.pick(this.#clients);
     this.#settle(client);
     if (client.pending.length >= MAX_PENDING) return;
-    const to = rng.pick(this.#clients).address;
-    const make = (amountUait: number): Transaction =>
-      this.#make(client, transfer.type, transfer.encode({ to, amountUait, memo: new Uint8Array() }));
-    if (rng.chance(0.02)) this.#submit(node, make(TOO_MUCH_UAIT));
-    const tx = make(rng.below(1000));
+    if (rng.chance(0.02)) this.#submit(node, this.#transfer(client, TOO_MUCH_UAIT));
+    const tx = this.#transfer(client, rng.below(1000));
     client.pending.push(tx);
     this.#submit(node, tx);
     if (rng.chance(0.02)) this.#submit(node, forged(tx));
   }
 
+  #transfer(client: Client, amountUait: number): Transaction {
+    const to = this.#modules.rng.pick(this.#clients).address;
+    return this.#make(client, transfer.type, transfer.encode({ to, amountUait, memo: new Uint8Array() }));
+  }
+
   #resend(): void {
     const { time, rng, nodes } = this.#modules;
     time.after(RESEND_MS, () => {
+      if (this.#isQuiet()) {
+        this.#resend();
+        return;
+      }
       for (const client of [...this.#clients, ...this.#operators]) {
         this.#settle(client);
         const node = rng.pick(nodes);

@@ -50,6 +50,12 @@ export interface Plan {
   readonly maxVirtualMs: number;
   /** More traitors than the rules bear: a fork is expected. */
   readonly control: boolean;
+  /** Traitors leave no proof of two signatures at one place, so that they keep their power. */
+  readonly cautious: boolean;
+  /** Long stretches without load; at their end one node alone knows of a transaction. */
+  readonly quiet: boolean;
+  /** Older copies of whole data folders are put back. */
+  readonly restores: boolean;
 }
 
 export interface PlanOptions {
@@ -76,7 +82,7 @@ export function makePlan({ seed, nodes, minutes, control = false }: PlanOptions,
   const setChanges = !control && rng.chance(0.5);
   if (setChanges) powers.push(0);
   const tricks = control ? (['equivocate-proposals', 'amnesia'] as const) : TRICKS.filter(() => rng.chance(0.5));
-  return {
+  const plan: Plan = {
     seed,
     powers,
     traitors,
@@ -97,7 +103,16 @@ export function makePlan({ seed, nodes, minutes, control = false }: PlanOptions,
     heights: 50,
     maxVirtualMs: minutes * 60_000,
     control,
+    cautious: false,
+    quiet: false,
+    restores: false,
   };
+  const cautious = !control && rng.chance(0.5);
+  // Whoever alone has the transaction proposes in one of the first rounds only where few take turns, all as often.
+  const isFair = count > 1 && count <= 4 && powers.every((power) => power <= 1);
+  const quiet = !control && isFair && rng.chance(0.4);
+  const restores = !control && rng.chance(0.3);
+  return { ...plan, cautious, quiet, restores, ...(quiet && { txEveryMs: rng.between(2_000, 6_000) }) };
 }
 
 /** Rounds that end before lost votes are said again: the hard case for locks. */

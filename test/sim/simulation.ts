@@ -262,7 +262,11 @@ class Run {
 
   /** The state of the highest height on any disk. */
   #agreedState(): StateReader {
-    const { stored } = this.#nodes.reduce((best, node) => (node.stored.height > best.stored.height ? node : best));
+    return this.#highestState(this.#nodes);
+  }
+
+  #highestState(nodes: readonly SimNode[]): StateReader {
+    const { stored } = nodes.reduce((best, node) => (node.stored.height > best.stored.height ? node : best));
     return stored.state.size > 0 ? stored.state : memoryState(genesisState(simCrypto, this.#genesis));
   }
 
@@ -278,13 +282,18 @@ class Run {
         members.reduce((sum, power) => sum + power, 0),
       );
     };
+    // The highest block may be with nobody among them: they must be able to go on from what they have, too.
+    const canGoOn = (core: readonly SimNode[]): boolean => {
+      const own = getSets(this.#highestState(core));
+      return [current, next, own.current, own.next].every((set) => isQuorum(set, core));
+    };
     const all = this.plan.setChanges && !this.#load.isSettled(state);
     const core: SimNode[] = [];
     for (const node of this.#faults.coreFirst(this.#rng.shuffled(honest))) {
-      if (!all && isQuorum(current, core) && isQuorum(next, core)) break;
+      if (!all && core.length > 0 && canGoOn(core)) break;
       core.push(node);
     }
-    return isQuorum(current, core) && isQuorum(next, core) ? core : [];
+    return core.length > 0 && canGoOn(core) ? core : [];
   }
 
   async #checkConvergence(): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import type { ProposalMessage, Topic, Topics, VoteBatch } from '../../protocols/messages.ts';
 import type { ChainHandlers, ChainNetwork, PeerId } from '../../protocols/network.ts';
+import type { Hash } from '../../src/bytes.ts';
 import { bytesKey, equalBytes, keyBytes } from '../../src/bytes.ts';
 import { blockId, lastCommitHash } from '../../src/chain/block.ts';
 import type { Header } from '../../src/chain/block.ts';
@@ -17,14 +18,23 @@ import { simCrypto, simSigner } from './signatures.ts';
 /** Ids seen at a height, to vote for. */
 const MAX_IDS = 8;
 
+interface Place {
+  readonly height: number;
+  readonly round: number;
+}
+
 export interface TraitorModules {
   readonly name: string;
   readonly chain: ChainContext;
   readonly tricks: readonly Trick[];
+  /** Signs one thing at each place, so that nothing can be proved. */
+  readonly cautious: boolean;
   readonly rng: Prng;
   readonly peers: () => readonly PeerId[];
   readonly whisper: <T extends Topic>(to: PeerId, topic: T, message: Topics[T]) => void;
   readonly onTrick: (trick: Trick) => void;
+  /** It made a block that nobody can find valid. */
+  readonly onInvalid: (blockId: Uint8Array) => void;
 }
 
 export class Traitor {
@@ -32,6 +42,8 @@ export class Traitor {
   readonly #publicKey: Uint8Array;
   #height = 0;
   readonly #ids = new Set<string>();
+  /** What it said at each place of the height, where it is cautious. */
+  readonly #said = new Map<string, string>();
 
   constructor(modules: TraitorModules) {
     this.#modules = modules;
@@ -42,6 +54,7 @@ export class Traitor {
     return {
       ...inner,
       publish: (topic, message) => {
+        if (!this.#mayPublish(topic, message)) return;
         if (this.#does('withhold', 0.4)) {
           const some = this.#some();
           for (const peer of some) this.#modules.whisper(peer, topic, message);
@@ -101,7 +114,29 @@ export class Traitor {
     return peers().filter(() => rng.chance(share));
   }
 
+  /** Its own program may want to say something else than what it said. */
+  #mayPublish(topic: Topic, message: Topics[Topic]): boolean {
+    if (topic === 'proposal') {
+      const { proposal } = message as ProposalMessage;
+      return this.#may('proposal', proposal, proposal.blockId);
+    }
+    if (topic !== 'vote') return true;
+    return (message as VoteBatch).votes.every((vote) => {
+      return !equalBytes(vote.validator, this.#publicKey) || this.#may(vote.type, vote, vote.blockId);
+    });
+  }
+
+  #may(type: VoteType | 'proposal', at: Place, id: Hash | null): boolean {
+    if (!this.#modules.cautious) return true;
+    const place = placeOf(type, at);
+    const what = id ? bytesKey(id) : 'nil';
+    const known = this.#said.get(place);
+    this.#said.set(place, known ?? what);
+    return known === undefined || known === what;
+  }
+
   #learn(height: number, id: Uint8Array): void {
+    if (height > this.#height) this.#said.clear();
     if (height !== this.#height) this.#ids.clear();
     this.#height = height;
     if (this.#ids.size < MAX_IDS) this.#ids.add(bytesKey(id));
@@ -111,7 +146,7 @@ export class Traitor {
   #hear({ proposal }: ProposalMessage): void {
     this.#learn(proposal.height, proposal.blockId);
     if (!this.#does('amnesia', 0.7)) return;
-    const votes = (['prevote', 'precommit'] as const).map((type) => this.#sign(type, proposal, proposal.blockId));
+    const votes = this.#votesFor(proposal, proposal.blockId);
     for (const peer of this.#some()) this.#modules.whisper(peer, 'vote', { attempt: 0, votes });
   }
 
@@ -120,7 +155,8 @@ export class Traitor {
     const { rng, whisper } = this.#modules;
     const at = { height: vote.height, round: vote.round + 1 + rng.below(rng.chance(0.5) ? 3 : 1_000) };
     for (const peer of this.#some()) {
-      whisper(peer, 'vote', { attempt: 0, votes: [this.#sign(rng.pick(['prevote', 'precommit']), at, null)] });
+      const type = rng.pick(['prevote', 'precommit'] as const);
+      if (this.#may(type, at, null)) whisper(peer, 'vote', { attempt: 0, votes: [this.#sign(type, at, null)] });
     }
   }
 
@@ -128,7 +164,7 @@ export class Traitor {
     const [first] = votes;
     if (first && this.#does('run-ahead', 0.5)) this.#runAhead(first);
     if (attempt !== 0 || !votes.some((vote) => equalBytes(vote.validator, this.#publicKey))) return false;
-    if (!this.#does('equivocate-votes', 0.5)) return false;
+    if (this.#modules.cautious || !this.#does('equivocate-votes', 0.5)) return false;
     const { peers, rng, whisper } = this.#modules;
     for (const peer of peers()) {
       const told = votes.flatMap((vote) => {
@@ -154,26 +190,33 @@ export class Traitor {
     if (message.attempt !== 0 || !equalBytes(proposal.proposer, this.#publicKey)) return false;
     this.#learn(proposal.height, proposal.blockId);
     const fresh = proposal.polRound < 0;
-    const variants: ProposalMessage[] = [message];
+    let variants: ProposalMessage[] = [message];
     if (fresh && this.#does('equivocate-proposals', 0.6)) {
       variants.push(this.#variant(message, { ...header, timeMs: header.timeMs + 1 }));
     }
     if (fresh && this.#does('wrong-roots', 0.5)) {
-      variants.push(this.#variant(message, { ...header, stateRoot: header.txRoot, receiptsRoot: header.stateRoot }));
+      // The body is as good as any: only execution tells.
+      const wrong = this.#variant(message, { ...header, stateRoot: header.txRoot, receiptsRoot: header.stateRoot });
+      this.#modules.onInvalid(wrong.proposal.blockId);
+      variants.push(wrong);
     }
     if (fresh && lastCommit && this.#does('forged-last-commit', 0.5)) {
       const forged = { ...lastCommit, signatures: lastCommit.signatures.map((signature) => signature.toReversed()) };
       const lying = { ...header, lastCommitHash: lastCommitHash(simCrypto, forged) };
-      variants.push({ ...this.#variant(message, lying), lastCommit: forged });
+      const wrong = { ...this.#variant(message, lying), lastCommit: forged };
+      this.#modules.onInvalid(wrong.proposal.blockId);
+      variants.push(wrong);
     }
     if (variants.length === 1) return false;
+    if (this.#modules.cautious) {
+      // Instead of its own, whose place is taken by it then.
+      variants = variants.slice(-1);
+      for (const { proposal: told } of variants) this.#said.set(placeOf('proposal', told), bytesKey(told.blockId));
+    }
     for (const peer of peers()) {
       const told = rng.pick(variants);
       whisper(peer, 'proposal', told);
-      const votes = (['prevote', 'precommit'] as const).map((type) =>
-        this.#sign(type, proposal, told.proposal.blockId),
-      );
-      whisper(peer, 'vote', { attempt: 0, votes });
+      whisper(peer, 'vote', { attempt: 0, votes: this.#votesFor(proposal, told.proposal.blockId) });
     }
     return true;
   }
@@ -185,11 +228,20 @@ export class Traitor {
     return { ...message, header, proposal: { ...core, signature } };
   }
 
-  #sign(type: VoteType, at: { readonly height: number; readonly round: number }, id: Uint8Array | null): Vote {
+  #votesFor(at: Place, id: Hash): Vote[] {
+    const types = (['prevote', 'precommit'] as const).filter((type) => this.#may(type, at, id));
+    return types.map((type) => this.#sign(type, at, id));
+  }
+
+  #sign(type: VoteType, at: Place, id: Uint8Array | null): Vote {
     const core = { type, height: at.height, round: at.round, blockId: id };
     const { name, chain } = this.#modules;
     return { ...core, validator: this.#publicKey, signature: simSigner(name).sign(voteSignBytes(chain, core)) };
   }
+}
+
+function placeOf(type: VoteType | 'proposal', { height, round }: Place): string {
+  return `${type} ${height}/${round}`;
 }
 
 function halved(certificate: Certificate): Certificate {
