@@ -7,7 +7,8 @@ import { createLogLimit } from './log-limit.ts';
 import type { NetMetrics } from './metrics.ts';
 
 export const FIRST_DELAY_MS = 250;
-export const MAX_DELAY_MS = 10_000;
+/** After the end of an outage, however long, a validator must be back within seconds: a dial costs next to nothing. */
+export const MAX_DELAY_MS = 2_500;
 /** A connection that lasted this long starts the backoff anew. */
 const STABLE_MS = 5_000;
 const LOG_PERIOD_MS = 60_000;
