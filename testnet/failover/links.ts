@@ -35,6 +35,7 @@ export async function pause(bed: TestBed, { short }: FaultOptions): Promise<void
 function addGaps(bed: TestBed, what: string, indexes: readonly number[], fromMs: number, toMs: number): void {
   const gaps = indexes.map((index) => worstGap(bed.observer.commits(index), fromMs, toMs));
   bed.card.add(what, Math.max(...gaps), proposerBar(bed));
+  bed.tell(`    ${what}: worst ${Math.round(Math.max(...gaps))} ms in ${((toMs - fromMs) / 1000).toFixed(1)} s`);
 }
 
 async function cutFor(
@@ -77,7 +78,7 @@ export async function split(bed: TestBed, { short }: FaultOptions): Promise<void
       bed.network.partition([rest], mode);
     });
     mustStandStill(bed, [victim], fromMs, toMs);
-    addGaps(bed, 'partition: gap of the majority', rest, fromMs, toMs);
+    addGaps(bed, `partition ${rest.length}|1 (${mode}): gap of the majority`, rest, fromMs, toMs);
     await bed.settle();
   }
 }
