@@ -52,7 +52,7 @@ export const ERRORS = {
   BAD_CERTIFICATE: kind(422, -32003, 11, false, 'Certificate does not verify'),
   BAD_BLOCK: kind(422, -32003, 11, false, 'Block is invalid'),
   FORK: kind(409, -32015, 10, false, 'Two certified blocks of one height'),
-  TRUST_EXPIRED: kind(409, -32015, 10, false, 'Trusted header is too old'),
+  OUT_OF_TRUST: kind(409, -32015, 10, false, 'Too far from a trusted block'),
   BAD_GENESIS: kind(400, -32602, 3, false, 'Genesis is invalid'),
   UPGRADE_NEEDED: kind(409, -32015, 3, false, 'A newer program is needed'),
 

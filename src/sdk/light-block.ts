@@ -132,7 +132,7 @@ export function isWithinTrust(crypto: Crypto, trusted: TrustedHead, block: Light
 /**
  * Moves trust to a later block, near or far.
  *
- * @throws NodeError TRUST_EXPIRED | BAD_PROOF | BAD_CERTIFICATE
+ * @throws NodeError OUT_OF_TRUST | BAD_PROOF | BAD_CERTIFICATE
  */
 export function verifyLightBlock(
   rules: LightRules,
@@ -160,12 +160,12 @@ export function isExpired({ trustingPeriodMs }: LightRules, trusted: TrustedHead
   return trustingPeriodMs !== null && trusted.timeMs + trustingPeriodMs <= nowMs;
 }
 
-/** @throws NodeError TRUST_EXPIRED */
+/** @throws NodeError OUT_OF_TRUST */
 export function checkTrustAge(rules: LightRules, trusted: TrustedHead, nowMs: number): void {
   if (!isExpired(rules, trusted, nowMs)) return;
   const days = Math.floor((nowMs - trusted.timeMs) / 86_400_000);
   throw new NodeError(
-    'TRUST_EXPIRED',
+    'OUT_OF_TRUST',
     `the trusted block ${trusted.height} is ${days} days old: it proves nothing new`,
     {
       data: { height: trusted.height, timeMs: trusted.timeMs, trustingPeriodMs: rules.trustingPeriodMs },

@@ -1,0 +1,417 @@
+/**
+ * A client that trusts no node: it follows the chain from a block it trusts, by headers that enough validators signed, and
+ * takes from nodes only what they prove against such a header. With several nodes one honest is enough; one whose answer
+ * does not verify is named and not asked again, and two certified blocks of one height are reported as a fork.
+ */
+import type { Address, Hash } from '../bytes.ts';
+import { equalBytes, keyBytes, toHex } from '../bytes.ts';
+import type { Account } from '../chain/accounts.ts';
+import { formatAddress } from '../chain/address.ts';
+import { encodeHeader } from '../chain/block.ts';
+import type { StateKey } from '../chain/state.ts';
+import { encodeCertificate, verifyCertificate } from '../chain/votes.ts';
+import { isNodeError, NodeError } from '../errors.ts';
+import type { Client } from './client.ts';
+import type { LightBlock, LightRules, TrustedHead } from './light-block.ts';
+import {
+  badProof,
+  checkTrustAge,
+  isExpired,
+  isWithinTrust,
+  readLightBlock,
+  trustedHead,
+  verifyLightBlock,
+} from './light-block.ts';
+import { fromSource, isLie, named } from './light-source.ts';
+import type { TransactionResponse } from './types.ts';
+import type { VerifiedTransaction } from './verify.ts';
+import { provenAccount, provenTransaction, provenValue } from './verify.ts';
+
+export const MAX_SOURCES = 16;
+/** Trusted heads kept beside the root; the oldest makes room. */
+export const MAX_HEADS = 8;
+/** Blocks fetched to move trust once. Each change of the set costs at most two, and far fewer where sets overlap. */
+const MAX_STEPS = 256;
+
+/** What a light client asks of a node. */
+export type LightSource = Pick<Client, 'url' | 'lightBlock' | 'account' | 'stateValue' | 'transaction'>;
+
+export interface LightClientOptions {
+  readonly rules: LightRules;
+  /** Where trust begins: see `genesisHead` and `fetchTrustedHead`. */
+  readonly root: TrustedHead;
+  /** Heads that this client verified before. */
+  readonly remembered?: readonly TrustedHead[];
+  /** 1 to 16 nodes; independent ones, if a fork is to be seen. */
+  readonly sources: readonly LightSource[];
+  /** ms since 1970. */
+  readonly nowMs?: () => number;
+}
+
+/** The block an answer was proven against. */
+export interface Proven {
+  readonly block: LightBlock;
+}
+
+/** A node's claim to have a block. */
+interface Claim {
+  readonly source: LightSource;
+  readonly block: LightBlock;
+}
+
+export class LightClient {
+  readonly rules: LightRules;
+  readonly root: TrustedHead;
+  readonly #sources: readonly LightSource[];
+  readonly #nowMs: () => number;
+  /** Ascending. */
+  readonly #heads: TrustedHead[] = [];
+  readonly #faults = new Map<LightSource, NodeError>();
+  #updating: Promise<TrustedHead> | null = null;
+
+  /** @throws NodeError INVALID_PARAMS */
+  constructor({ rules, root, remembered = [], sources, nowMs = () => Date.now() }: LightClientOptions) {
+    if (sources.length === 0 || sources.length > MAX_SOURCES) {
+      throw new NodeError('INVALID_PARAMS', `a light client asks 1 to ${MAX_SOURCES} nodes`);
+    }
+    this.rules = rules;
+    this.root = root;
+    this.#sources = sources;
+    this.#nowMs = nowMs;
+    for (const head of remembered) this.#remember(head);
+  }
+
+  /** The highest trusted block. */
+  get head(): TrustedHead {
+    return this.#heads.at(-1) ?? this.root;
+  }
+
+  /** The last heads, to be remembered for the next time; ascending, without the root. */
+  get heads(): readonly TrustedHead[] {
+    return this.#heads;
+  }
+
+  /** Nodes whose last word was no proof, and why: lies, and answers that did not come. */
+  get faults(): readonly { readonly url: string; readonly error: NodeError }[] {
+    return [...this.#faults].map(([{ url }, error]) => ({ url, error }));
+  }
+
+  /**
+   * Asks all nodes for their heads, verifies the highest, and compares the others with it.
+   *
+   * @throws NodeError FORK with both blocks; OUT_OF_TRUST; BAD_PROOF | BAD_CERTIFICATE naming the node when none told the
+   * truth; UNREACHABLE | TIMEOUT | NOT_FOUND when none answered
+   */
+  update(): Promise<TrustedHead> {
+    this.#updating ??= this.#update().finally(() => {
+      this.#updating = null;
+    });
+    return this.#updating;
+  }
+
+  /** An account at the head or above; unknown ones are proven empty. @throws NodeError as `update`, SYNCING */
+  account(address: Address): Promise<Proven & { readonly account: Account }> {
+    return this.#ask(async (source, floor) => {
+      const answer = await fromSource(source, source.account(formatAddress(address), { proof: true }));
+      if (!answer.proof) throw badProof('the answer has no proof');
+      const block = await this.#provenBlock(source, answer.proof, floor);
+      return { block, account: provenAccount(this.rules.crypto, block.header, address, answer) };
+    });
+  }
+
+  /** A key of the state at the head or above; null is proven absence. @throws NodeError as `update`, SYNCING */
+  stateValue(key: StateKey): Promise<Proven & { readonly value: Uint8Array | null }> {
+    return this.#ask(async (source, floor) => {
+      const { proof } = await fromSource(source, source.stateValue(toHex(keyBytes(key))));
+      const block = await this.#provenBlock(source, proof, floor);
+      return { block, value: provenValue(this.rules.crypto, block.header, key, proof) };
+    });
+  }
+
+  /**
+   * A final transaction with its receipt. That there is none cannot be proven: an answer that says so is the last resort
+   * and comes back as `unproven`.
+   *
+   * @throws NodeError as `update`
+   */
+  async transaction(id: Hash): Promise<(Proven & VerifiedTransaction) | { readonly unproven: TransactionResponse }> {
+    let unproven: TransactionResponse | null = null;
+    try {
+      return await this.#ask(async (source) => {
+        const answer = await fromSource(source, source.transaction(toHex(id), { proof: true }));
+        if (answer.status !== 'final') {
+          unproven ??= answer;
+          throw new NodeError('NOT_FOUND', `${source.url} does not call the transaction final`);
+        }
+        if (!answer.proof) throw badProof('the answer has no proof');
+        const block = await this.#provenBlock(source, answer.proof, 0);
+        return { block, ...provenTransaction(this.rules.crypto, block.header, id, answer.proof) };
+      });
+    } catch (error) {
+      if (!unproven || !isNodeError(error) || isFinding(error)) throw error;
+      return { unproven };
+    }
+  }
+
+  /** The block of a height, verified. @throws NodeError as `update` */
+  block(height: number): Promise<LightBlock> {
+    return this.#ask(async (source) => {
+      const block = await this.#fetch(source, height);
+      await this.#verify({ source, block });
+      return block;
+    });
+  }
+
+  async #update(): Promise<TrustedHead> {
+    for (;;) {
+      const claims = await this.#latest();
+      const best = await this.#firstVerified(claims);
+      if (!best) throw this.#whyNone();
+      const others = claims.filter(({ source }) => source !== best.source && !this.#isLiar(source));
+      if (await this.#isConfirmed(best, others)) {
+        if (best.block.header.height > this.head.height) this.#remember(trustedHead(best.block));
+        return this.head;
+      }
+    }
+  }
+
+  /** What the nodes call their heads, highest first. */
+  async #latest(): Promise<Claim[]> {
+    const sources = this.#sources.filter((source) => !this.#isLiar(source));
+    const claims = await Promise.all(
+      sources.map(async (source): Promise<Claim | null> => {
+        try {
+          return { source, block: await this.#fetch(source, 'latest') };
+        } catch (error) {
+          this.#note(source, error);
+          return null;
+        }
+      }),
+    );
+    return claims.filter((claim) => claim !== null).sort((a, b) => b.block.header.height - a.block.header.height);
+  }
+
+  async #firstVerified(claims: readonly Claim[]): Promise<Claim | null> {
+    for (const claim of claims) {
+      try {
+        await this.#verify(claim);
+        this.#faults.delete(claim.source);
+        return claim;
+      } catch (error) {
+        this.#note(claim.source, error);
+      }
+    }
+    return null;
+  }
+
+  /** Compares at the height that both have. @returns false when the best proved to be a liar @throws NodeError FORK */
+  async #isConfirmed(best: Claim, others: readonly Claim[]): Promise<boolean> {
+    for (const other of others) {
+      const { height } = other.block.header;
+      try {
+        const same = height === best.block.header.height ? best.block : await this.#fetch(best.source, height);
+        if (equalBytes(same.blockId, other.block.blockId)) continue;
+        if (!(await this.#holds(other))) continue;
+        await this.#verify({ source: best.source, block: same });
+        throw fork({ source: best.source, block: same }, other);
+      } catch (error) {
+        this.#note(best.source, error);
+        if (this.#isLiar(best.source)) return false;
+      }
+    }
+    return true;
+  }
+
+  async #holds(claim: Claim): Promise<boolean> {
+    try {
+      await this.#verify(claim);
+      return true;
+    } catch (error) {
+      this.#note(claim.source, error);
+      return false;
+    }
+  }
+
+  async #ask<T>(ask: (source: LightSource, floor: number) => Promise<T>): Promise<T> {
+    const { height: floor } = await this.update();
+    for (const source of this.#sources) {
+      if (this.#isLiar(source)) continue;
+      try {
+        return await ask(source, floor);
+      } catch (error) {
+        this.#note(source, error);
+      }
+    }
+    throw this.#whyNone();
+  }
+
+  /** The verified block that an answer names. @param floor least height an answer is taken from */
+  async #provenBlock(
+    source: LightSource,
+    proof: { readonly height: number; readonly header: string },
+    floor: number,
+  ): Promise<LightBlock> {
+    if (!Number.isSafeInteger(proof.height) || proof.height < 1) throw badProof('the proof has no height');
+    if (proof.height < floor) {
+      throw new NodeError('SYNCING', `${source.url} answers as of block ${proof.height}; block ${floor} is final`, {
+        data: { url: source.url, height: proof.height, final: floor },
+        hint: 'ask again when it has caught up, or ask another node',
+      });
+    }
+    // A head that came meanwhile is compared with all nodes too.
+    if (proof.height > this.head.height) await this.update();
+    const block = await this.#fetch(source, proof.height);
+    if (toHex(encodeHeader(block.header)) !== proof.header)
+      throw badProof('the proof has another header than its block');
+    await this.#verify({ source, block });
+    if (proof.height > this.head.height) this.#remember(trustedHead(block));
+    return block;
+  }
+
+  /** From the nearest trusted block below; when that is too old, back from the next one above, hash by hash. */
+  async #verify({ source, block }: Claim): Promise<void> {
+    const { height } = block.header;
+    const trusted = [this.root, ...this.#heads];
+    const same = trusted.find((head) => head.height === height);
+    if (same) {
+      this.#verifySame(same, { source, block });
+      return;
+    }
+    const below = trusted.findLast((head) => head.height < height);
+    if (below && !isExpired(this.rules, below, this.#nowMs())) return this.#verifyForward(below, { source, block });
+    const above = trusted.find((head) => head.height > height);
+    if (above) return this.#verifyBack(above, { source, block });
+    checkTrustAge(this.rules, below ?? this.root, this.#nowMs());
+  }
+
+  #verifySame(trusted: TrustedHead, { source, block }: Claim): void {
+    if (equalBytes(trusted.blockId, block.blockId)) return;
+    const { crypto, chain } = this.rules;
+    if (!trusted.validators) throw badProof('genesis is no block');
+    verifyCertificate(crypto, chain, trusted.validators, block.certificate);
+    throw forkOfTrusted(trusted, { source, block });
+  }
+
+  /** Bisection: what is too far from the trusted block is reached over a block between. */
+  async #verifyForward(from: TrustedHead, { source, block }: Claim): Promise<void> {
+    let trusted = from;
+    const ahead = [block];
+    let steps = 0;
+    for (let next = ahead.at(-1); next; next = ahead.at(-1)) {
+      const isNeighbour = next.header.height === trusted.height + 1;
+      if (isNeighbour || isWithinTrust(this.rules.crypto, trusted, next)) {
+        trusted = verifyLightBlock(this.rules, trusted, next, this.#nowMs());
+        ahead.pop();
+        continue;
+      }
+      if (++steps > MAX_STEPS) throw badProof(`more than ${MAX_STEPS} steps from block ${from.height}`);
+      ahead.push(await this.#fetch(source, Math.floor((trusted.height + next.header.height) / 2)));
+    }
+  }
+
+  async #verifyBack(above: TrustedHead, { source, block }: Claim): Promise<void> {
+    const { height } = block.header;
+    if (above.height - height > MAX_STEPS) {
+      throw new NodeError('OUT_OF_TRUST', `block ${height} lies too far below the trusted block ${above.height}`, {
+        data: { height, trusted: above.height, limit: MAX_STEPS },
+        hint: 'start from the genesis, or from a trusted block before it',
+      });
+    }
+    let expected = above.blockId;
+    for (let at = above.height; at >= height; at--) {
+      const { blockId, header } = at === height ? block : await this.#fetch(source, at);
+      if (!equalBytes(blockId, expected))
+        throw badProof('the block is not on the way to the trusted one', { height: at });
+      expected = header.parent;
+    }
+  }
+
+  async #fetch(source: LightSource, height: number | 'latest'): Promise<LightBlock> {
+    const block = readLightBlock(this.rules, await fromSource(source, source.lightBlock(height)));
+    if (height !== 'latest' && block.header.height !== height) throw badProof('the answer is about another height');
+    return block;
+  }
+
+  #remember(head: TrustedHead): void {
+    if (head.height <= this.head.height) return;
+    this.#heads.push(head);
+    if (this.#heads.length > MAX_HEADS) this.#heads.shift();
+  }
+
+  /** Keeps what is wrong with a node, and throws what is no node's fault. A lie is not forgotten. */
+  #note(source: LightSource, thrown: unknown): void {
+    const error = isNodeError(thrown) ? thrown : malformed(thrown);
+    if (isFinding(error)) throw error;
+    if (!this.#isLiar(source)) this.#faults.set(source, named(source, error));
+  }
+
+  #isLiar(source: LightSource): boolean {
+    const fault = this.#faults.get(source);
+    return fault !== undefined && isLie(fault);
+  }
+
+  /** A lie weighs more than silence. */
+  #whyNone(): NodeError {
+    const faults = [...this.#faults.values()];
+    const none = new NodeError('UNREACHABLE', 'no node answered');
+    return faults.find(isLie) ?? faults.find(({ code }) => code === 'SYNCING') ?? faults[0] ?? none;
+  }
+}
+
+/**
+ * A block that a person trusts by height and id, fetched from any node.
+ *
+ * @throws NodeError BAD_PROOF when the node has another one, and what the request fails with
+ */
+export async function fetchTrustedHead(
+  rules: LightRules,
+  source: LightSource,
+  height: number,
+  blockId: Hash,
+): Promise<TrustedHead> {
+  const block = readLightBlock(rules, await fromSource(source, source.lightBlock(height)));
+  if (!equalBytes(block.blockId, blockId)) {
+    throw named(source, badProof('the block of this height has another hash than the trusted one', { height }));
+  }
+  return trustedHead(block);
+}
+
+/** What this client found out by itself, whoever it was told by. */
+function isFinding({ code }: NodeError): boolean {
+  return code === 'FORK' || code === 'OUT_OF_TRUST';
+}
+
+function malformed(cause: unknown): NodeError {
+  return new NodeError('BAD_PROOF', 'the answer does not have the form of one', { cause });
+}
+
+function fork(a: Claim, b: Claim): NodeError {
+  return new NodeError('FORK', `two certified blocks of height ${a.block.header.height}: validators signed both`, {
+    data: {
+      height: a.block.header.height,
+      ...evidence('first', a.source, a.block),
+      ...evidence('second', b.source, b.block),
+    },
+    hint: FORK_HINT,
+  });
+}
+
+function forkOfTrusted(trusted: TrustedHead, { source, block }: Claim): NodeError {
+  return new NodeError('FORK', `a certified block of height ${trusted.height} other than the one verified before`, {
+    data: { height: trusted.height, first_hash: toHex(trusted.blockId), ...evidence('second', source, block) },
+    hint: FORK_HINT,
+  });
+}
+
+const FORK_HINT =
+  'rely on neither, and show both to the operators of the validators: at least a third of the power signed twice';
+
+/** Header and certificate as hex: enough to convict with. */
+function evidence(name: string, { url }: LightSource, { blockId, header, certificate }: LightBlock) {
+  return {
+    [`${name}_url`]: url,
+    [`${name}_hash`]: toHex(blockId),
+    [`${name}_header`]: toHex(encodeHeader(header)),
+    [`${name}_certificate`]: toHex(encodeCertificate(certificate)),
+  };
+}
