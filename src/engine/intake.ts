@@ -148,8 +148,10 @@ export class Intake {
       });
     }
     if (this.#isOwn(proposal.proposer)) this.#modules.onOwn({ ...proposal, step: 'propose' });
-    if (proposal.height === ledger.tip.height + 1) this.#modules.engine().proposal(message, from, timely);
-    else if (proposal.height > ledger.tip.height) this.#keepEarlyProposal({ message, from, timely });
+    // The block below may have come while the signature was verified.
+    const isDue = proposal.height === ledger.tip.height + 1;
+    if (isDue && isItsTurn(ledger.validators.current, proposal)) this.#modules.engine().proposal(message, from, timely);
+    else if (proposal.height > ledger.tip.height + 1) this.#keepEarlyProposal({ message, from, timely });
     // Nobody shall be blamed for passing on what could not be judged.
     return isEarly ? 'FUTURE' : 'OK';
   }

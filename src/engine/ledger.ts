@@ -37,12 +37,15 @@ export class Ledger {
   readonly #tree: StateTree;
   readonly #candidates = new Map<string, AppliedBlock>();
   #tip: Tip;
+  /** Those of the tip: the store shows the state of a block before its write has ended. */
+  #validators: ValidatorSets;
 
   private constructor(rules: ChainRules, store: ChainStore, tree: StateTree, tip: Tip) {
     this.rules = rules;
     this.store = store;
     this.#tree = tree;
     this.#tip = tip;
+    this.#validators = getSets(tip.state);
   }
 
   /**
@@ -82,7 +85,7 @@ export class Ledger {
 
   /** The sets of the head, the next height and the one after. */
   get validators(): ValidatorSets {
-    return getSets(this.#tip.state);
+    return this.#validators;
   }
 
   /** Asking for one keeps it: the oldest that nobody asked for make room first. */
@@ -195,6 +198,7 @@ export class Ledger {
       this.#tree.commit(applied.version);
       this.#tip = this.#tipAfter(applied, this.store.state);
     }
+    this.#validators = getSets(this.#tip.state);
   }
 
   #tipAfter(applied: AppliedBlock, state: StateReader): Tip {

@@ -5,7 +5,7 @@ import type { GossipCode } from '../../../protocols/verdicts.ts';
 import { blockId } from '../../../src/chain/block.ts';
 import type { AppliedBlock } from '../../../src/chain/execute.ts';
 import type { Vote } from '../../../src/chain/votes.ts';
-import { certificateFromVotes } from '../../../src/chain/votes.ts';
+import { certificateFromVotes, proposalSignBytes } from '../../../src/chain/votes.ts';
 import { MAX_QUEUE } from '../../../src/engine/engine.ts';
 import {
   MAX_EARLY_PROPOSALS,
@@ -212,6 +212,29 @@ describe('messages of agreement', () => {
       node.chain.engine.proposals.all().map(({ proposal }) => proposal.round),
       Array.from({ length: MAX_EARLY_PROPOSALS }, (_, i) => i),
     );
+  });
+
+  it('a proposal of the next height waits whoever signed it, and counts if its turn it is; nobody is blamed', async () => {
+    const { block: first } = node.driver.commit([
+      makeTransfer(node.genesis, { from: 'account-0', to: 'account-1', nonce: 0 }),
+    ]);
+    const { certificate } = node.driver;
+    assert.ok(certificate);
+    const applied = block(1);
+    const rightful = node.propose(applied);
+    const usurper = node.propose(applied, 1);
+    const core = { ...usurper.proposal, round: 0 };
+    const signature = node.key(node.proposerAt(1)).sign(proposalSignBytes(node.genesis.chain, core));
+    await node.start();
+    assert.equal(await node.hearProposal({ ...usurper, proposal: { ...core, signature } }), 'FUTURE');
+    assert.equal(await node.hearProposal(rightful), 'FUTURE');
+    await node.chain.admission.verifyBodies(first.txs);
+    await node.chain.engine.import([{ block: first, certificate }]);
+    assert.deepEqual(
+      node.chain.engine.proposals.all().map(({ proposal }) => proposal.proposer),
+      [rightful.proposal.proposer],
+    );
+    assert.equal(await node.hearProposal({ ...usurper, proposal: { ...core, signature } }), 'WRONG_PROPOSER');
   });
 
   it('a proposal that came before its round was near is known when the round begins', async () => {

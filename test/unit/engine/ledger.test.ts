@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Block } from '../../../src/chain/block.ts';
+import { getSets } from '../../../src/chain/modules/validators-state.ts';
 import type { Transaction } from '../../../src/chain/tx.ts';
 import type { Certificate } from '../../../src/chain/votes.ts';
 import { verifyCertificate } from '../../../src/chain/votes.ts';
@@ -53,6 +54,19 @@ describe('ledger', () => {
     assert.deepEqual(ledger.tip.version.root, at(3).block.header.stateRoot);
     const again = await Ledger.open(rules, genesis, store);
     assert.deepEqual(again.tip.blockId, ledger.tip.blockId);
+  });
+
+  it('has the validators of its tip, also when the store already shows the next state and then fails', async () => {
+    const before = ledger.validators;
+    const commit = store.commit.bind(store);
+    store.commit = async (blocks) => {
+      await commit(blocks);
+      throw new NodeError('STORAGE', 'the device failed');
+    };
+    await assert.rejects(ledger.import([at(0)], all, verify, null), { code: 'STORAGE' });
+    assert.equal(ledger.tip.height, 0);
+    assert.notDeepEqual(getSets(store.state), before);
+    assert.deepEqual(ledger.validators, before);
   });
 
   const faults: [string, () => Certified, string][] = [
