@@ -32,6 +32,8 @@ interface Agreed {
 export class Checker {
   readonly violations: string[] = [];
   setChanges = 0;
+  /** Heights at which some validator is demoted. */
+  demotions = 0;
   evidence = 0;
   transactions = 0;
   readonly #genesis: Genesis;
@@ -110,6 +112,7 @@ export class Checker {
     const sets = getSets({ get: (key) => changes.get(key) });
     this.#sets[height + 1] = sets.current;
     if (membersOf(sets.current) !== membersOf(set)) this.setChanges++;
+    if (sets.current.validators.some(({ demoted }) => demoted)) this.demotions++;
     this.transactions += block.txs.length;
     for (const item of block.evidence) this.#checkEvidence(item, where);
     this.#checkAccounts(where, committedSenders(block.txs), changes);
