@@ -3,7 +3,7 @@
 // on an older one it starts the Node that was installed with the package and stands in for it.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import module, { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,6 +15,8 @@ if (Number(process.versions.node.split('.')[0]) >= OLDEST_NODE_MAJOR) await runH
 else runOn(findNode());
 
 async function runHere() {
+  // Compiled sources are kept beside the program, where only its owner writes; where that fails, it starts without.
+  module.enableCompileCache?.(join(dirname(self), '..', 'node_modules', '.cache', 'aitbc'));
   // A clone holds the sources; a package holds what they compile to (Node strips no types under node_modules).
   const source = new URL('../src/cli/main.ts', import.meta.url);
   const built = new URL('../dist/src/cli/main.js', import.meta.url);

@@ -3,6 +3,7 @@
  * belongs to is gone, keeps its log file bounded, and leaves its exit code where the launcher finds it.
  */
 import { writeFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
 import { CHILD_ENV } from './child-env.ts';
 import { boundLog } from './log-file.ts';
@@ -10,10 +11,13 @@ import { isAlive } from './processes.ts';
 
 const LAUNCHER_CHECK_MS = 500;
 const LOG_CHECK_MS = 5000;
+/** Node writes what it compiled when it exits, which a node that is killed never does. */
+const FLUSH_CACHE_MS = 3000;
 /** From the request to stop until the process ends itself the hard way. */
 const STOP_MS = 10_000;
 
 if (isMainThread) {
+  setTimeout(flushCompileCache, FLUSH_CACHE_MS).unref();
   const launcher = process.env[CHILD_ENV.launcher];
   if (launcher) endWith(launcher);
   const logFile = process.env[CHILD_ENV.log];

@@ -14,6 +14,9 @@ export const REPOSITORY = dirname(dirname(fileURLToPath(import.meta.url)));
 export const NODE_PROGRAM = join(REPOSITORY, 'src', 'cli', 'main.ts');
 export const CHILD_PRELOAD = join(REPOSITORY, 'testnet', 'child.ts');
 
+/** Where Node keeps compiled sources, as bin/aitbc.mjs has it: a start costs half. */
+export const COMPILE_CACHE = join(REPOSITORY, 'node_modules', '.cache', 'aitbc');
+
 export const DEFAULT_CHAIN = 'ait-devnet';
 
 export function defaultDataDir(chainId: string): string {

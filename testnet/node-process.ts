@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { NodeError } from '../src/errors.ts';
 import { CHILD_ENV } from './child-env.ts';
 import type { NodeLayout } from './layout.ts';
-import { CHILD_PRELOAD, nodeLayout, NODE_PROGRAM } from './layout.ts';
+import { CHILD_PRELOAD, COMPILE_CACHE, nodeLayout, NODE_PROGRAM } from './layout.ts';
 import { boundLog } from './log-file.ts';
 import type { ManifestNode } from './manifest.ts';
 import { replaceFile } from './manifest.ts';
@@ -48,6 +48,7 @@ function childEnvironment(layout: NodeLayout, launcher: ProcessId | undefined): 
   const inherited = Object.entries(process.env).filter(([name]) => !/^(AITBC|TESTNET)_/.test(name));
   return {
     ...Object.fromEntries(inherited),
+    NODE_COMPILE_CACHE: COMPILE_CACHE,
     [CHILD_ENV.log]: layout.log,
     [CHILD_ENV.exit]: layout.exit,
     ...(launcher && { [CHILD_ENV.launcher]: `${launcher.pid} ${launcher.started}` }),

@@ -10,9 +10,9 @@ export interface Strike {
   readonly downMs: number;
 }
 
-const MEAN_GAP_MS = 900;
+const MEAN_GAP_MS = 500;
 const MAX_GAP_MS = 5000;
-const MEAN_DOWN_MS = 600;
+const MEAN_DOWN_MS = 350;
 const MAX_DOWN_MS = 4000;
 const ALL_SHARE = 0.08;
 const SEVERAL_SHARE = 0.2;
