@@ -4,7 +4,7 @@ import { parseChaosArgs, USAGE } from './chaos/args.ts';
 import { CHAOS_SENDERS, runChaos } from './chaos/run.ts';
 import type { Scorecard } from './chaos/run.ts';
 import { failureReport } from './report.ts';
-import { withTemporaryCluster } from './temporary-cluster.ts';
+import { keepUnless, withTemporaryCluster } from './temporary-cluster.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
   const args = parseChaosArgs(argv);
@@ -17,8 +17,10 @@ async function main(argv: readonly string[]): Promise<number> {
     people.write(`${line}\n`);
   };
   tell(`chaos · ${args.nodes} validators · ${args.kills} kills · seed ${args.seed}`);
-  const card = await withTemporaryCluster({ validators: args.nodes, loadAccounts: CHAOS_SENDERS }, (cluster) =>
-    runChaos(cluster, args, tell),
+  const card = await withTemporaryCluster(
+    { validators: args.nodes, loadAccounts: CHAOS_SENDERS },
+    (cluster) => runChaos(cluster, args, tell),
+    keepUnless((result) => result.ok, tell),
   );
   for (const line of cardLines(card)) tell(line);
   if (args.json) process.stdout.write(`${JSON.stringify(card)}\n`);

@@ -38,3 +38,15 @@ export async function withTemporaryCluster<T>(
     await cleanUp();
   }
 }
+
+/** Keeps the folder unless all is good, and says where it is. */
+export function keepUnless<T>(
+  good: (result: T) => boolean,
+  tell: (line: string) => void,
+): (result: T | undefined, dataDir: string) => boolean {
+  return (result, dataDir) => {
+    if (result !== undefined && good(result)) return false;
+    tell(`  folders and logs (n1/node.log, …) are kept in ${dataDir}`);
+    return true;
+  };
+}

@@ -17,7 +17,7 @@ import type { LoadAccount } from '../load/transfers.ts';
 import { loadAccounts } from '../load/transfers.ts';
 import { ProxyNetwork } from '../proxy/network.ts';
 import { quietCheck } from '../quiet-check.ts';
-import { withTemporaryCluster } from '../temporary-cluster.ts';
+import { keepUnless, withTemporaryCluster } from '../temporary-cluster.ts';
 import { waitUntil } from '../wait.ts';
 import { HeightObserver } from './observer.ts';
 import type { Scorecard } from './scorecard.ts';
@@ -232,11 +232,6 @@ export async function withTestBed(
   tell: (line: string) => void,
   use: (bed: TestBed) => Promise<void>,
 ): Promise<BedReport> {
-  const keep = (report: BedReport | undefined, dataDir: string): boolean => {
-    const keeps = report === undefined || card.violations.length > 0;
-    if (keeps) tell(`  folders and logs (n1/node.log, …) are kept in ${dataDir}`);
-    return keeps;
-  };
   const clusterOptions = {
     validators: options.nodes,
     loadAccounts: SENDERS + 1,
@@ -262,7 +257,7 @@ export async function withTestBed(
         await network.close();
       }
     },
-    keep,
+    keepUnless(() => card.violations.length === 0, tell),
   );
 }
 
