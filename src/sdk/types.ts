@@ -131,6 +131,14 @@ export interface ValidatorSetResponse {
   readonly validators: readonly ValidatorResponse[];
 }
 
+/** Of the height in work. */
+export interface CurrentValidatorSetResponse extends ValidatorSetResponse {
+  readonly validators: readonly (ValidatorResponse & {
+    /** Last height at which others propose before it, because it let turns pass; null: it proposes in its turn. */
+    readonly demoted_until: number | null;
+  })[];
+}
+
 export interface ProposalResponse {
   readonly id: number;
   readonly action: 'add' | 'remove' | 'rotate';
@@ -150,7 +158,7 @@ export interface ValidatorsResponse {
   /** Of block `height`; null before the first. */
   readonly last: ValidatorSetResponse | null;
   /** Of the block after it. */
-  readonly current: ValidatorSetResponse;
+  readonly current: CurrentValidatorSetResponse;
   readonly next: ValidatorSetResponse;
   readonly proposals: readonly ProposalResponse[];
 }

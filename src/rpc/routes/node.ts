@@ -1,6 +1,7 @@
 /** What the node is doing: status, agreement, validators, peers. */
 import { bytesKey, toHex } from '../../bytes.ts';
 import { openProposalsJson } from '../../chain/modules/validators.ts';
+import { getAbsences, isDemotedAt } from '../../chain/modules/validators-absence.ts';
 import { getSets } from '../../chain/modules/validators-state.ts';
 import type { ConsensusStatus, NodeApi, SeenVote } from '../api.ts';
 import type { RpcApp } from '../app.ts';
@@ -88,11 +89,22 @@ function presence(status: ConsensusStatus, key: string) {
 function validatorsView(api: NodeApi) {
   const { height, state } = api.chain.tip();
   const { last, current, next } = getSets(state);
+  const demotedUntil = new Map(
+    getAbsences(state)
+      .filter((absence) => isDemotedAt(absence, height + 1))
+      .map(({ publicKey, untilHeight }) => [bytesKey(publicKey), untilHeight]),
+  );
   return {
     chain_id: api.genesis.chain.chainId,
     height,
     last: last && validatorSetView(last),
-    current: validatorSetView(current),
+    current: {
+      total_power: current.totalPower,
+      validators: current.validators.map((validator) => ({
+        ...validatorView(validator),
+        demoted_until: demotedUntil.get(bytesKey(validator.publicKey)) ?? null,
+      })),
+    },
     next: validatorSetView(next),
     proposals: openProposalsJson(state),
   };

@@ -318,6 +318,7 @@ describe('rpc server', () => {
       assert.deepEqual(new Set(votes), new Set(['07'.repeat(32), 'nil', null]));
       const validators = (await ask(server.url, '/rpc/validators')).json;
       assert.equal(validators.current.validators.length, 3);
+      for (const { demoted_until } of validators.current.validators) assert.equal(demoted_until, null);
       assert.equal(validators.next.total_power, 3);
       assert.equal(validators.last, null);
       assert.deepEqual(validators.proposals, []);
