@@ -156,12 +156,11 @@ export class Recall {
     const { current } = ledger.validators;
     const linked = new Set(this.#network?.peers() ?? []);
     const counted = new Set<string>();
-    for (const [peer, { validator: key }] of presence.byPeer()) {
-      const height = this.#answers.get(peer);
-      const answered = height !== undefined && height <= ledger.tip.height;
+    for (const [peer, status] of presence.byPeer()) {
       // One that is not linked cannot be asked: what it holds comes by gossip, twice a second.
-      const relayed = this.#graceOver && !linked.has(peer) && presence.isFresh(key);
-      if (answered || relayed) counted.add(bytesKey(key));
+      const isRelayed = this.#graceOver && !linked.has(peer) && presence.isFresh(status.validator);
+      const height = this.#answers.get(peer) ?? (isRelayed ? status.height : undefined);
+      if (height !== undefined && height <= ledger.tip.height) counted.add(bytesKey(status.validator));
     }
     return current.validators
       .filter(({ publicKey }) => !equalBytes(publicKey, validator.publicKey) && counted.has(bytesKey(publicKey)))

@@ -3,7 +3,7 @@ import type { Evidence } from '../../../src/chain/evidence.ts';
 import { duplicateProposal, duplicateVote } from '../../../src/chain/evidence.ts';
 import { getKeyRecord } from '../../../src/chain/modules/validators-state.ts';
 import { EvidencePool, MAX_PENDING_EVIDENCE } from '../../../src/engine/evidence-pool.ts';
-import { signer } from '../../util/chain-fixture.ts';
+import { makeTransfer, signer } from '../../util/chain-fixture.ts';
 import { NodeUnderTest } from './node-under-test.ts';
 
 describe('evidence pool', () => {
@@ -50,6 +50,27 @@ describe('evidence pool', () => {
     assert.ok(a && b);
     assert.equal(await pool.add(duplicateVote(a, b)), 'STALE');
     assert.equal(await pool.add(double(0, { height: 2 })), 'STALE');
+  });
+
+  it('STALE, and forgotten, when it is too old for a block', async () => {
+    node = new NodeUnderTest({ powers: [1, 1, 1, 1], self: null, params: { evidence_max_age_blocks: 2 } });
+    await node.start();
+    const pool = new EvidencePool(node.chain.ledger, node.verifier);
+    const old = [double(0), double(1)] as const;
+    assert.equal(await pool.add(old[0]), 'OK');
+    for (let nonce = 0; nonce < 3; nonce++) {
+      assert.equal(pool.size, 1);
+      const { block } = node.driver.commit([
+        makeTransfer(node.genesis, { from: 'account-0', to: 'account-1', nonce, validUntilHeight: 10_000 }),
+      ]);
+      const { certificate } = node.driver;
+      assert.ok(certificate);
+      await node.chain.admission.verifyBodies(block.txs);
+      assert.equal((await node.chain.engine.import([{ block, certificate }])).count, 1);
+      pool.onCommitted();
+    }
+    assert.equal(pool.size, 0);
+    assert.equal(await pool.add(old[1]), 'STALE');
   });
 
   it('BAD_SIGNATURE for a forgery, which leaves room for the truth', async () => {

@@ -7,6 +7,7 @@ import { validatorIndex } from '../../../src/chain/validator-set.ts';
 import type { Vote } from '../../../src/chain/votes.ts';
 import { MAX_ANSWERS, MAX_ASKED, MAX_SEARCHED, RELAYED_GRACE_MS } from '../../../src/engine/recall.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
+import { openSignGuard } from '../../../src/store/guard.ts';
 import { makeTransfer } from '../../util/chain-fixture.ts';
 import type { PeerScript } from '../../util/scripted-network.ts';
 import { MemoryDisk } from '../store/memory-disk.ts';
@@ -194,6 +195,27 @@ describe('the recall of what a key signed', () => {
       await settle();
     }
     assert.ok(signs());
+  });
+
+  it('the word of the operator takes the place of answers', async () => {
+    create({ powers: [1, 1, 1] });
+    grow(3);
+    const { chain: context } = node.genesis;
+    const { publicKey } = node.key(0);
+    const store = { sequence: 0, height: 0 };
+    const guard = await openSignGuard({ ...context, folder: '/memory', publicKey, store, disk: node.disk });
+    await guard.reset(4);
+    await node.start();
+    await link(1);
+    assert.deepEqual(reasons(), []);
+    assert.ok(!signs(), 'height 4');
+    grow(1);
+    const last = chain.at(-1);
+    assert.ok(last);
+    await node.chain.admission.verifyBodies(last.block.txs);
+    await node.chain.engine.import([last]);
+    await settle();
+    assert.ok(signs(), 'height 5');
   });
 
   it('of three validators, a folder older than its key waits for both others', async () => {
