@@ -1,7 +1,10 @@
 /** A long chain for a cluster that has not started yet. */
 import { cpSync } from 'node:fs';
+import type { PublicKey } from '../../src/bytes.ts';
+import type { ChainContext } from '../../src/chain/signing.ts';
 import { NodeError } from '../../src/errors.ts';
 import { createNativeSigner } from '../../src/native/crypto.ts';
+import { openSignGuard } from '../../src/store/guard.ts';
 import type { Cluster } from '../../testnet/cluster.ts';
 import { clusterGenesis } from '../../testnet/genesis.ts';
 import { loadSeedPath, nodeLayout, readSeed } from '../../testnet/layout.ts';
@@ -46,4 +49,16 @@ export async function makeClusterChain(cluster: Cluster, size: ChainSize): Promi
   }
   await ledger.store.close();
   for (const layout of others) cpSync(first.database, layout.database, { recursive: true });
+  for (const [i, { chain }] of layouts.entries()) {
+    const publicKey = signers[i]?.publicKey;
+    if (publicKey) await writeGuard(chain, genesis.chain, publicKey, size.blocks);
+  }
+}
+
+/** Without a guard that knows of these signatures every validator would wait for the others to say what it signed. */
+async function writeGuard(folder: string, chain: ChainContext, publicKey: PublicKey, height: number): Promise<void> {
+  const store = { sequence: 0, height };
+  const guard = await openSignGuard({ folder, ...chain, publicKey, store });
+  await guard.reset(height);
+  await guard.close();
 }

@@ -4,6 +4,7 @@ import type { Cluster } from '../../testnet/cluster.ts';
 import { compareNodes } from '../../testnet/compare.ts';
 import { getJson } from '../../testnet/http.ts';
 import { percentiles } from '../../testnet/load/percentiles.ts';
+import { cpuTimeMs } from '../../testnet/processes.ts';
 import { withTemporaryCluster } from '../../testnet/temporary-cluster.ts';
 import { waitUntil } from '../../testnet/wait.ts';
 import type { BenchArgs } from './args.ts';
@@ -65,15 +66,16 @@ export async function start(
 async function restartOnce(
   cluster: Cluster,
   index: number,
-): Promise<{ readonly answeredMs: number; readonly signingMs: number }> {
+): Promise<{ readonly answeredMs: number; readonly signingMs: number; readonly cpuMs: number }> {
   await cluster.kill([index]);
   const startedAt = performance.now();
   await cluster.restart([index]);
   const answeredMs = performance.now() - startedAt;
+  const cpuMs = cpuTimeMs(cluster.node(index).pid ?? 0) ?? Number.NaN;
   const signs = await waitUntil(
     async () => (await getJson<{ signing: boolean }>(`${cluster.node(index).rpc}/rpc/status`))?.signing === true,
     LONGEST_MS,
     POLL_MS,
   );
-  return { answeredMs, signingMs: signs ? performance.now() - startedAt : Number.POSITIVE_INFINITY };
+  return { answeredMs, cpuMs, signingMs: signs ? performance.now() - startedAt : Number.POSITIVE_INFINITY };
 }
