@@ -78,6 +78,7 @@ describe('a validator key on two machines', function () {
       assert.ok(reasons);
       assert.ok(log(index).includes('convicted of signing twice'));
     }
+    assert.ok([ORIGINAL, copy].some((index) => log(index).includes('another process signs with this key')));
     const { stdout } = await aitbc('status', '--rpc', at.rpc(ORIGINAL));
     assert.match(stdout, /lost its power for good/);
     await at.cluster.restart([copy]);
