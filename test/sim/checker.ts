@@ -162,6 +162,12 @@ export class Checker {
     if (agreed && !equalBytes(agreed.blockId, blockId)) this.fail(`agreement: node ${node} opens on another block`);
   }
 
+  /** Its disk holds this height again; what it signed above, the folder does not know. */
+  onRestore(node: number, key: Uint8Array, height: number): void {
+    this.#rules.onForgotten(bytesKey(key), (this.#heights.get(node) ?? 0) + 1);
+    this.#heights.set(node, height);
+  }
+
   // Publications of honest nodes
 
   onPublish(node: number, key: Uint8Array, topic: Topic, message: Topics[Topic]): void {
@@ -180,10 +186,11 @@ export class Checker {
     }
   }
 
-  /** A key made a signature, whether or not it ever leaves. */
-  onSign(key: Uint8Array, message: Uint8Array): void {
+  /** A key made a signature, whether or not it ever leaves. @returns whether it is of a vote or proposal */
+  onSign(key: Uint8Array, message: Uint8Array): boolean {
     const signed = readSignBytes(message);
     if (signed) this.#rules.onSigned(bytesKey(key), signed);
+    return signed !== null;
   }
 
   /** A traitor made this block so that nobody can find it valid. */

@@ -1,5 +1,6 @@
 /** What goes wrong in a run, when and for how long. Frozen, nothing new goes wrong and nothing heals by itself. */
 import type { ValidatorSet } from '../../src/chain/validator-set.ts';
+import { findValidator } from '../../src/chain/validator-set.ts';
 import { Adversary } from './adversary.ts';
 import type { FaultFilter } from './job.ts';
 import { passes } from './job.ts';
@@ -15,6 +16,8 @@ import type { Trace } from './trace.ts';
 const HEALTHY_OFFSET_MS = 240;
 /** A heal that comes due while frozen waits this long and tries again. */
 const DEFER_MS = 1_000;
+/** Blocks that a copy of a folder is behind, at least: certificates of so many hold a signature of almost any key. */
+const LEAST_RESTORED = 3;
 
 export interface FaultModules {
   readonly plan: Plan;
@@ -52,6 +55,7 @@ const MENU: readonly (readonly [weight: number, name: string, fault: Fault])[] =
   [2, 'bad link', (f) => f.badLink()],
   [2, 'clock jump', (f) => f.jump()],
   [6, 'scheme', (f) => f.scheme()],
+  [4, 'restored folder', (f) => f.restore()],
 ];
 
 export class Faults {
@@ -198,6 +202,23 @@ export class Faults {
     this.#after(ms, () => {
       node.start();
     });
+  }
+
+  /**
+   * Copies a folder, or puts an older copy back where the others can do without that node: it must find out by itself, and
+   * signs nothing until it is past all that its key may have signed.
+   */
+  restore(): void {
+    const { plan, nodes, validators } = this.#modules;
+    if (!plan.restores) return;
+    const set = validators();
+    const powerOf = (some: readonly SimNode[]): number =>
+      some.reduce((sum, { publicKey }) => sum + (findValidator(set, publicKey)?.power ?? 0), 0);
+    const node = this.rng.pick(nodes);
+    const faulty = [...nodes.filter(({ isTraitor, isRestored }) => isTraitor || isRestored), node];
+    if (node.isTraitor || node.isRestored || 3 * powerOf(faulty) > set.totalPower) return;
+    if (node.stored.height >= (node.backupHeight ?? Infinity) + LEAST_RESTORED) node.restore();
+    else if (node.backupHeight === null) node.backUp();
   }
 
   stopOne(): void {

@@ -56,7 +56,7 @@ export async function hunt(mutant: Mutant, seeds: number): Promise<Catch | null>
 }
 
 function run(folder: string, seeds: number): Promise<Catch | null> {
-  const args = ['test/sim/main.ts', '--seeds', String(seeds), '--bail'];
+  const args = ['test/sim/main.ts', '--seeds', String(seeds), '--bail', '--no-shrink', '--jobs', '1'];
   return new Promise((resolve, reject) => {
     execFile(process.execPath, args, { cwd: folder, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
       const [, seed, violation] = /seed (\d+) (?:fails|does not end)[^\n]*\n\s*([^\n]*)/.exec(stderr) ?? [];

@@ -99,7 +99,16 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: VALIDATOR,
         from: 'await this.#save({ held, round, step: type, signedVotes: votes, signedProposals: this.#proposals });',
-        to: 'void this.#save({ held, round, step: type, signedVotes: votes, signedProposals: this.#proposals }).catch(() => 0);',
+        to: `const save = () => this.#save({ held, round, step: type, signedVotes: votes, signedProposals: this.#proposals });
+    const turn = this as unknown as { last?: Promise<unknown> };
+    turn.last = (turn.last ?? Promise.resolve()).then(save).catch(() => undefined);`,
+      },
+      {
+        file: VALIDATOR,
+        from: 'await this.#save(record, { blockId: core.blockId, block: body });',
+        to: `const turn = this as unknown as { last?: Promise<unknown> };
+    await turn.last;
+    await this.#save(record, { blockId: core.blockId, block: body });`,
       },
     ],
   },
@@ -155,9 +164,27 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  // A commit, and a lock, without looking at validity change nothing by themselves: a quorum of honest nodes that look at
+  // it when they prevote never makes a polka of an invalid block. So all three take the object for the answer here.
   {
-    name: 'commits what was not found valid',
-    edits: [{ file: RULES, from: 'if (candidate.verdict?.valid === true) {', to: 'if (candidate.verdict !== null) {' }],
+    name: 'validity taken from the presence of a verdict, everywhere',
+    edits: [
+      {
+        file: RULES,
+        from: 'const acceptable = verdict?.valid === true && (verdict.timely || !fresh);',
+        to: 'const acceptable = verdict !== null;',
+      },
+      {
+        file: RULES,
+        from: "if (state.step === 'propose' || verdict?.valid !== true) return false;",
+        to: "if (state.step === 'propose' || verdict === null) return false;",
+      },
+      {
+        file: RULES,
+        from: 'if (candidate.verdict?.valid === true) {',
+        to: 'if (candidate.verdict !== null) {',
+      },
+    ],
   },
   {
     name: 'votes are not said again',
@@ -176,6 +203,84 @@ export const MUTANTS: readonly Mutant[] = [
         file: 'src/engine/bodies.ts',
         from: 'const good = (await this.#headSignatures(block)) && ',
         to: 'const good = ',
+      },
+    ],
+  },
+  {
+    name: 'precommits carry a time that is signed',
+    edits: [
+      {
+        file: VALIDATOR,
+        from: 'const signature = this.#signer.sign(voteSignBytes(this.#chain, core));',
+        to: `const stamp = type === 'precommit' ? Uint8Array.of(this.#guard.sequence & 0xff) : new Uint8Array();
+    const signature = this.#signer.sign(Uint8Array.from([...voteSignBytes(this.#chain, core), ...stamp]));`,
+      },
+    ],
+  },
+  {
+    name: 'signs while catching up',
+    edits: [
+      {
+        file: 'src/chains.ts',
+        from: "if (value) gate.set('catching-up', 'fetching certified blocks from peers');",
+        to: 'if (value) return;',
+      },
+    ],
+  },
+  {
+    name: 'signs before a quorum said what the key signed',
+    edits: [
+      {
+        file: 'src/engine/recall.ts',
+        from: 'if (this.#isQuorum(0) && !this.#proof) {',
+        to: 'if (ledgerIsAny(this.#modules)) {',
+      },
+      {
+        file: 'src/engine/recall.ts',
+        from: '/** An own signature that the guard does not know. */',
+        to: 'const ledgerIsAny = (modules: RecallModules): boolean => modules.ledger.tip.height >= 0;\n',
+      },
+    ],
+  },
+  {
+    name: 'a restored folder signs right above its head',
+    edits: [
+      {
+        file: 'src/engine/recall.ts',
+        from: 'gate.floorHeight = Math.max(gate.floorHeight, ledger.tip.height + UNKNOWN_HEIGHTS);',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'absent proposers are demoted by what a node saw itself',
+    edits: [
+      {
+        file: 'src/engine/ledger.ts',
+        from: 'return this.#keep(buildBlock(this.rules, this.#tip, proposal));',
+        to: `Object.assign(globalThis, { seenRound: this.store.head()?.certificate.round });
+    try {
+      return this.#keep(buildBlock(this.rules, this.#tip, proposal));
+    } finally {
+      Object.assign(globalThis, { seenRound: undefined });
+    }`,
+      },
+      {
+        file: 'src/engine/ledger.ts',
+        from: 'return this.#keep(applyBlock(this.rules, this.#tip, block, verified));',
+        to: `Object.assign(globalThis, { seenRound: this.store.head()?.certificate.round });
+    try {
+      return this.#keep(applyBlock(this.rules, this.#tip, block, verified));
+    } finally {
+      Object.assign(globalThis, { seenRound: undefined });
+    }`,
+      },
+      {
+        file: 'src/chain/modules/validators.ts',
+        from: 'const absences = nextAbsences(getAbsences(state), sets, { height, proposer, lastCommit });',
+        to: `const round = (globalThis as unknown as { seenRound?: number }).seenRound ?? lastCommit?.round ?? 0;
+  const seen = lastCommit && { ...lastCommit, round };
+  const absences = nextAbsences(getAbsences(state), sets, { height, proposer, lastCommit: seen });`,
       },
     ],
   },

@@ -45,16 +45,24 @@ interface Process {
   chain: RunningChain | null;
 }
 
+/** What is in a data folder. */
+interface Folder {
+  readonly stored: StoredChain;
+  readonly guards: ReadonlyMap<string, Files>;
+}
+
 export class SimNode {
   readonly index: number;
   readonly id: PeerId;
   readonly name: string;
   readonly isTraitor: boolean;
   readonly clock: MachineClock;
-  readonly stored = new StoredChain();
   readonly #around: Surroundings;
   readonly #rng: Prng;
-  readonly #guards = new Map<string, Files>();
+  #stored = new StoredChain();
+  #guards = new Map<string, Files>();
+  #backup: Folder | null = null;
+  #isRestored = false;
   #process: Process | null = null;
   #stopping = false;
 
@@ -75,6 +83,38 @@ export class SimNode {
   /** Null while the process is down or not yet put together. */
   get chain(): RunningChain | null {
     return this.#process?.chain ?? null;
+  }
+
+  get stored(): StoredChain {
+    return this.#stored;
+  }
+
+  /** An older copy of its folder was put back, and it has not signed since. */
+  get isRestored(): boolean {
+    return this.#isRestored;
+  }
+
+  /** Height of the copy of the folder; null without one. */
+  get backupHeight(): number | null {
+    return this.#backup?.stored.height ?? null;
+  }
+
+  backUp(): void {
+    this.#backup = { stored: this.#stored.copy(), guards: copyGuards(this.#guards) };
+  }
+
+  /** The whole folder, block store and sign guard, is replaced by the copy. */
+  restore(): void {
+    const backup = this.#backup;
+    if (!backup) return;
+    this.crash('crashes');
+    this.#around.trace.count('folder restored');
+    this.#around.trace.say(this.index, `an older copy of its folder is put back: ${backup.stored.height}`);
+    this.#around.checker.onRestore(this.index, this.publicKey, backup.stored.height);
+    this.#stored = backup.stored;
+    this.#guards = copyGuards(backup.guards);
+    this.#backup = null;
+    this.#isRestored = true;
   }
 
   get isUp(): boolean {
@@ -142,7 +182,7 @@ export class SimNode {
   async #run(process: Process): Promise<void> {
     const { genesis, time, plan, checker, network, trace } = this.#around;
     const clock = this.clock.forProcess(() => process.alive);
-    const store = new SimStore(this.stored, process.disk, (blocks) => {
+    const store = new SimStore(this.#stored, process.disk, (blocks) => {
       checker.onCommit(this.index, blocks);
       for (const { block, blockId, certificate } of blocks) {
         trace.commit(this.index, block.header.height, certificate.round, blockId, block.txs.length);
@@ -193,7 +233,7 @@ export class SimNode {
     return {
       publicKey: signer.publicKey,
       sign: (message) => {
-        this.#around.checker.onSign(signer.publicKey, message);
+        if (this.#around.checker.onSign(signer.publicKey, message)) this.#isRestored = false;
         return signer.sign(message);
       },
     };
@@ -259,4 +299,8 @@ export class SimNode {
       child: (name) => this.#logger(name),
     };
   }
+}
+
+function copyGuards(guards: ReadonlyMap<string, Files>): Map<string, Files> {
+  return new Map([...guards].map(([key, files]) => [key, new Map(files)]));
 }

@@ -272,7 +272,7 @@ class Run {
 
   /** Honest nodes, one after another until they are a quorum now and after pending changes. */
   #chooseCore(): SimNode[] {
-    const honest = this.#nodes.filter(({ isTraitor }) => !isTraitor);
+    const honest = this.#nodes.filter(({ isTraitor, isRestored }) => !isTraitor && !isRestored);
     const state = this.#agreedState();
     const { current, next } = getSets(state);
     const isQuorum = (set: ValidatorSet, core: readonly SimNode[]): boolean => {

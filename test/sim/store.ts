@@ -39,6 +39,18 @@ export class StoredChain {
     return this.blocks.length;
   }
 
+  /** A copy of the files as they are. */
+  copy(): StoredChain {
+    const copy = new StoredChain();
+    copy.initialised = this.initialised;
+    copy.blocks.push(...this.blocks);
+    for (const name of ['state', 'heights', 'places', 'guardMarks', 'pending'] as const) {
+      const to = copy[name] as Map<string, unknown>;
+      for (const [key, value] of this[name]) to.set(key, value);
+    }
+    return copy;
+  }
+
   put({ block, blockId, certificate, receipts, changes, guard }: CommittedBlock): void {
     const { height } = block.header;
     this.blocks.push({ blockId, bytes: encodeBlock(block), certificate: encodeCertificate(certificate), receipts });
