@@ -348,10 +348,11 @@ describe('decoders of lists', () => {
     const receiptHead = new Writer().fixed(dice.bytes(32), 32).u16(0).u64(1);
     rejects(() => decodeReceipt(receiptHead.u8(MAX_EVENTS + 1).finish()), 'over-cap');
 
-    const head = new Writer();
-    writeHeader(head, header(dice));
+    const writer = new Writer();
+    writeHeader(writer, header(dice));
+    const head = writer.finish();
     const body = (evidenceCount: number, txCount: number): Uint8Array =>
-      new Writer().raw(head.finish()).bool(false).u16(evidenceCount).u32(txCount).finish();
+      new Writer().raw(head).bool(false).u16(evidenceCount).u32(txCount).finish();
     rejects(() => decodeBlock(nativeHasher, body(MAX_EVIDENCE + 1, 0)), 'over-cap');
     rejects(() => decodeBlock(nativeHasher, body(0, MAX_BLOCK_TXS + 1)), 'over-cap');
     rejects(() => decodeBlock(nativeHasher, body(0, 0xffff_ffff)), 'over-cap');
