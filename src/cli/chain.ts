@@ -4,6 +4,7 @@ import { NodeError } from '../errors.ts';
 import type { BlockResponse, TransactionResponse } from '../sdk/types.ts';
 import { createContext } from './context.ts';
 import { fields, plural, table } from './output.ts';
+import { readBlock, readHead, readTransaction } from './reads.ts';
 
 export function register(program: Command): void {
   const chain = program.command('chain').description('blocks and transactions');
@@ -12,7 +13,7 @@ export function register(program: Command): void {
     .description('the last final block')
     .action(async (_options: object, command: Command) => {
       const context = createContext(command);
-      const head = await context.client().head();
+      const head = await readHead(context);
       context.out.data(head, fields(Object.entries(head)));
     });
   chain
@@ -21,8 +22,7 @@ export function register(program: Command): void {
     .argument('<block>', 'height, hash or "latest"')
     .action(async (id: string, _options: object, command: Command) => {
       const context = createContext(command);
-      const client = context.client();
-      const block = await client.block(id === 'latest' ? (await client.head()).height : id);
+      const block = await readBlock(context, id);
       context.out.data(block, describeBlock(block));
     });
   chain
@@ -31,7 +31,7 @@ export function register(program: Command): void {
     .argument('<hash>', 'hash of the transaction')
     .action(async (hash: string, _options: object, command: Command) => {
       const context = createContext(command);
-      const status = await context.client().transaction(hash);
+      const status = await readTransaction(context, hash);
       context.out.data(status, describeTransaction(status));
       if (status.status === 'unknown') {
         throw new NodeError('NOT_FOUND', `the node does not know transaction ${hash}`, {

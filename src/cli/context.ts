@@ -23,6 +23,11 @@ export interface GlobalOptions {
   readonly yes?: boolean;
   readonly timeout?: number;
   readonly passwordFile?: string;
+  /** undefined: as the node asked is one's own or not. */
+  readonly verify?: boolean;
+  readonly trust?: string;
+  readonly genesisHash?: string;
+  readonly witness?: readonly string[];
 }
 
 export interface Context {
@@ -34,6 +39,8 @@ export interface Context {
   /** Of the chain given here, else on the command line, else in config.toml, else the default one. */
   layout(chainId?: string): HomeLayout & { readonly chainId: string };
   client(): Client;
+  /** Of this home, or on this machine: its answers are believed. */
+  isOwnNode(): boolean;
   /** Status of the node, after a check that it runs the chain of --chain. @throws NodeError WRONG_CHAIN */
   status(): Promise<StatusResponse>;
 }
@@ -45,6 +52,7 @@ export function createContext(command: Command): Context {
   const options = command.optsWithGlobals<GlobalOptions>();
   const home = resolveHome(options.home, process.env);
   const timeoutMs = options.timeout ?? DEFAULT_TIMEOUT_MS;
+  const url = (): string => options.rpc ?? rpcOfHome(home) ?? DEFAULT_RPC;
   const context: Context = {
     options,
     out: createOutput(options.json === true),
@@ -54,10 +62,8 @@ export function createContext(command: Command): Context {
       const chainId = given ?? options.chain ?? homeConfig(home)?.chain ?? DEFAULT_CHAIN;
       return { ...homeLayout(home, chainId), chainId };
     },
-    client: () => {
-      const url = options.rpc ?? rpcOfHome(home) ?? DEFAULT_RPC;
-      return createClient({ url, timeoutMs: Math.min(timeoutMs, REQUEST_TIMEOUT_MS) });
-    },
+    client: () => createClient({ url: url(), timeoutMs: Math.min(timeoutMs, REQUEST_TIMEOUT_MS) }),
+    isOwnNode: () => options.rpc === undefined || isLoopback(options.rpc),
     status: async () => {
       const status = await context.client().status();
       if (options.chain !== undefined && options.chain !== status.chain_id) {
@@ -70,6 +76,11 @@ export function createContext(command: Command): Context {
     },
   };
   return context;
+}
+
+function isLoopback(url: string): boolean {
+  const host = URL.canParse(url) ? new URL(url).hostname : '';
+  return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 /** Options of the node of this home; undefined when there is no config.toml. */

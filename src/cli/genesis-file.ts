@@ -21,6 +21,11 @@ export function parseGenesisText(text: string, path: string): Genesis {
 
 /** @returns null when there is no such file @throws NodeError BAD_GENESIS */
 export async function readChain(path: string, chainId: string): Promise<ChainContext | null> {
+  return (await readGenesisFile(path, chainId))?.chain ?? null;
+}
+
+/** @returns null when there is no such file @throws NodeError BAD_GENESIS */
+export async function readGenesisFile(path: string, chainId: string): Promise<Genesis | null> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -28,9 +33,9 @@ export async function readChain(path: string, chainId: string): Promise<ChainCon
     if (errorCode(error) === 'ENOENT') return null;
     throw new NodeError('BAD_GENESIS', `cannot read ${path}`, { data: { path }, cause: error });
   }
-  const { chain } = parseGenesisText(text, path);
-  if (chain.chainId === chainId) return chain;
-  throw new NodeError('BAD_GENESIS', `${path} is the genesis of ${chain.chainId}, not of ${chainId}`, {
+  const genesis = parseGenesisText(text, path);
+  if (genesis.chain.chainId === chainId) return genesis;
+  throw new NodeError('BAD_GENESIS', `${path} is the genesis of ${genesis.chain.chainId}, not of ${chainId}`, {
     data: { path },
   });
 }

@@ -6,7 +6,7 @@ import type { OutputConfiguration } from 'commander';
 import { Command, CommanderError } from 'commander';
 import { isNodeError, NodeError, toNodeError } from '../errors.ts';
 import { VERSION } from '../version.ts';
-import { duration } from './options.ts';
+import { collect, duration } from './options.ts';
 import { writeError } from './output.ts';
 
 interface CommandFile {
@@ -65,6 +65,11 @@ async function createProgram(argv: readonly string[]): Promise<Command> {
     .option('-y, --yes', 'do not ask before sending')
     .option('--timeout <duration>', 'how long to wait, e.g. 10s (default 30s)', duration)
     .option('--password-file <file>', 'file whose first line is the password')
+    .option('--verify', 'check answers against the validators of the chain (default unless the node is your own)')
+    .option('--no-verify', 'believe the node')
+    .option('--trust <height:hash>', 'recent block to begin checking from, instead of the genesis')
+    .option('--genesis-hash <hash>', 'genesis to check against when this home has none')
+    .option('--witness <url>', 'further node whose head is compared; repeatable', collect)
     .configureOutput(output)
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(--help shows what there is)')

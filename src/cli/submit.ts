@@ -1,6 +1,7 @@
 /** The way of a command's transaction: fee and nonce, a question, signature, sending, waiting, result. */
-import { toHex } from '../bytes.ts';
+import { equalBytes, toHex } from '../bytes.ts';
 import type { Signer } from '../chain/crypto/types.ts';
+import type { ChainContext } from '../chain/signing.ts';
 import type { Transaction } from '../chain/tx.ts';
 import { isNodeError, NodeError } from '../errors.ts';
 import { nativeCrypto } from '../native/crypto.ts';
@@ -11,7 +12,10 @@ import type { StatusResponse, TransactionResponse } from '../sdk/types.ts';
 import { formatAit, parseAmount } from './amount.ts';
 import type { Context } from './context.ts';
 import { confirm } from './prompt.ts';
+import { transactionAnswer } from './reads.ts';
 import type { Key } from './signer.ts';
+import type { Verification } from './verification.ts';
+import { startVerification } from './verification.ts';
 
 export interface SubmitOptions {
   readonly fee?: string;
@@ -50,7 +54,9 @@ export async function submit(
   options: SubmitOptions,
 ): Promise<void> {
   const client = context.client();
+  const verification = await startVerification(context);
   const { chain, params } = chainOfStatus(status);
+  if (verification) requireSameChain(verification, chain);
   const [account, { next_nonce }] = await Promise.all([client.account(key.address), client.nonce(key.address)]);
   const txOptions: TxOptions = {
     nonce: options.nonce ?? next_nonce,
@@ -73,7 +79,7 @@ export async function submit(
   if (!(await confirm('Send this?', context.options.yes))) throw new NodeError('USAGE', 'not sent');
   const tx = draft.build({ ...base, signer: await key.unlock() }, txOptions);
   const result = await sendAndWait(context, client, tx, options.async === true);
-  report(context, result);
+  report(context, verification ? await verified(context, verification, tx, result) : result);
 }
 
 async function sendAndWait(
@@ -94,6 +100,39 @@ async function sendAndWait(
       if (pending) print(context, { hash, status: 'pending', height: null, code: null });
       else if (error.kind.exit === 7) print(context, { hash, status: 'rejected', height: null, code: error.code });
     }
+    throw error;
+  }
+}
+
+/** A signature for a chain that the node named would be valid there. @throws NodeError WRONG_GENESIS */
+function requireSameChain({ client }: Verification, chain: ChainContext): void {
+  const { chainId, genesisHash } = client.rules.chain;
+  if (chain.chainId === chainId && equalBytes(chain.genesisHash, genesisHash)) return;
+  throw new NodeError(
+    'WRONG_GENESIS',
+    'the node is of another network than the genesis checked against: nothing was signed',
+    {
+      data: { expected: toHex(genesisHash), found: toHex(chain.genesisHash) },
+      hint: 'ask another node, or give the genesis of the network that is meant',
+    },
+  );
+}
+
+/** The node's word that it is final is worth nothing without proof. */
+async function verified(
+  context: Context,
+  verification: Verification,
+  tx: Transaction,
+  result: TransactionResponse,
+): Promise<TransactionResponse> {
+  if (result.status !== 'final') return result;
+  try {
+    const found = await verification.client.transaction(tx.id);
+    if ('unproven' in found) return found.unproven;
+    await verification.finish('transaction and receipt', found.block);
+    return transactionAnswer(found);
+  } catch (error) {
+    print(context, { hash: result.hash, status: 'pending', height: null, code: null });
     throw error;
   }
 }

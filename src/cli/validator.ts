@@ -14,6 +14,7 @@ import { createContext } from './context.ts';
 import { readChain } from './genesis-file.ts';
 import { addSendOptions, wholeNumber } from './options.ts';
 import { fields, plural, shortHash, table } from './output.ts';
+import { readValidators } from './reads.ts';
 import type { KeyOptions } from './signer.ts';
 import { chooseKey } from './signer.ts';
 import type { SubmitOptions } from './submit.ts';
@@ -103,7 +104,7 @@ function registerPropose(validator: Command): void {
 }
 
 async function list(context: Context): Promise<void> {
-  const answer = await context.client().validators();
+  const answer = await readValidators(context);
   context.out.data(answer, describe(answer));
 }
 
@@ -137,7 +138,7 @@ async function show(context: Context, given: string | undefined): Promise<void> 
     throw new NodeError('NOT_FOUND', `there is no validator key in ${context.home}`, { hint: 'give a key, or --home' });
   }
   const key = given ?? toHex(own?.publicKey ?? new Uint8Array());
-  const { current, next, height } = await context.client().validators();
+  const { current, next, height } = await readValidators(context);
   const now = current.validators.find(({ public_key }) => public_key === key);
   const then = next.validators.find(({ public_key }) => public_key === key);
   const found = now ?? then;
@@ -248,7 +249,7 @@ async function vote(context: Context, id: number, options: TxCommandOptions): Pr
 /** Says what is open now; the transaction is done whether or not this can be said. */
 async function noteProposals(context: Context): Promise<void> {
   try {
-    const { proposals } = await context.client().validators();
+    const { proposals } = await readValidators(context);
     const ids = proposals.map(({ id, voted_power, total_power }) => `${id} (${voted_power} of ${total_power})`);
     context.out.note(
       ids.length === 0 ? 'No open proposals.' : `${plural(ids.length, 'open proposal')}: ${ids.join(', ')}`,

@@ -9,6 +9,7 @@ import type { WalletFile } from './keystore-files.ts';
 import { listWallets, readWallet, requireFreeName, writeWallet } from './keystore-files.ts';
 import { fields, table } from './output.ts';
 import { readPassword } from './prompt.ts';
+import { readAccounts } from './reads.ts';
 
 export function register(program: Command): void {
   const wallet = program.command('wallet').description('wallets of this home');
@@ -62,12 +63,13 @@ async function list(context: Context): Promise<void> {
 }
 
 async function balance(context: Context, who: string | undefined): Promise<void> {
-  const client = context.client();
   if (who === undefined) {
     const wallets = await ownWallets(context);
-    const accounts = await Promise.all(
-      wallets.map(async ({ name, address }) => ({ name, ...(await client.account(address)) })),
+    const read = await readAccounts(
+      context,
+      wallets.map(({ address }) => address),
     );
+    const accounts = read.map((account, i) => ({ name: wallets[i]?.name ?? '', ...account }));
     const rows = accounts.map(({ name, address, balance_uait }) => [name, address, formatAit(balance_uait)]);
     const text =
       rows.length === 0 ? 'No wallets yet: aitbc wallet create NAME' : table(['NAME', 'ADDRESS', 'BALANCE'], rows);
@@ -76,7 +78,8 @@ async function balance(context: Context, who: string | undefined): Promise<void>
   }
   const { keystore } = context.layout();
   const isName = isWalletName(who) && !who.startsWith('ait1');
-  const account = await client.account(isName ? (await readWallet(keystore, who)).address : who);
+  const [account] = await readAccounts(context, [isName ? (await readWallet(keystore, who)).address : who]);
+  if (!account) return;
   context.out.data(
     account,
     fields([

@@ -1,12 +1,16 @@
 /** The JSON of blocks, accounts and validators: snake_case, amounts as strings of uait, times RFC 3339 UTC. */
 import type { Address } from '../bytes.ts';
-import { toHex } from '../bytes.ts';
+import { bytesKey, toHex } from '../bytes.ts';
 import type { Account } from '../chain/accounts.ts';
 import { accountKey, decodeAccount, EMPTY_ACCOUNT } from '../chain/accounts.ts';
 import { formatAddress } from '../chain/address.ts';
 import { evidenceHeight, evidenceOffender } from '../chain/evidence.ts';
+import { openProposalsJson } from '../chain/modules/validators.ts';
+import { getAbsences, isDemotedAt } from '../chain/modules/validators-absence.ts';
+import { getSets } from '../chain/modules/validators-state.ts';
 import type { ChainParams } from '../chain/params.ts';
 import { receiptCodeName } from '../chain/receipt.ts';
+import type { StateReader } from '../chain/state.ts';
 import { transactionToJson } from '../chain/tx-json.ts';
 import type { Validator, ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
@@ -100,6 +104,28 @@ export function validatorView(validator: Validator) {
 
 export function validatorSetView(set: ValidatorSet) {
   return { total_power: set.totalPower, validators: set.validators.map(validatorView) };
+}
+
+/** @param state after block `height` */
+export function validatorsView(state: StateReader, height: number) {
+  const { last, current, next } = getSets(state);
+  const demotedUntil = new Map(
+    getAbsences(state)
+      .filter((absence) => isDemotedAt(absence, height + 1))
+      .map(({ publicKey, untilHeight }) => [bytesKey(publicKey), untilHeight]),
+  );
+  return {
+    last: last && validatorSetView(last),
+    current: {
+      total_power: current.totalPower,
+      validators: current.validators.map((validator) => ({
+        ...validatorView(validator),
+        demoted_until: demotedUntil.get(bytesKey(validator.publicKey)) ?? null,
+      })),
+    },
+    next: validatorSetView(next),
+    proposals: openProposalsJson(state),
+  };
 }
 
 export function paramsView(params: ChainParams) {

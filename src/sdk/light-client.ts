@@ -8,7 +8,7 @@ import { equalBytes, keyBytes, toHex } from '../bytes.ts';
 import type { Account } from '../chain/accounts.ts';
 import { formatAddress } from '../chain/address.ts';
 import { encodeHeader } from '../chain/block.ts';
-import type { StateKey } from '../chain/state.ts';
+import type { StateKey, StateReader } from '../chain/state.ts';
 import { encodeCertificate, verifyCertificate } from '../chain/votes.ts';
 import { isNodeError, NodeError } from '../errors.ts';
 import type { Client } from './client.ts';
@@ -32,6 +32,9 @@ export const MAX_SOURCES = 16;
 export const MAX_HEADS = 8;
 /** Blocks fetched to move trust once. Each change of the set costs at most two, and far fewer where sets overlap. */
 const MAX_STEPS = 256;
+
+/** Keys fetched for one query, repeated ones included. */
+const MAX_READS = 256;
 
 /** What a light client asks of a node. */
 export type LightSource = Pick<Client, 'url' | 'lightBlock' | 'account' | 'stateValue' | 'transaction'>;
@@ -125,6 +128,36 @@ export class LightClient {
       const { proof } = await fromSource(source, source.stateValue(toHex(keyBytes(key))));
       const block = await this.#provenBlock(source, proof, floor);
       return { block, value: provenValue(this.rules.crypto, block.header, key, proof) };
+    });
+  }
+
+  /**
+   * Whatever can be computed from the state of one block: the query runs again and again, and each key that it asks for
+   * is fetched with its proof.
+   *
+   * @param query gets the height of the block too
+   * @throws NodeError as `stateValue`; TOO_LARGE when it asks for too many keys; what the query throws
+   */
+  async read<T>(query: (state: StateReader, height: number) => T): Promise<Proven & { readonly result: T }> {
+    let entries = new Map<StateKey, Uint8Array | undefined>();
+    let of: LightBlock | null = null;
+    for (let reads = 0; reads < MAX_READS; reads++) {
+      const missing = new MissingKey();
+      try {
+        const state = { get: (key: StateKey) => (entries.has(key) ? entries.get(key) : missing.raise(key)) };
+        const result = query(state, of?.header.height ?? 0);
+        if (of) return { block: of, result };
+      } catch (thrown) {
+        if (thrown !== missing) throw thrown;
+      }
+      const { block, value } = await this.stateValue(missing.key);
+      // All from one block: after a new one the query begins again.
+      if (of && !equalBytes(of.blockId, block.blockId)) entries = new Map();
+      of = block;
+      entries.set(missing.key, value ?? undefined);
+    }
+    throw new NodeError('TOO_LARGE', `the query needs more than ${MAX_READS} reads`, {
+      hint: 'ask again: new blocks make it begin again',
     });
   }
 
@@ -374,6 +407,16 @@ export async function fetchTrustedHead(
     throw named(source, badProof('the block of this height has another hash than the trusted one', { height }));
   }
   return trustedHead(block);
+}
+
+/** Thrown through a query that asked for a key which is not there yet. */
+class MissingKey extends Error {
+  key: StateKey = '';
+
+  raise(key: StateKey): never {
+    this.key = key;
+    throw this;
+  }
 }
 
 /** What this client found out by itself, whoever it was told by. */

@@ -43,7 +43,7 @@ export function named({ url }: { readonly url: string }, error: NodeError): Node
   if (!isLie(error) || error.data['url'] === url) return error;
   return new NodeError(error.code, `${url} gave an answer that does not verify: ${error.message}`, {
     data: { ...error.data, url },
-    ...(error.hint !== undefined && { hint: error.hint }),
+    hint: error.hint ?? 'do not rely on this answer; ask another node',
     cause: error,
   });
 }

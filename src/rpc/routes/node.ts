@@ -1,19 +1,20 @@
 /** What the node is doing: status, agreement, validators, peers. */
 import { bytesKey, toHex } from '../../bytes.ts';
-import { openProposalsJson } from '../../chain/modules/validators.ts';
-import { getAbsences, isDemotedAt } from '../../chain/modules/validators-absence.ts';
 import { getSets } from '../../chain/modules/validators-state.ts';
 import type { ConsensusStatus, NodeApi, SeenVote } from '../api.ts';
 import type { RpcApp } from '../app.ts';
 import { NO_STORE, noQuery } from '../app.ts';
 import { storedBlock } from '../proofs.ts';
-import { paramsView, validatorSetView, validatorView } from '../views.ts';
+import { paramsView, validatorsView, validatorView } from '../views.ts';
 
 export function nodeRoutes(app: RpcApp, api: NodeApi): void {
   const answers = {
     '/rpc/status': () => statusView(api),
     '/rpc/consensus': () => consensusView(api),
-    '/rpc/validators': () => validatorsView(api),
+    '/rpc/validators': () => {
+      const { height, state } = api.chain.tip();
+      return { chain_id: api.genesis.chain.chainId, height, ...validatorsView(state, height) };
+    },
     '/rpc/peers': () => ({ peers: api.peers().map(peerView) }),
   };
   for (const [path, answer] of Object.entries(answers)) {
@@ -83,30 +84,6 @@ function presence(status: ConsensusStatus, key: string) {
     reachable: status.reachable.some((validator) => bytesKey(validator) === key),
     prevote: vote(status.prevotes),
     precommit: vote(status.precommits),
-  };
-}
-
-function validatorsView(api: NodeApi) {
-  const { height, state } = api.chain.tip();
-  const { last, current, next } = getSets(state);
-  const demotedUntil = new Map(
-    getAbsences(state)
-      .filter((absence) => isDemotedAt(absence, height + 1))
-      .map(({ publicKey, untilHeight }) => [bytesKey(publicKey), untilHeight]),
-  );
-  return {
-    chain_id: api.genesis.chain.chainId,
-    height,
-    last: last && validatorSetView(last),
-    current: {
-      total_power: current.totalPower,
-      validators: current.validators.map((validator) => ({
-        ...validatorView(validator),
-        demoted_until: demotedUntil.get(bytesKey(validator.publicKey)) ?? null,
-      })),
-    },
-    next: validatorSetView(next),
-    proposals: openProposalsJson(state),
   };
 }
 
