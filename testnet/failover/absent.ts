@@ -1,7 +1,7 @@
 /** One validator stays away: after some heights nobody waits for it any more. */
 import { waitUntil } from '../wait.ts';
 import type { TestBed } from './bed.ts';
-import type { FaultOptions } from './faults.ts';
+import type { FaultOptions } from './bars.ts';
 import type { SeenCommit } from './observer.ts';
 
 const HEIGHTS = { baseline: 100, settle: 60, measured: 200 } as const;

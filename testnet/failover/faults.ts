@@ -1,18 +1,12 @@
 /** The faults there are, in the order in which they are run. */
 import type { JsonObject } from '../../src/chain/modules/types.ts';
-import type { TestBed } from './bed.ts';
 import { absent } from './absent.ts';
+import type { FaultOptions } from './bars.ts';
+import type { TestBed } from './bed.ts';
 import { lag } from './lag.ts';
 import { killNonProposer, killProposer, quorumLost, restart, rolling } from './kills.ts';
 import { flapping, halfOpen, isolation, oneWay, pause, split } from './links.ts';
 import { wan } from './wan.ts';
-
-export interface FaultOptions {
-  /** Kills of each kind. */
-  readonly kills: number;
-  /** One short round of everything. */
-  readonly short: boolean;
-}
 
 /** What a fault needs of the cluster, when it is not the usual one. */
 export interface BedKind {

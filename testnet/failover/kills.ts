@@ -2,12 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitUntil } from '../wait.ts';
 import type { TestBed } from './bed.ts';
-import type { FaultOptions } from './faults.ts';
+import type { FaultOptions } from './bars.ts';
+import { nonProposerBar, proposerBar } from './bars.ts';
 import { firstAfter, gapAround, worstGap } from './observer.ts';
 import type { Bar } from './scorecard.ts';
 
-const NON_PROPOSER_SPARE_MS = 500;
-const PROPOSER_SPARE_MS = 1500;
 const RESTART_BAR: Bar = { limit: 10_000, holds: 'worst' };
 const NEXT_BLOCK_BAR: Bar = { limit: 3000, holds: 'worst' };
 /** Kills that hit another height than meant are repeated, up to this many times as often as asked for. */
@@ -18,16 +17,6 @@ const SHORT_OUTAGE_MS = 3000;
 const IN_FLIGHT_MS = 1000;
 
 const CAUGHT_UP = 'restart after kill -9: caught up and signing';
-
-/** Bar for the gap when someone else than the next proposer goes. */
-export function nonProposerBar(bed: TestBed): Bar {
-  return { limit: bed.intervalMs + NON_PROPOSER_SPARE_MS, holds: 'worst' };
-}
-
-/** Bar for gaps in which an absent proposer's turn may lie. */
-export function proposerBar(bed: TestBed): Bar {
-  return { limit: bed.intervalMs + PROPOSER_SPARE_MS, holds: 'p99' };
-}
 
 export async function killNonProposer(bed: TestBed, { kills }: FaultOptions): Promise<void> {
   await killRepeatedly(bed, kills, 'kill a non-proposer: gap', nonProposerBar(bed), (proposer) =>

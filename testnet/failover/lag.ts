@@ -2,7 +2,7 @@
 import { NodeError } from '../../src/errors.ts';
 import { waitUntil } from '../wait.ts';
 import type { TestBed } from './bed.ts';
-import type { FaultOptions } from './faults.ts';
+import type { FaultOptions } from './bars.ts';
 
 const BLOCKS = 1000;
 const SHORT_BLOCKS = 60;

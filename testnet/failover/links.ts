@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CutMode } from '../proxy/network.ts';
 import type { TestBed } from './bed.ts';
-import type { FaultOptions } from './faults.ts';
-import { proposerBar } from './kills.ts';
+import type { FaultOptions } from './bars.ts';
+import { proposerBar } from './bars.ts';
 import { worstGap } from './observer.ts';
 import type { Bar } from './scorecard.ts';
 

@@ -5,7 +5,7 @@ import { formatAddress } from '../../src/chain/address.ts';
 import { accountNonce, blockSummary, submitCommit } from '../load/rpc.ts';
 import { nextTransfer } from '../load/transfers.ts';
 import type { TestBed } from './bed.ts';
-import type { FaultOptions } from './faults.ts';
+import type { FaultOptions } from './bars.ts';
 
 /** One way, for the pairs of nodes in turn. */
 const DELAYS_MS = [40, 80, 150] as const;
