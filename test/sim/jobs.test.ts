@@ -59,10 +59,8 @@ describe('jobs of the simulator', function () {
     });
     let [stdout, stderr] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-      child.kill('SIGINT');
-    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.stderr.once('data', () => child.kill('SIGINT'));
     // All output closed: no process that inherited it is left.
     const [code] = (await once(child, 'close')) as [number];
     assert.equal(code, 130);

@@ -5,7 +5,7 @@ export class Progress {
   readonly #total: number;
   readonly #isTerminal: boolean;
   readonly #startMs = performance.now();
-  #toldMs = performance.now();
+  #toldMs = -Infinity;
   #isOpen = false;
 
   /** @param total seeds to come */
