@@ -214,11 +214,16 @@ export class Faults {
     const set = validators();
     const powerOf = (some: readonly SimNode[]): number =>
       some.reduce((sum, { publicKey }) => sum + (findValidator(set, publicKey)?.power ?? 0), 0);
-    const node = this.rng.pick(nodes);
+    const isRipe = ({ stored, backupHeight }: SimNode): boolean =>
+      stored.height >= (backupHeight ?? Infinity) + LEAST_RESTORED;
+    const ripe = nodes.filter(isRipe);
+    if (ripe.length === 0) {
+      for (const node of nodes) if (node.backupHeight === null) node.backUp();
+      return;
+    }
+    const node = this.rng.pick(ripe);
     const faulty = [...nodes.filter(({ isTraitor, isRestored }) => isTraitor || isRestored), node];
-    if (node.isTraitor || node.isRestored || 3 * powerOf(faulty) > set.totalPower) return;
-    if (node.stored.height >= (node.backupHeight ?? Infinity) + LEAST_RESTORED) node.restore();
-    else if (node.backupHeight === null) node.backUp();
+    if (!node.isTraitor && !node.isRestored && 3 * powerOf(faulty) <= set.totalPower) node.restore();
   }
 
   stopOne(): void {
