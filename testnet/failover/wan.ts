@@ -13,11 +13,11 @@ const JITTER = 0.2;
 const BYTES_PER_S = 10_000_000 / 8;
 const STALL_SHARE = 0.01;
 const SPARE_MS = 400;
-const LOAD_MS = 25_000;
+const LOAD_MS = 20_000;
 const SHORT_LOAD_MS = 3000;
-const SAMPLES = 60;
-/** Between two single transfers: longer than an interval, so that the chain is idle and proposes at once. */
-const PAUSE_MS = { least: 600, spread: 400 } as const;
+const SAMPLES = 100;
+/** Between a final transfer and the next: with the time it took longer than an interval, so that an idle chain proposes at once. */
+const PAUSE_MS = { least: 350, spread: 250 } as const;
 
 export async function wan(bed: TestBed, { short }: FaultOptions): Promise<void> {
   bed.network.pairs().forEach(([a, b], i) => {
