@@ -14,7 +14,7 @@ import { errorCode, storageError } from '../store/storage-error.ts';
 const MAX_KEPT = 4;
 const MAX_FILE_BYTES = 256 * 1024;
 
-export function trustedHeadsPath(home: string, { chainId, genesisHash }: ChainContext): string {
+function trustedHeadsPath(home: string, { chainId, genesisHash }: ChainContext): string {
   return join(home, 'light', `${chainId}-${toHex(genesisHash).slice(0, 8)}.json`);
 }
 

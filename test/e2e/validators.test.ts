@@ -9,6 +9,15 @@ import type { Change } from '../../src/chain/modules/validators-state.ts';
 import { leastFeeUait } from '../../src/chain/params.ts';
 import { MIN_TX_BYTES, signTransaction } from '../../src/chain/tx.ts';
 import { createNativeSigner, nativeCrypto } from '../../src/native/crypto.ts';
+import { createClient } from '../../src/sdk/client.ts';
+import {
+  DEFAULT_MAX_CLOCK_DRIFT_MS,
+  DEFAULT_TRUSTING_PERIOD_MS,
+  genesisHead,
+  readLightBlock,
+  verifyLightBlock,
+} from '../../src/sdk/light-block.ts';
+import { LightClient } from '../../src/sdk/light-client.ts';
 import { compareNodes } from '../../testnet/compare.ts';
 import { nodeLayout, readSeed } from '../../testnet/layout.ts';
 import type { TestCluster } from './support.ts';
@@ -118,5 +127,32 @@ describe('the validator set changes by vote while transfers flow', function () {
     const compared = await compareNodes(at.cluster);
     assert.ok(compared.equal);
     assert.ok(compared.height >= 10);
+  });
+
+  it('and followed from genesis by a client that trusts no node', async () => {
+    const rules = {
+      crypto: nativeCrypto,
+      chain: at.genesis.chain,
+      trustingPeriodMs: DEFAULT_TRUSTING_PERIOD_MS,
+      maxClockDriftMs: DEFAULT_MAX_CLOCK_DRIFT_MS,
+    };
+    const root = genesisHead(nativeCrypto, at.genesis);
+    const sources = [1, 2, 3, 4].map((index) => createClient({ url: at.rpc(index) }));
+    const bob = parseAddress(at.account('bob').address);
+    for (const source of sources) {
+      const light = new LightClient({ rules, root, sources: [source] });
+      const { block } = await light.account(bob);
+      assert.equal(block.validators.validators.length, 3);
+      // Step by step too: every node has the set of every height.
+      let trusted = root;
+      for (let height = 1; height <= block.header.height; height++) {
+        const next = readLightBlock(rules, await source.lightBlock(height));
+        trusted = verifyLightBlock(rules, trusted, next, Date.now());
+      }
+      assert.equal(toHex(trusted.blockId), toHex(block.blockId));
+    }
+    const all = new LightClient({ rules, root, sources });
+    await all.update();
+    assert.deepEqual(all.faults, []);
   });
 });

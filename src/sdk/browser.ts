@@ -1,0 +1,117 @@
+/**
+ * The light client for pages: text in, text out, pure code. `npm run bundle` makes one file of it (dist/browser/verify.js).
+ */
+import { fromHex, toHex } from '../bytes.ts';
+import { formatAddress, parseAddress } from '../chain/address.ts';
+import { pureCrypto } from '../chain/crypto/pure.ts';
+import type { Genesis } from '../chain/genesis.ts';
+import type { JsonObject } from '../chain/modules/types.ts';
+import { transactionToJson } from '../chain/tx-json.ts';
+import { NodeError } from '../errors.ts';
+import type { Client } from './client.ts';
+import { createClient } from './client.ts';
+import type { LightBlock } from './light-block.ts';
+import { DEFAULT_MAX_CLOCK_DRIFT_MS, DEFAULT_TRUSTING_PERIOD_MS, genesisHead } from './light-block.ts';
+import { LightClient } from './light-client.ts';
+import { fromSource } from './light-source.ts';
+import { checkGenesis } from './verify.ts';
+
+export interface VerifierOptions {
+  /** Nodes to ask, e.g. http://127.0.0.1:8006; one honest is enough. */
+  readonly urls: readonly string[];
+  /** What the page trusts: 64 hex digits. */
+  readonly genesisHash: string;
+  /** Age of a block that proves nothing new any more; null: never. */
+  readonly trustingPeriodMs?: number | null;
+  readonly maxClockDriftMs?: number;
+}
+
+/** The block that an answer was proven against. */
+export interface VerifiedBlock {
+  readonly height: number;
+  readonly hash: string;
+  readonly timestamp: string;
+  readonly signers: number;
+  readonly validators: number;
+}
+
+export interface VerifiedAccountText {
+  readonly address: string;
+  readonly balance_uait: string;
+  readonly nonce: number;
+  readonly block: VerifiedBlock;
+}
+
+export interface VerifiedTransactionText {
+  readonly hash: string;
+  /** Number of the receipt; 0: success. */
+  readonly code: number;
+  readonly transaction: JsonObject;
+  readonly block: VerifiedBlock;
+}
+
+/** All throw NodeError as `LightClient` does. */
+export interface Verifier {
+  readonly chainId: string;
+  account(address: string): Promise<VerifiedAccountText>;
+  /** @throws NodeError NOT_FOUND when no node has it as final */
+  transaction(hash: string): Promise<VerifiedTransactionText>;
+  /** Nodes that lied or did not answer. */
+  faults(): { readonly url: string; readonly code: string; readonly message: string }[];
+}
+
+/** @throws NodeError WRONG_GENESIS when no node has the genesis with this hash */
+export async function connectVerifier(options: VerifierOptions): Promise<Verifier> {
+  const sources = options.urls.map((url) => createClient({ url }));
+  const genesis = await fetchGenesis(sources, fromHex(options.genesisHash, 32));
+  const client = new LightClient({
+    rules: {
+      crypto: pureCrypto,
+      chain: genesis.chain,
+      trustingPeriodMs:
+        options.trustingPeriodMs === undefined ? DEFAULT_TRUSTING_PERIOD_MS : options.trustingPeriodMs,
+      maxClockDriftMs: options.maxClockDriftMs ?? DEFAULT_MAX_CLOCK_DRIFT_MS,
+    },
+    root: genesisHead(pureCrypto, genesis),
+    sources,
+  });
+  return {
+    chainId: genesis.chain.chainId,
+    account: async (text) => {
+      const address = parseAddress(text);
+      const { account, block } = await client.account(address);
+      const { balanceUait, nonce } = account;
+      const summary = blockSummary(block);
+      return { address: formatAddress(address), balance_uait: String(balanceUait), nonce, block: summary };
+    },
+    transaction: async (hash) => {
+      const found = await client.transaction(fromHex(hash, 32));
+      if ('unproven' in found) throw new NodeError('NOT_FOUND', 'no node has this transaction as final');
+      const { transaction, receipt, block } = found;
+      return { hash, code: receipt.code, transaction: transactionToJson(transaction), block: blockSummary(block) };
+    },
+    faults: () => client.faults.map(({ url, error }) => ({ url, code: error.code, message: error.message })),
+  };
+}
+
+async function fetchGenesis(sources: readonly Client[], hash: Uint8Array): Promise<Genesis> {
+  let fault: unknown = new NodeError('INVALID_PARAMS', 'a verifier needs the address of a node');
+  for (const source of sources) {
+    try {
+      return checkGenesis(pureCrypto, (await fromSource(source, source.genesis())).genesis, hash);
+    } catch (error) {
+      fault = error;
+    }
+  }
+  throw fault;
+}
+
+function blockSummary({ header, blockId, certificate, validators }: LightBlock): VerifiedBlock {
+  return {
+    height: header.height,
+    hash: toHex(blockId),
+    timestamp: new Date(header.timeMs).toISOString(),
+    signers: certificate.signers.length,
+    validators: validators.validators.length,
+  };
+}
