@@ -2,19 +2,27 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { rolldown } from 'rolldown';
+import { build, stop } from 'esbuild-wasm';
 
 const ENTRY = fileURLToPath(new URL('../src/sdk/browser.ts', import.meta.url));
 const TARGET = new URL('../dist/browser/verify.js', import.meta.url);
 
-/** One module without imports. */
+/** One module without imports, for browsers of 2024 and later. */
 export async function bundleVerifier(): Promise<string> {
-  const bundle = await rolldown({ input: ENTRY, platform: 'browser', logLevel: 'silent' });
   try {
-    const { output } = await bundle.generate({ format: 'esm', minify: true });
-    return output[0].code;
+    const { outputFiles } = await build({
+      entryPoints: [ENTRY],
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      platform: 'browser',
+      target: 'es2024',
+      write: false,
+      logLevel: 'silent',
+    });
+    return outputFiles[0]?.text ?? '';
   } finally {
-    await bundle.close();
+    await stop();
   }
 }
 

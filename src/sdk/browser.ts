@@ -68,8 +68,7 @@ export async function connectVerifier(options: VerifierOptions): Promise<Verifie
     rules: {
       crypto: pureCrypto,
       chain: genesis.chain,
-      trustingPeriodMs:
-        options.trustingPeriodMs === undefined ? DEFAULT_TRUSTING_PERIOD_MS : options.trustingPeriodMs,
+      trustingPeriodMs: options.trustingPeriodMs === undefined ? DEFAULT_TRUSTING_PERIOD_MS : options.trustingPeriodMs,
       maxClockDriftMs: options.maxClockDriftMs ?? DEFAULT_MAX_CLOCK_DRIFT_MS,
     },
     root: genesisHead(pureCrypto, genesis),
