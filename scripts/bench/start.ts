@@ -34,12 +34,14 @@ export async function start(
     await cluster.waitReady();
     const answered: number[] = [];
     const signing: number[] = [];
+    const cpu: number[] = [];
     for (let round = 0; round < STARTS; round++) {
       const index = (round % validators) + 1;
       await sleep(QUIET_MS);
       const took = await restartOnce(cluster, index);
       answered.push(took.answeredMs);
       signing.push(took.signingMs);
+      cpu.push(took.cpuMs);
       tell(
         `  n${index}: answers after ${Math.round(took.answeredMs)} ms, signs after ${Math.round(took.signingMs)} ms`,
       );
@@ -57,6 +59,7 @@ export async function start(
         starts: STARTS,
         first_answer_ms: percentiles(answered),
         signing_ms: percentiles(signing),
+        cpu_until_first_answer_ms: percentiles(cpu),
         measured_as: `from the start of the process after kill -9 until GET /livez answers, asked every 25 ms, and until its status says that it signs; the other validators run`,
       },
     };
