@@ -234,17 +234,18 @@ function lonelyDecision(adversary: Adversary): Scheme | null {
   if (!lone) return null;
   const height = adversary.height + 1;
   const silent = rng.chance(0.7);
+  /** Precommits of earlier rounds never arrive: the others decide on the same block by a certificate of another round. */
+  const lateRound = rng.pick([0, 2, 2]);
   let struck = false;
   return {
     name: 'lonely decision',
     get isOver() {
-      return struck;
+      return struck && (lateRound === 0 || adversary.nodes.every(({ stored }) => stored.height >= height));
     },
     loses: ({ from, to, votes }) => {
       if (!struck && lone.stored.height >= height) {
         struck = true;
-        const ms = rng.between(500, 6_000);
-        if (rng.chance(0.5)) adversary.cutOff([lone], ms);
+        if (lateRound > 0 || rng.chance(0.5)) adversary.cutOff([lone], rng.between(500, 6_000) + 2_000 * lateRound);
         adversary.strike('crash of the one that decided', () => {
           lone.crash('crashes');
         });
@@ -252,7 +253,8 @@ function lonelyDecision(adversary: Adversary): Scheme | null {
       }
       if (to === lone) return false;
       return votes.some((vote) => {
-        return vote.height === height && vote.type === 'precommit' && (silent || !isOf(vote, [lone]));
+        if (vote.height !== height || vote.type !== 'precommit') return false;
+        return struck ? vote.round < lateRound : silent || !isOf(vote, [lone]);
       });
     },
   };

@@ -189,13 +189,19 @@ export class Checker {
   /** A key made a signature, whether or not it ever leaves. @returns whether it is of a vote or proposal */
   onSign(key: Uint8Array, message: Uint8Array): boolean {
     const signed = readSignBytes(message);
-    if (signed) this.#rules.onSigned(bytesKey(key), signed);
+    if (signed) this.#rules.onSigned(bytesKey(key), signed, !this.#isTraitor(key));
     return signed !== null;
   }
 
   /** A traitor made this block so that nobody can find it valid. */
   onInvalid(blockId: Uint8Array): void {
     this.#rules.onInvalid(toHex(blockId));
+  }
+
+  /** A node found a block invalid, by execution. @param blockId hex */
+  onRefuted(node: number, blockId: string): void {
+    if (this.#rules.isHonest(blockId))
+      this.fail(`validity: node ${node} refuses an honest block, ${blockId.slice(0, 8)}`);
   }
 
   #checkSigned(node: number, key: Uint8Array, signed: Signed): void {

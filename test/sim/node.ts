@@ -63,6 +63,8 @@ export class SimNode {
   #guards = new Map<string, Files>();
   #backup: Folder | null = null;
   #isRestored = false;
+  /** When several blocks came at once, by catching up; null after a single one. */
+  #importedAtMs: number | null = null;
   #process: Process | null = null;
   #stopping = false;
 
@@ -184,6 +186,7 @@ export class SimNode {
     const clock = this.clock.forProcess(() => process.alive);
     const store = new SimStore(this.#stored, process.disk, (blocks) => {
       checker.onCommit(this.index, blocks);
+      this.#importedAtMs = blocks.length > 1 ? time.nowMs : null;
       for (const { block, blockId, certificate } of blocks) {
         trace.commit(this.index, block.header.height, certificate.round, blockId, block.txs.length);
       }
@@ -233,10 +236,21 @@ export class SimNode {
     return {
       publicKey: signer.publicKey,
       sign: (message) => {
-        if (this.#around.checker.onSign(signer.publicKey, message)) this.#isRestored = false;
+        if (this.#around.checker.onSign(signer.publicKey, message)) this.#onSign();
         return signer.sign(message);
       },
     };
+  }
+
+  #onSign(): void {
+    const { checker, time } = this.#around;
+    this.#isRestored = false;
+    const isCatchingUp = this.chain !== null && this.chain.sync.progress !== null;
+    if (!isCatchingUp) this.#importedAtMs = null;
+    // Of the same moment is what began before the blocks were there.
+    if (this.#importedAtMs !== null && this.#importedAtMs < time.nowMs) {
+      checker.fail(`catching up: node ${this.index} signs while blocks are being fetched`);
+    }
   }
 
   #onFatal(process: Process, error: NodeError): void {
@@ -289,6 +303,9 @@ export class SimNode {
       (level: string) =>
       (message: string, context?: LogContext): void => {
         trace.log(this.index, level, `${module}: ${message}`, context);
+        if (message === 'proposed block is invalid' && !this.isTraitor) {
+          this.#around.checker.onRefuted(this.index, String(context?.['blockId']));
+        }
         if (level === 'error' && !this.isTraitor) this.#judgeError(message, context);
       };
     return {

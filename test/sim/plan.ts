@@ -111,7 +111,8 @@ export function makePlan({ seed, nodes, minutes, control = false }: PlanOptions,
   // Whoever alone has the transaction proposes in one of the first rounds only where few take turns, all as often.
   const isFair = count > 1 && count <= 4 && powers.every((power) => power <= 1);
   const quiet = !control && isFair && rng.chance(0.4);
-  const restores = !control && rng.chance(0.3);
+  // A restored node sits out; a change of the set meanwhile could leave no quorum without it.
+  const restores = !control && rng.chance(0.6) && !setChanges;
   return { ...plan, cautious, quiet, restores, ...(quiet && { txEveryMs: rng.between(2_000, 6_000) }) };
 }
 

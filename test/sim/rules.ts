@@ -65,6 +65,7 @@ export function readSignBytes(bytes: Uint8Array): Signed | null {
 export class AgreementRules {
   readonly #heights = new Map<number, HeightRecord>();
   readonly #invalid = new Set<string>();
+  readonly #honest = new Set<string>();
   /** By key: heights up to this one, a restored folder may not know what it signed there. */
   readonly #forgotten = new Map<string, number>();
 
@@ -73,16 +74,22 @@ export class AgreementRules {
     this.#invalid.add(blockId);
   }
 
+  /** A key that is no traitor's proposed it. */
+  isHonest(blockId: string): boolean {
+    return this.#honest.has(blockId);
+  }
+
   onForgotten(key: string, height: number): void {
     this.#forgotten.set(key, Math.max(height, this.#forgotten.get(key) ?? 0));
   }
 
   /** A key made a signature, published or not. */
-  onSigned(key: string, signed: Signed): void {
+  onSigned(key: string, signed: Signed, isHonest: boolean): void {
     const record = this.#at(signed.height);
     const ballot = ballotOf(record, signed.round);
     if (signed.kind === 'proposal') {
       include(ballot.proposals, key, signed.blockId);
+      if (signed.blockId !== null && isHonest) this.#honest.add(signed.blockId);
       return;
     }
     include(signed.kind === 'prevote' ? ballot.prevotes : ballot.precommits, signed.blockId ?? NIL, key);
