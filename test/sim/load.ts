@@ -92,7 +92,11 @@ export class Load {
   /** As if someone who is gone had gossiped it to one validator alone: it knows no one it owes it to, nor says it again. */
   #tellOnly(node: SimNode): void {
     const { chain } = node;
-    if (!chain || !findValidator(getSets(chain.ledger.tip.state).current, node.publicKey)) return;
+    if (!chain || !findValidator(getSets(chain.ledger.tip.state).current, node.publicKey)) {
+      // It was one until it had caught up: it owes nobody a block.
+      if (node === this.#only) this.#only = null;
+      return;
+    }
     this.#only ??= node;
     if (node !== this.#only || chain.pool.size > 0) return;
     const client = this.#modules.rng.pick(this.#clients);

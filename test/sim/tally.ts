@@ -92,4 +92,7 @@ const COUNTED: readonly (readonly [what: string, rate: number])[] = [
   ['fault: cut at a vote', 2],
   ['fault: one-way partition', 0.3],
   ['fault: power cut', 0.2],
+  ['fault: scheme', 0.5],
+  ['strike: crash of the locked one', 0.05],
+  ['folder restored', 0.05],
 ];
