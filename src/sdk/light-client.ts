@@ -9,9 +9,11 @@ import type { Account } from '../chain/accounts.ts';
 import { formatAddress } from '../chain/address.ts';
 import { encodeHeader } from '../chain/block.ts';
 import type { StateKey, StateReader } from '../chain/state.ts';
-import { encodeCertificate, verifyCertificate } from '../chain/votes.ts';
+import { verifyCertificate } from '../chain/votes.ts';
 import { isNodeError, NodeError } from '../errors.ts';
 import type { Client } from './client.ts';
+import type { Claim as BlockClaim } from './fork.ts';
+import { fork, forkOfTrusted } from './fork.ts';
 import type { LightBlock, LightRules, TrustedHead } from './light-block.ts';
 import {
   badProof,
@@ -33,6 +35,8 @@ export const MAX_HEADS = 8;
 /** Blocks fetched to move trust once. Each change of the set costs at most two, and far fewer where sets overlap. */
 const MAX_STEPS = 256;
 
+/** For all fetches of one move of trust, so that a node that answers slowly does not hold up the honest ones. */
+const DEFAULT_MOVE_TIMEOUT_MS = 60_000;
 /** Keys fetched for one query, repeated ones included. */
 const MAX_READS = 256;
 
@@ -47,6 +51,8 @@ export interface LightClientOptions {
   readonly remembered?: readonly TrustedHead[];
   /** 1 to 16 nodes; independent ones, if a fork is to be seen. */
   readonly sources: readonly LightSource[];
+  /** For one move of trust over blocks of one node. */
+  readonly moveTimeoutMs?: number;
   /** ms since 1970. */
   readonly nowMs?: () => number;
 }
@@ -56,31 +62,30 @@ export interface Proven {
   readonly block: LightBlock;
 }
 
-/** A node's claim to have a block. */
-interface Claim {
-  readonly source: LightSource;
-  readonly block: LightBlock;
-}
+type Claim = BlockClaim<LightSource>;
 
 export class LightClient {
   readonly rules: LightRules;
   readonly root: TrustedHead;
   readonly #sources: readonly LightSource[];
   readonly #nowMs: () => number;
+  readonly #moveTimeoutMs: number;
   /** Ascending. */
   readonly #heads: TrustedHead[] = [];
   readonly #faults = new Map<LightSource, NodeError>();
   #updating: Promise<TrustedHead> | null = null;
 
   /** @throws NodeError INVALID_PARAMS */
-  constructor({ rules, root, remembered = [], sources, nowMs = () => Date.now() }: LightClientOptions) {
+  constructor(options: LightClientOptions) {
+    const { rules, root, remembered = [], sources } = options;
     if (sources.length === 0 || sources.length > MAX_SOURCES) {
       throw new NodeError('INVALID_PARAMS', `a light client asks 1 to ${MAX_SOURCES} nodes`);
     }
     this.rules = rules;
     this.root = root;
     this.#sources = sources;
-    this.#nowMs = nowMs;
+    this.#nowMs = options.nowMs ?? (() => Date.now());
+    this.#moveTimeoutMs = options.moveTimeoutMs ?? DEFAULT_MOVE_TIMEOUT_MS;
     for (const head of remembered) this.#remember(head);
   }
 
@@ -327,6 +332,7 @@ export class LightClient {
 
   /** Bisection: what is too far from the trusted block is reached over a block between. */
   async #verifyForward(from: TrustedHead, { source, block }: Claim): Promise<void> {
+    const deadline = performance.now() + this.#moveTimeoutMs;
     let trusted = from;
     const ahead = [block];
     let steps = 0;
@@ -338,6 +344,7 @@ export class LightClient {
         continue;
       }
       if (++steps > MAX_STEPS) throw badProof(`more than ${MAX_STEPS} steps from block ${from.height}`);
+      checkDeadline(deadline, source);
       ahead.push(await this.#fetch(source, Math.floor((trusted.height + next.header.height) / 2)));
     }
   }
@@ -350,8 +357,10 @@ export class LightClient {
         hint: 'start from the genesis, or from a trusted block before it',
       });
     }
+    const deadline = performance.now() + this.#moveTimeoutMs;
     let expected = above.blockId;
     for (let at = above.height; at >= height; at--) {
+      checkDeadline(deadline, source);
       const { blockId, header } = at === height ? block : await this.#fetch(source, at);
       if (!equalBytes(blockId, expected))
         throw badProof('the block is not on the way to the trusted one', { height: at });
@@ -409,6 +418,14 @@ export async function fetchTrustedHead(
   return trustedHead(block);
 }
 
+function checkDeadline(deadline: number, { url }: LightSource): void {
+  if (performance.now() < deadline) return;
+  throw new NodeError('TIMEOUT', `${url} takes too long to prove its blocks`, {
+    data: { url },
+    hint: 'ask another node',
+  });
+}
+
 /** Thrown through a query that asked for a key which is not there yet. */
 class MissingKey extends Error {
   key: StateKey = '';
@@ -426,35 +443,4 @@ function isFinding({ code }: NodeError): boolean {
 
 function malformed(cause: unknown): NodeError {
   return new NodeError('BAD_PROOF', 'the answer does not have the form of one', { cause });
-}
-
-function fork(a: Claim, b: Claim): NodeError {
-  return new NodeError('FORK', `two certified blocks of height ${a.block.header.height}: validators signed both`, {
-    data: {
-      height: a.block.header.height,
-      ...evidence('first', a.source, a.block),
-      ...evidence('second', b.source, b.block),
-    },
-    hint: FORK_HINT,
-  });
-}
-
-function forkOfTrusted(trusted: TrustedHead, { source, block }: Claim): NodeError {
-  return new NodeError('FORK', `a certified block of height ${trusted.height} other than the one verified before`, {
-    data: { height: trusted.height, first_hash: toHex(trusted.blockId), ...evidence('second', source, block) },
-    hint: FORK_HINT,
-  });
-}
-
-const FORK_HINT =
-  'rely on neither, and show both to the operators of the validators: at least a third of the power signed twice';
-
-/** Header and certificate as hex: enough to convict with. */
-function evidence(name: string, { url }: LightSource, { blockId, header, certificate }: LightBlock) {
-  return {
-    [`${name}_url`]: url,
-    [`${name}_hash`]: toHex(blockId),
-    [`${name}_header`]: toHex(encodeHeader(header)),
-    [`${name}_certificate`]: toHex(encodeCertificate(certificate)),
-  };
 }

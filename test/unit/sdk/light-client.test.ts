@@ -4,6 +4,7 @@ import { accountKey } from '../../../src/chain/accounts.ts';
 import { addressOf, parseAddress } from '../../../src/chain/address.ts';
 import { blockId, encodeHeader } from '../../../src/chain/block.ts';
 import { pureCrypto } from '../../../src/chain/crypto/pure.ts';
+import { getSets } from '../../../src/chain/modules/validators-state.ts';
 import { stateKey } from '../../../src/chain/state.ts';
 import { validatorSetHash } from '../../../src/chain/validator-set.ts';
 import { certificateFromVotes, decodeCertificate, encodeCertificate, voteSignBytes } from '../../../src/chain/votes.ts';
@@ -204,6 +205,13 @@ describe('light client', () => {
       assert.equal((await again.block(1)).header.height, 1);
     });
 
+    it('passes over a node that proves its blocks too slowly', async () => {
+      const changing = await network.node();
+      replaceSet(changing, 1);
+      const client = lightClient(changing, [changing.source], { moveTimeoutMs: 0 });
+      await assert.rejects(client.update(), is('TIMEOUT', /takes too long/));
+    });
+
     it('takes a bounded number of nodes', () => {
       const sources = Array.from({ length: MAX_SOURCES + 1 }, () => node.source);
       assert.throws(() => lightClient(node, sources), is('INVALID_PARAMS'));
@@ -359,6 +367,22 @@ describe('light client', () => {
       assert.equal(value?.length, 16);
       assert((await client.stateValue(stateKey(2, Uint8Array.of(1)))).value);
       assert.equal((await client.stateValue(stateKey(9, new Uint8Array(63)))).value, null);
+    });
+
+    it('what is computed from the state, by the keys it takes, up to a number of them', async () => {
+      const client = lightClient(node, [node.source]);
+      const { result, block } = await client.read((state, height) => [getSets(state).current.totalPower, height]);
+      assert.deepEqual(result, [3, 6]);
+      assert.equal(block.header.height, 6);
+      const fault = new Failure('CORRUPT', 'of the query');
+      const failing = client.read((state) => {
+        state.get(stateKey(2, Uint8Array.of(1)));
+        throw fault;
+      });
+      await assert.rejects(failing, (error) => error === fault);
+      let key = 0;
+      const endless = client.read((state) => state.get(stateKey(9, Uint8Array.of(key >> 8, key++ & 255))));
+      await assert.rejects(endless, is('TOO_LARGE'));
     });
 
     it('transactions and receipts, wherever they stand in a block', async () => {
