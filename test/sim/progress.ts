@@ -20,6 +20,7 @@ export class Progress {
 
   tell(done: number, failed: number): void {
     const nowMs = performance.now();
+    if (done >= this.#total) return;
     if (nowMs - this.#toldMs < (this.#isTerminal ? EVERY_MS.terminal : EVERY_MS.elsewhere)) return;
     this.#toldMs = nowMs;
     const line = progressLine(done, this.#total, failed, this.seconds);
