@@ -141,7 +141,17 @@ describe('minima of the simulator', () => {
       conflictingLocks: 0,
       crashesAtWrites: 2,
     },
-    ...{ setChanges: 2, evidence: 1, demotions: 1, livenessChecks: 5, slowestMs: 9, virtualMs: 9, steps: 9, trace: [], struck: [] },
+    ...{
+      setChanges: 2,
+      evidence: 1,
+      demotions: 1,
+      livenessChecks: 5,
+      slowestMs: 9,
+      virtualMs: 9,
+      steps: 9,
+      trace: [],
+      struck: [],
+    },
     ...{ plan: { seed: 1 }, violations: [] as string[], counts: new Map<string, number>() },
   } as unknown as Outcome;
 

@@ -2,7 +2,7 @@
 import type { Outcome } from './simulation.ts';
 
 /** From so many seeds on the minima are required. */
-export const MANY_SEEDS = 20;
+const MANY_SEEDS = 20;
 
 interface Minimum {
   readonly what: string;
