@@ -43,6 +43,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a precommit takes no lock',
     edits: [{ file: RULES, from: '    lock(state, blockId);\n', to: '' }],
   },
+  // The record without its lock alone changes nothing: every lock was signed for, and a machine that resumes takes it from
+  // its own precommits, which the record holds as well, or a peer sends. So both are taken away.
   {
     name: 'lock not persisted',
     edits: [
@@ -50,6 +52,11 @@ export const MUTANTS: readonly Mutant[] = [
         file: VALIDATOR,
         from: 'lockedRound: held.lockedRound,\n        lockedId: held.lockedId,',
         to: 'lockedRound: -1,\n        lockedId: null,',
+      },
+      {
+        file: 'src/consensus/machine.ts',
+        from: "if (type === 'prevote' || blockId === null || round <= state.lockedRound) return;",
+        to: "if (type === 'prevote' || blockId === null || round >= 0) return;",
       },
     ],
   },
