@@ -161,7 +161,7 @@ class Run {
     else this.#faults.start();
     while (!this.#isDone()) {
       this.#faultsOn = true;
-      await this.#runFor(this.#rng.between(3_000, 20_000));
+      await this.#runFor(this.#rng.between(3_000, 20_000), () => this.#isDone());
       this.#faultsOn = false;
       if (!this.#isOver() && !this.plan.control) await this.#checkLiveness();
       if (this.#time.nowMs > this.plan.maxVirtualMs && !this.#isDone()) {
