@@ -25,8 +25,7 @@ import { Presence } from './engine/presence.ts';
 import { Recall } from './engine/recall.ts';
 import { SigningGate } from './engine/signing-gate.ts';
 import { Validator } from './engine/validator.ts';
-import type { NodeError } from './errors.ts';
-import { isNodeError, toNodeError } from './errors.ts';
+import { isNodeError, NodeError, toNodeError } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { MempoolLimits } from './mempool.ts';
 import { Mempool } from './mempool.ts';
@@ -39,7 +38,7 @@ import type { ChainStore } from './store/types.ts';
 import type { SyncTarget } from './sync.ts';
 import { Sync } from './sync.ts';
 
-/** Peers asked for votes by the own key; one honest one with a memory is enough. */
+/** Peers asked for votes after catching up. */
 const MAX_ASKED = 16;
 /** Served at once; the registry caps the bytes. */
 const MAX_BLOCKS_SERVED = 64;
@@ -197,7 +196,9 @@ class ChainRuntime implements RunningChain {
       chain: this.#syncTarget(certificates),
       clock,
       log: log.child('sync'),
-      beforeSigning: () => this.#askForOwnVotes(),
+      onCaughtUp: () => {
+        this.#pullVotes();
+      },
     });
     this.#recall = validator && this.#createRecall(validator);
     this.handlers = this.#createHandlers();
@@ -292,24 +293,34 @@ class ChainRuntime implements RunningChain {
   /** Compares heads, catches up, and takes what the peer holds of the height in work. */
   async #ask(peer: PeerId): Promise<number> {
     const height = await this.sync.greet(peer);
-    await this.sync.idle();
+    await this.sync.reached(height);
+    const { tip } = this.ledger;
+    if (height > tip.height + 1) {
+      throw new NodeError('NOT_FOUND', 'a peer names a height whose blocks are not to be had', {
+        data: { height, own: tip.height },
+      });
+    }
     await this.#intake.pullFrom(peer);
     return height;
   }
 
-  /** A folder restored from a copy does not know its latest signatures, but its peers may. */
-  async #askForOwnVotes(): Promise<void> {
-    const peers = this.#network?.peers().slice(0, MAX_ASKED) ?? [];
-    await Promise.allSettled(peers.map((peer) => this.#intake.pullFrom(peer)));
+  /** What others hold of the height in work, now that the blocks before it are here. */
+  #pullVotes(): void {
+    if (this.#stopped) return;
+    for (const peer of this.#network?.peers().slice(0, MAX_ASKED) ?? []) {
+      this.#intake.pullFrom(peer).catch((error: unknown) => {
+        this.#modules.log.debug('votes not fetched', { peer, code: toNodeError(error).code });
+      });
+    }
   }
 
   #onPeer(peer: PeerId): void {
     const greet = async (): Promise<void> => {
       this.presence.greet();
-      const height = await this.#ask(peer);
-      if (this.#stopped) return;
-      this.#recall?.onAnswer(peer, height);
-      this.admission.regossip();
+      const height = await this.#ask(peer).finally(() => {
+        if (!this.#stopped) this.admission.regossip();
+      });
+      if (!this.#stopped) this.#recall?.onAnswer(peer, height);
     };
     greet().catch((error: unknown) => {
       const { code } = toNodeError(error);

@@ -23,8 +23,10 @@ const PATIENCE_MS = 400;
 export const MAX_CLAIMS = 256;
 /** Least time between two questions to one peer whether it is ahead, as others say. */
 export const INQUIRY_MS = 1_000;
-/** So long may a peer keep all others waiting: then the range that is needed next is asked of another one too. */
+/** So long may a peer keep all others waiting: then the range that is needed next is asked once more, of another if any. */
 export const HEDGE_MS = 1_500;
+/** So many blocks fetched without a pause are catching up; fewer are what agreement brings anyway. */
+const CATCHING_UP_BLOCKS = 2;
 /** A peer slower than this is asked only when no other has the range. The bar of catching up is 1 ms. */
 const SLOW_MS_PER_BLOCK = 100;
 /** What a peer that answered nothing in time, or nothing at all, counts as. */
@@ -41,7 +43,7 @@ export interface SyncTarget {
   tryAhead(certificates: readonly Certificate[]): Promise<void>;
   /** Commits blocks that follow the head. @returns why one of them was refused, null when none was */
   import(blocks: readonly CertifiedBlock[]): Promise<{ readonly fault: NodeError | null }>;
-  /** While true nothing is signed. */
+  /** While true nothing is signed. True only while blocks keep coming: what peers claim must not silence a validator. */
   catchingUp: boolean;
 }
 
@@ -49,8 +51,8 @@ export interface SyncModules {
   readonly chain: SyncTarget;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Runs after catching up, before the gate opens again. */
-  readonly beforeSigning: () => Promise<void>;
+  /** The head is what it is going to be: time to ask what others hold of the height in work. */
+  readonly onCaughtUp: () => void;
 }
 
 interface Range {
@@ -72,9 +74,20 @@ interface Flight {
   hedged: boolean;
 }
 
+interface Stretch {
+  readonly height: number;
+  readonly atMs: number;
+  blocks: number;
+  lastAtMs: number;
+}
+
 export interface SyncProgress {
   readonly targetHeight: number;
   readonly blocksPerSecond: number;
+}
+
+function endOf({ from, count }: Range): number {
+  return from + count - 1;
 }
 
 export class Sync {
@@ -92,6 +105,10 @@ export class Sync {
   #cancelPatience: (() => void) | null = null;
   #abort = new AbortController();
   #progress: SyncProgress | null = null;
+  /** Of blocks fetched since the run began, or since it last stood still. */
+  #stretch: Stretch = { height: 0, atMs: 0, blocks: 0, lastAtMs: 0 };
+  /** Called at every step of catching up, and when it stands still or ends. */
+  readonly #watchers = new Set<(comesMore: boolean) => void>();
   /** The network speaks a version this program does not know: nothing can be fetched that it could take. */
   #outdated = false;
 
@@ -117,6 +134,14 @@ export class Sync {
   /** Resolves when nothing is being fetched. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running;
+  }
+
+  /** Resolves when the head is at this height, when nothing is being fetched, or when nothing comes any more. */
+  async reached(height: number): Promise<void> {
+    let comesMore = this.#running !== null;
+    while (comesMore && this.#height() < height) {
+      comesMore = await new Promise<boolean>((resolve) => this.#watchers.add(resolve));
+    }
   }
 
   ownStatus(): PeerStatus {
@@ -199,22 +224,20 @@ export class Sync {
   #begin(): void {
     if (this.#running || this.#outdated || this.#abort.signal.aborted) return;
     this.#running = this.#run()
-      .then(() => (this.#modules.chain.catchingUp ? this.#modules.beforeSigning() : undefined))
       .catch((error: unknown) => {
         this.#modules.log.error('catching up failed', { error: toNodeError(error) });
       })
       .finally(() => {
         this.#running = null;
-        this.#progress = null;
-        this.#modules.chain.catchingUp = false;
+        this.#pause();
         // It ended short of its target because nobody could be asked just now: at once again would spin.
         if (this.#target() > this.#height()) this.#wait();
       });
   }
 
   async #run(): Promise<void> {
-    const { chain, clock, log } = this.#modules;
-    const started = { height: this.#height(), atMs: clock.monotonic() };
+    const { clock, log } = this.#modules;
+    const started = this.#startStretch();
     let reportedAtMs = started.atMs;
     const todo: Range[] = [];
     const ready = new Map<number, Fetched>();
@@ -227,9 +250,10 @@ export class Sync {
       if (next) {
         ready.delete(next.from);
         await this.#take(next, todo);
-        if (this.#height() >= started.height + 2) chain.catchingUp = true;
+        this.#step();
       } else if (fetching.size > 0) {
         await this.#await(fetching, todo);
+        if (this.#standsStill()) this.#pause();
       } else if (todo.length === 0 && planned >= this.#target()) {
         // What was planned is neither here nor on its way: agreement moved the head past the start of a range.
         planned = this.#height();
@@ -238,10 +262,6 @@ export class Sync {
         return;
       }
       for (const from of ready.keys()) if (from <= this.#height()) ready.delete(from);
-      const seconds = Math.max(0.001, (clock.monotonic() - started.atMs) / 1000);
-      const blocksPerSecond = (this.#height() - started.height) / seconds;
-      // A claim alone is no progress: it may be a lie.
-      if (this.#height() > started.height) this.#progress = { targetHeight: this.#target(), blocksPerSecond };
       if (clock.monotonic() - reportedAtMs < REPORT_EVERY_MS) continue;
       reportedAtMs = clock.monotonic();
       log.info('catching up', { height: this.#height(), ...this.#progress });
@@ -249,6 +269,48 @@ export class Sync {
     const blocks = this.#height() - started.height;
     const ms = Math.round(clock.monotonic() - started.atMs);
     if (blocks > 1) log.info('caught up', { height: this.#height(), blocks, ms });
+  }
+
+  // Blocks that come, or do not
+
+  #startStretch(): Stretch {
+    const atMs = this.#modules.clock.monotonic();
+    this.#stretch = { height: this.#height(), atMs, blocks: 0, lastAtMs: atMs };
+    return this.#stretch;
+  }
+
+  /** Blocks came. A claim alone is no progress: it may be a lie. */
+  #step(): void {
+    const { chain, clock } = this.#modules;
+    const stretch = this.#stretch;
+    const nowMs = clock.monotonic();
+    const seconds = Math.max(0.001, (nowMs - stretch.atMs) / 1000);
+    this.#progress = { targetHeight: this.#target(), blocksPerSecond: stretch.blocks / seconds };
+    if (stretch.blocks >= CATCHING_UP_BLOCKS) chain.catchingUp = true;
+    this.#tellWatchers(true);
+  }
+
+  #standsStill(): boolean {
+    return this.#modules.clock.monotonic() - this.#stretch.lastAtMs >= HEDGE_MS;
+  }
+
+  /** Nothing comes now: this node is as far as anyone proved to it, and takes part again. */
+  #pause(): void {
+    const { chain, onCaughtUp } = this.#modules;
+    this.#progress = null;
+    const came = this.#stretch.blocks > 0;
+    this.#startStretch();
+    if (came) {
+      chain.catchingUp = false;
+      onCaughtUp();
+    }
+    this.#tellWatchers(false);
+  }
+
+  #tellWatchers(comesMore: boolean): void {
+    const watchers = [...this.#watchers];
+    this.#watchers.clear();
+    for (const tell of watchers) tell(comesMore);
   }
 
   /** Cuts what lies ahead into ranges, as many as may be under way. @returns the height planned up to */
@@ -274,30 +336,40 @@ export class Sync {
     cancel();
     for (const flight of fetching.values()) {
       const { range, peer, atMs } = flight;
-      const isNext = range.from <= this.#height() + 1 && range.from + range.count > this.#height() + 1;
+      const isNext = range.from <= this.#height() + 1 && endOf(range) > this.#height();
       if (!isNext || flight.hedged || fetching.size > MAX_RANGES) continue;
       if (clock.monotonic() - atMs >= HEDGE_MS) this.#pace.set(peer, STALLED_MS_PER_BLOCK);
-      const other = this.#isSlow(peer) ? this.#choose(range) : undefined;
-      if (other === undefined || this.#isSlow(other)) continue;
+      if (!this.#isSlow(peer)) continue;
       flight.hedged = true;
       todo.unshift(range);
     }
   }
 
   #dispatch(todo: Range[], ready: Map<number, Fetched>, fetching: Map<Promise<void>, Flight>): void {
-    for (const range of todo.splice(0).sort((a, b) => a.from - b.from)) {
-      const peer = range.from + range.count - 1 <= this.#height() ? undefined : this.#choose(range);
+    for (const range of this.#missing(todo.splice(0))) {
+      const peer = this.#choose(range);
       if (peer === undefined) {
-        if (range.from + range.count - 1 > this.#height()) todo.push(range);
+        todo.push(range);
         continue;
       }
       const fetch = this.#fetch(peer, range).then((fetched) => {
         fetching.delete(fetch);
         if (fetched) ready.set(fetched.from, fetched);
-        else todo.push(range);
+        else if (![...fetching.values()].some((flight) => endOf(flight.range) === endOf(range))) todo.push(range);
       });
       fetching.set(fetch, { range, peer, atMs: this.#modules.clock.monotonic(), hedged: false });
     }
+  }
+
+  /** What of these ranges is above the head, in order. Pieces of one range keep its end, by which they are told apart. */
+  #missing(ranges: readonly Range[]): Range[] {
+    const byEnd = new Map<number, Range>();
+    for (const range of ranges) {
+      const end = endOf(range);
+      const from = Math.max(range.from, this.#height() + 1);
+      if (from <= end) byEnd.set(end, { from, count: end - from + 1 });
+    }
+    return [...byEnd.values()].sort((a, b) => a.from - b.from);
   }
 
   /** The least busy peer that claims to have the range's first block; a slow one only where no other claims it. */
@@ -354,8 +426,12 @@ export class Sync {
     const { chain } = this.#modules;
     const before = this.#height();
     const { fault } = await chain.import(blocks);
-    const end = from + count - 1;
+    const end = endOf({ from, count });
     const height = this.#height();
+    if (height > before) {
+      this.#stretch.blocks += height - before;
+      this.#stretch.lastAtMs = this.#modules.clock.monotonic();
+    }
     if (fault !== null) this.#failed(peer, { from: height + 1, count: end - height }, fault);
     else if (height === before && height < end) this.#shelve(peer);
     else this.#network?.report(peer, 'useful', 'blocks');

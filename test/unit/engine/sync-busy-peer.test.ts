@@ -47,7 +47,7 @@ describe('catching up from a peer that still owes answers', () => {
       },
       clock,
       log: nopLogger,
-      beforeSigning: () => Promise.resolve(),
+      onCaughtUp: () => undefined,
     });
     const network: ChainNetwork = {
       self: 'self',

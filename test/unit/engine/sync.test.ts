@@ -180,6 +180,23 @@ describe('catching up', () => {
     await waitForHeight(3);
   });
 
+  it('signs again soon after the last block that came, whatever a peer claims to have', async () => {
+    grow(5);
+    const stalled = Promise.withResolvers<never>();
+    const boaster: PeerScript = {
+      ...honest(),
+      status: () => ({ ...statusAt(5), height: 1_005 }),
+      blocks: (request) => (request.from <= 5 ? serve(request) : stalled.promise),
+    };
+    node.network.scripts.set('boaster', boaster);
+    await node.start();
+    await waitForHeight(5);
+    await node.advance(2 * HEDGE_MS);
+    assert.ok(!node.chain.gate.reasons.has('catching-up'));
+    assert.equal(node.chain.sync.progress, null);
+    stalled.reject(new NodeError('TIMEOUT', 'no answer'));
+  });
+
   it('blames nobody for a full queue of its own', async () => {
     grow(10);
     node.network.scripts.set('honest', honest());
