@@ -279,10 +279,11 @@ export class Sync {
     return this.#stretch;
   }
 
-  /** Blocks came. A claim alone is no progress: it may be a lie. */
+  /** An answer was taken. A claim alone is no progress, nor is a lie. */
   #step(): void {
     const { chain, clock } = this.#modules;
     const stretch = this.#stretch;
+    if (stretch.blocks === 0) return;
     const nowMs = clock.monotonic();
     const seconds = Math.max(0.001, (nowMs - stretch.atMs) / 1000);
     this.#progress = { targetHeight: this.#target(), blocksPerSecond: stretch.blocks / seconds };

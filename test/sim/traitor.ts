@@ -216,7 +216,8 @@ export class Traitor {
     for (const peer of peers()) {
       const told = rng.pick(variants);
       whisper(peer, 'proposal', told);
-      whisper(peer, 'vote', { attempt: 0, votes: this.#votesFor(proposal, told.proposal.blockId) });
+      const votes = this.#votesFor(proposal, told.proposal.blockId);
+      if (votes.length > 0) whisper(peer, 'vote', { attempt: 0, votes });
     }
     return true;
   }
