@@ -71,8 +71,9 @@ export function recover(
     other.kind === 'valid' ||
     // The header of an older record over another payload: a write that was cut off, so nothing of it was sent.
     (other.kind === 'damaged' && other.sequence !== null && other.sequence < newest.sequence) ||
-    // The guard was being made: its first record is not written before both slots are.
-    (other.kind === 'absent' && newest.sequence === 1 && witness.sequence === 0);
+    // The guard was being made: its first record is not written before both slots are. Blocks fetched since may know of
+    // this half, and of no more.
+    (other.kind === 'absent' && newest.sequence === 1);
   return certain ? known(newest) : uncertain(frames, newest, witness);
 }
 

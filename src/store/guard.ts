@@ -151,7 +151,9 @@ class DiskGuard implements SignGuard {
       this.#checkAllowed(next);
       const values = await this.#writeValues(next, value);
       // Both slots exist before the first record does: from then on a missing one is damage.
-      while (this.#sequence < 2 && this.#nextSequence <= 2) await this.#write({ kind: 'floor', height: 0 });
+      while (this.#sequence < 2 && this.#nextSequence <= 2) {
+        await this.#write({ kind: 'floor', height: this.#signAbove });
+      }
       await this.#write({ kind: 'record', record: next, values });
       this.#status = { kind: 'ready', record: next };
       this.#signAbove = next.height - 1;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SignGuard } from '../../../src/store/guard.ts';
 import { guardFolder, openSignGuard } from '../../../src/store/guard.ts';
 import { nodeGuardDisk } from '../../../src/store/guard-disk.ts';
 import { KEPT_ROUNDS } from '../../../src/store/guard-record.ts';
@@ -208,6 +209,20 @@ describe('sign guard', () => {
     }
   });
 
+  it('keeps the word of the operator when it is made after a crash in the middle of it', async () => {
+    const disk = new MemoryDisk();
+    await crashAtWrite(disk, 1, async (guard) => {
+      await guard.reset(100);
+    });
+    await crashAtWrite(disk, 1, async (guard) => {
+      assert.equal(guard.signAbove, 100);
+      await guard.save(record(101, 0, 'prevote'));
+    });
+    const guard = await openGuard(disk);
+    await assert.rejects(guard.save(record(100, 0, 'prevote')), coded('GUARD', /above height 100/));
+    await guard.save(record(101, 0, 'prevote'));
+  });
+
   it('takes the word of the operator only above what it knows itself', async () => {
     const disk = new MemoryDisk();
     const guard = await openGuard(disk);
@@ -256,6 +271,22 @@ describe('sign guard', () => {
     await first;
   });
 
+  it('survives a crash while its files are made, and blocks fetched before the next start', async () => {
+    const disk = new MemoryDisk();
+    await crashAtWrite(disk, 1, async (guard) => {
+      await guard.save(record(1, 0, 'prevote'));
+    });
+    assert.deepEqual([...disk.files.keys()], ['a']);
+    // Each block records the guard's sequence, though nothing is signed while blocks are fetched.
+    const store = { sequence: (await openGuard(disk)).sequence, height: 17 };
+    assert.equal(store.sequence, 1);
+    const again = await openGuard(disk, { store });
+    assert.deepEqual(again.status, { kind: 'empty' });
+    await again.save(record(18, 0, 'prevote'));
+    disk.files.delete('b');
+    assert.equal((await openGuard(disk, { store })).status.kind, 'uncertain');
+  });
+
   it('survives a crash while its files are made', async () => {
     for (let writes = 0; writes < 3; writes++) {
       const disk = new MemoryDisk();
@@ -280,6 +311,17 @@ describe('sign guard', () => {
       await assert.rejects(openGuard(nodeGuardDisk(own)), coded('STORAGE', /sign guard/));
     }));
 });
+
+/** The process is killed as it begins its write after so many whole ones. */
+async function crashAtWrite(disk: MemoryDisk, whole: number, work: (guard: SignGuard) => Promise<void>): Promise<void> {
+  const guard = await openGuard(disk);
+  let left = whole;
+  disk.onWrite = () => {
+    if (left-- === 0) throw new Error('crash');
+  };
+  await assert.rejects(work(guard));
+  disk.onWrite = () => undefined;
+}
 
 describe('the disk of the sign guard', () => {
   it('overwrites parts, makes files whole, reads no more than asked, and removes', () =>
