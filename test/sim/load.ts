@@ -98,7 +98,8 @@ export class Load {
       return;
     }
     this.#only ??= node;
-    if (node !== this.#only || chain.pool.size > 0) return;
+    // One beyond a nonce that was lost with a crash is no work: only what a block could hold is.
+    if (node !== this.#only || chain.pool.hasExecutable(chain.admission.view())) return;
     const client = this.#modules.rng.pick(this.#clients);
     this.#settle(client);
     if (client.pending.length === 0) client.pending.push(this.#transfer(client, 1));
