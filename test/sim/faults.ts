@@ -9,6 +9,7 @@ import { GOOD_LINK } from './network.ts';
 import type { SimNode } from './node.ts';
 import type { Plan } from './plan.ts';
 import type { Prng } from './prng.ts';
+import { isFoundOut } from './restores.ts';
 import type { VirtualTime } from './time.ts';
 import type { Trace } from './trace.ts';
 
@@ -223,7 +224,9 @@ export class Faults {
     }
     const node = this.rng.pick(ripe);
     const faulty = [...nodes.filter(({ isTraitor, isRestored }) => isTraitor || isRestored), node];
-    if (!node.isTraitor && !node.isRestored && 3 * powerOf(faulty) <= set.totalPower) node.restore();
+    const others = nodes.filter((other) => !faulty.includes(other)).map(({ stored }) => stored);
+    const copy = { publicKey: node.publicKey, height: node.backupHeight ?? 0 };
+    if (!node.isTraitor && !node.isRestored && isFoundOut(copy, others, powerOf(faulty), set)) node.restore();
   }
 
   stopOne(): void {
