@@ -109,7 +109,7 @@ export class Intake {
       if (vote.height === ledger.tip.height + 1) this.#modules.engine().input(vote.height, { type: 'vote', vote });
       else if (vote.height <= ledger.tip.height || !this.#keepEarly(vote)) continue;
       this.#remember(vote);
-      if (this.#isOwn(vote.validator)) this.#modules.onOwn({ ...vote, step: vote.type });
+      this.#tellIfOwn(vote.validator, { height: vote.height, round: vote.round, step: vote.type });
     }
     return unchecked ?? 'OK';
   }
@@ -147,7 +147,7 @@ export class Intake {
         offsetMs: message.header.timeMs - receivedAtMs,
       });
     }
-    if (this.#isOwn(proposal.proposer)) this.#modules.onOwn({ ...proposal, step: 'propose' });
+    this.#tellIfOwn(proposal.proposer, { height: proposal.height, round: proposal.round, step: 'propose' });
     // The block below may have come while the signature was verified.
     const isDue = proposal.height === ledger.tip.height + 1;
     if (isDue && isItsTurn(ledger.validators.current, proposal)) this.#modules.engine().proposal(message, from, timely);
@@ -196,9 +196,9 @@ export class Intake {
     return { votes: votes.slice(0, MAX_VOTES_ANSWER), proposals: [] };
   }
 
-  #isOwn(key: PublicKey): boolean {
-    const { ownKey } = this.#modules;
-    return ownKey !== null && equalBytes(key, ownKey);
+  #tellIfOwn(key: PublicKey, place: Place): void {
+    const { ownKey, onOwn } = this.#modules;
+    if (ownKey !== null && equalBytes(key, ownKey)) onOwn(place);
   }
 
   /** Asks the next peer in turn for what this node may lack of the height in work. */
