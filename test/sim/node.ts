@@ -191,7 +191,7 @@ export class SimNode {
         trace.commit(this.index, block.header.height, certificate.round, blockId, block.txs.length);
       }
     });
-    const signer = this.#signer();
+    const signer = this.#signer(process);
     const guard = await openSignGuard({
       folder: 'simulated',
       ...genesis.chain,
@@ -231,12 +231,13 @@ export class SimNode {
     await chain.start(this.isTraitor ? this.#around.corrupt(this, chain.handlers, joined) : joined);
   }
 
-  #signer(): Signer {
+  #signer(process: Process): Signer {
     const signer = simSigner(this.name);
     return {
       publicKey: signer.publicKey,
       sign: (message) => {
-        if (this.#around.checker.onSign(signer.publicKey, message)) this.#onSign();
+        // What a process does after its end never leaves it.
+        if (this.#around.checker.onSign(signer.publicKey, message) && process.alive) this.#onSign();
         return signer.sign(message);
       },
     };
