@@ -77,6 +77,11 @@ export class Load {
     });
   }
 
+  /** Others are healthy now than the last time. */
+  onFreeze(): void {
+    this.#only = null;
+  }
+
   /** There shall be work while the faults are frozen. */
   sendOne(node: SimNode): void {
     if (this.#isQuiet()) this.#tellOnly(node);
@@ -85,7 +90,6 @@ export class Load {
 
   #isQuiet(): boolean {
     const { plan, frozen } = this.#modules;
-    if (!frozen()) this.#only = null;
     return plan.quiet && frozen();
   }
 

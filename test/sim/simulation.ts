@@ -219,6 +219,7 @@ class Run {
       return;
     }
     this.#faults.freeze(core);
+    this.#load.onFreeze();
     const names = core.map(({ index }) => index).join(' ');
     this.#trace.say(null, `faults freeze at height ${this.checker.height}; healthy: ${names}`);
     // A process that starts is part of the core once it is up.
