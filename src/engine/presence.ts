@@ -100,8 +100,10 @@ export class Presence {
     const { ledger, validator, clock } = this.#modules;
     const network = this.#network;
     if (!validator || !network || !this.#modules.signs()) return;
-    const { current } = ledger.validators;
-    if (!findValidator(current, validator.publicKey)) return;
+    const { last, current } = ledger.validators;
+    // One that has just left may be all who can tell the others of its last block.
+    const sets = last === null ? [current] : [last, current];
+    if (!sets.some((set) => findValidator(set, validator.publicKey))) return;
     const unsigned = {
       height: ledger.tip.height,
       blockId: ledger.tip.blockId,
