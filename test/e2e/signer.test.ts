@@ -35,6 +35,21 @@ describe('a validator with a damaged or restored folder', function () {
     const from = await height(at.rpc(1));
     await until(`${count} more blocks`, async () => (await height(at.rpc(1))) >= from + count);
   };
+  /** Certificates hold the first quorum of precommits, and differ by node: of some block above, all hold the victim's. */
+  const certifies = async (above: number): Promise<void> => {
+    const keys = at.cluster.manifest.nodes.map(({ validator }) => validator);
+    const victim = keys.toSorted().indexOf(node().validator);
+    const isSigned = async (peer: number, target: number): Promise<boolean> => {
+      const { json } = await get(`${at.rpc(peer)}/rpc/blocks/${target}`);
+      return json.certificate.signatures.some(({ signer }: { signer: number }) => signer === victim);
+    };
+    await until('a certificate holds its signature', async () => {
+      for (let h = above + 1; h <= (await height(at.rpc(1))) && h <= (await height(at.rpc(2))); h++) {
+        if ((await isSigned(1, h)) && (await isSigned(2, h))) return true;
+      }
+      return false;
+    });
+  };
   const refusal = (pattern: RegExp): Promise<string> =>
     until(`it says ${String(pattern)}`, async () => {
       const { signing, not_signing: reasons } = await status();
@@ -121,11 +136,13 @@ describe('a validator with a damaged or restored folder', function () {
   it('restored as a whole from an older copy finds out, signs nothing twice, and goes on by itself', async () => {
     for (let round = 0; round < 2; round++) {
       await kill();
+      const copied = await height(at.rpc(1));
       const copy = join(at.cluster.dataDir, `folder-copy-${round}`);
       cpSync(chainFolder(), copy, { recursive: true });
       await at.cluster.restart([VICTIM]);
       await signs();
       await blocks(4);
+      await certifies(copied);
       await kill();
       // The cluster goes on, or does not know of anything later than this node.
       if (round === 0) await blocks(3);
