@@ -13,6 +13,8 @@ const SEEDS: Readonly<Record<number, string>> = {
   44: 'a power cut in a write of the guard stopped a height for good',
   58: 'the same with three nodes',
   182: 'a node one block behind did not learn it from votes, and the height waited for it',
+  3001: 'whoever left the set kept its last block to itself',
+  3753: 'the same, with a power cut before',
 };
 
 describe('seeds that found a fault', function () {
