@@ -1,0 +1,126 @@
+/** A chain opened from its folder: genesis, database, key and sign guard. It runs when it is started. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { BatchVerifier } from '../chain/crypto/types.ts';
+import type { Genesis } from '../chain/genesis.ts';
+import { parseGenesis } from '../chain/genesis.ts';
+import type { Json } from '../chain/modules/types.ts';
+import type { RunningChain } from '../chains.ts';
+import { openChain } from '../chains.ts';
+import { systemClock } from '../clock.ts';
+import type { NodeConfig } from '../config.ts';
+import { NodeError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { DEFAULT_MEMPOOL_LIMITS } from '../mempool.ts';
+import type { MetricsRegister } from '../metrics.ts';
+import { createNativeSigner, nativeCrypto } from '../native/crypto.ts';
+import { openChainStore } from '../store/chain-store.ts';
+import type { ChainFolder } from '../store/data-folder.ts';
+import type { SignGuard } from '../store/guard.ts';
+import { openSignGuard } from '../store/guard.ts';
+import { readKeyFile } from '../store/key-file.ts';
+
+export interface ChainParts {
+  readonly folder: ChainFolder;
+  readonly chainId: string;
+  readonly config: NodeConfig;
+  readonly log: Logger;
+  readonly metrics: MetricsRegister;
+  readonly verifier: BatchVerifier;
+  /** The chain cannot go on. */
+  readonly onFatal: (error: NodeError) => void;
+}
+
+export interface OpenedChain {
+  readonly chain: RunningChain;
+  /** The source of its genesis. */
+  readonly genesisJson: Json;
+}
+
+/** @throws NodeError that says what is wrong with genesis, database, key or guard; then nothing stays open */
+export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
+  const { folder, chainId, config, log, metrics, verifier, onFatal } = parts;
+  const { genesis, genesisJson } = await readGenesis(folder, chainId);
+  const store = await openChainStore({
+    folder: folder.dbFolder,
+    chainId: genesis.chain.chainId,
+    genesisHash: genesis.chain.genesisHash,
+    hasher: nativeCrypto,
+    stateCacheEntries: config.store.stateCacheEntries,
+    journal: { memory: !config.mempool.journal },
+    log: log.child('store'),
+    metrics,
+  });
+  try {
+    const signing = await openSigning(parts, genesis, store);
+    const { consensus, mempool } = config;
+    const chain = await openChain(
+      {
+        timeouts: consensus,
+        mempool: { ...DEFAULT_MEMPOOL_LIMITS, maxTxs: mempool.maxTxs, maxBytes: mempool.maxBytes },
+      },
+      { genesis, crypto: nativeCrypto, verifier, store, signing, clock: systemClock, log, metrics, onFatal },
+    );
+    return { chain, genesisJson };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function readGenesis(folder: ChainFolder, chainId: string): Promise<{ genesis: Genesis; genesisJson: Json }> {
+  let text: string;
+  try {
+    text = await readFile(folder.genesisFile, 'utf8');
+  } catch (error) {
+    throw new NodeError('BAD_GENESIS', `no genesis for chain ${chainId}`, {
+      data: { path: folder.genesisFile },
+      hint: `run: aitbc init --chain ${chainId} --genesis FILE`,
+      cause: error,
+    });
+  }
+  let genesisJson: Json;
+  try {
+    genesisJson = JSON.parse(text) as Json;
+  } catch (error) {
+    throw new NodeError('BAD_GENESIS', 'the genesis file is not JSON', {
+      data: { path: folder.genesisFile },
+      cause: error,
+    });
+  }
+  const genesis = parseGenesis(nativeCrypto, genesisJson);
+  if (genesis.chain.chainId !== chainId) {
+    throw new NodeError('BAD_GENESIS', `the genesis file is of chain ${genesis.chain.chainId}, not ${chainId}`, {
+      data: { path: folder.genesisFile },
+    });
+  }
+  return { genesis, genesisJson };
+}
+
+async function openSigning(
+  { folder, config, log }: ChainParts,
+  genesis: Genesis,
+  store: Awaited<ReturnType<typeof openChainStore>>,
+): Promise<{ signer: ReturnType<typeof createNativeSigner>; guard: SignGuard } | null> {
+  if (!config.consensus.sign) return null;
+  if (!existsSync(folder.validatorKeyFile)) return null;
+  const signer = createNativeSigner(await readKeyFile(folder.validatorKeyFile));
+  const { publicKey } = signer;
+  const guard = await openSignGuard({
+    folder: folder.folder,
+    chainId: genesis.chain.chainId,
+    genesisHash: genesis.chain.genesisHash,
+    publicKey,
+    store: { sequence: store.guardSequence(publicKey), height: store.head()?.height ?? 0 },
+  });
+  const { signAbove } = config.consensus;
+  // A flag left in place must not undo what was signed since.
+  if (
+    signAbove !== null &&
+    (guard.signAbove < signAbove || guard.status.kind === 'stale' || guard.status.kind === 'corrupt')
+  ) {
+    await guard.reset(signAbove);
+    log.warn('sign guard reset by the operator', { signAbove });
+  }
+  return { signer, guard };
+}
