@@ -57,6 +57,12 @@ interface Held {
   preparing: Promise<Block | null | undefined> | null;
 }
 
+/** A wait that ends by itself, with the signal, or when it is told to. */
+interface Pause {
+  readonly over: Promise<undefined>;
+  readonly end: () => void;
+}
+
 export class Bodies {
   readonly #modules: BodiesModules;
   readonly #bodies = new Map<string, Held>();
@@ -151,7 +157,7 @@ export class Bodies {
       fruitless = found ? 0 : fruitless + 1;
       if (found) pauseMs = RETRY_MS;
       if (fruitless < peers.length || isAborted(signal)) continue;
-      await this.#pause(pauseMs, signal);
+      await this.#pause(pauseMs, signal).over;
       pauseMs = Math.min(2 * pauseMs, MAX_RETRY_MS);
       fruitless = 0;
     }
@@ -182,9 +188,9 @@ export class Bodies {
     const ids = missing.slice(start, start + IDS_PER_REQUEST);
     asking.add(peer);
     const answer = this.#request(held, peer, ids, signal).finally(() => asking.delete(peer));
-    const hedge = new AbortController();
-    const inTime = await Promise.race([answer, this.#pause(HEDGE_MS, AbortSignal.any([signal, hedge.signal]))]);
-    hedge.abort(OVER);
+    const hedge = this.#pause(HEDGE_MS, signal);
+    const inTime = await Promise.race([answer, hedge.over]);
+    hedge.end();
     return inTime === true;
   }
 
@@ -213,16 +219,16 @@ export class Bodies {
     return placed;
   }
 
-  #pause(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        cancel();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const cancel = this.#modules.clock.after(ms, done);
-      signal.addEventListener('abort', done);
-    });
+  #pause(ms: number, signal: AbortSignal): Pause {
+    const { promise: over, resolve } = Promise.withResolvers<undefined>();
+    const end = (): void => {
+      cancel();
+      signal.removeEventListener('abort', end);
+      resolve(undefined);
+    };
+    const cancel = this.#modules.clock.after(ms, end);
+    signal.addEventListener('abort', end);
+    return { over, end };
   }
 
   async #headSignatures(block: Block): Promise<boolean> {

@@ -1,5 +1,5 @@
 /** One machine of the cluster: its disk and clock last, its processes come and go. */
-import { bytesKey } from '../../src/bytes.ts';
+import { bytesKey, equalBytes } from '../../src/bytes.ts';
 import type { Signer } from '../../src/chain/crypto/types.ts';
 import type { Genesis } from '../../src/chain/genesis.ts';
 import type { RunningChain } from '../../src/chains.ts';
@@ -8,6 +8,7 @@ import type { NodeError } from '../../src/errors.ts';
 import { toNodeError } from '../../src/errors.ts';
 import type { LogContext, Logger } from '../../src/log.ts';
 import { nopRegister } from '../../src/metrics.ts';
+import type { Topic, Topics } from '../../protocols/messages.ts';
 import type { ChainHandlers, ChainNetwork, PeerId } from '../../protocols/network.ts';
 import { openSignGuard } from '../../src/store/guard.ts';
 import type { Checker } from './checker.ts';
@@ -63,6 +64,8 @@ export class SimNode {
   #guards = new Map<string, Files>();
   #backup: Folder | null = null;
   #isRestored = false;
+  /** The process that signed since the folder was put back; what it signed is on the disk once it publishes. */
+  #signing: Process | null = null;
   /** When several blocks came at once, by catching up; null after a single one. */
   #importedAtMs: number | null = null;
   #process: Process | null = null;
@@ -91,7 +94,7 @@ export class SimNode {
     return this.#stored;
   }
 
-  /** An older copy of its folder was put back, and it has not signed since. */
+  /** An older copy of its folder was put back, and nothing signed since is on its disk. */
   get isRestored(): boolean {
     return this.#isRestored;
   }
@@ -117,6 +120,7 @@ export class SimNode {
     this.#guards = copyGuards(backup.guards);
     this.#backup = null;
     this.#isRestored = true;
+    this.#signing = null;
   }
 
   get isUp(): boolean {
@@ -237,15 +241,21 @@ export class SimNode {
       publicKey: signer.publicKey,
       sign: (message) => {
         // What a process does after its end never leaves it.
-        if (this.#around.checker.onSign(signer.publicKey, message) && process.alive) this.#onSign();
+        if (this.#around.checker.onSign(signer.publicKey, message) && process.alive) this.#onSign(process);
         return signer.sign(message);
       },
     };
   }
 
-  #onSign(): void {
+  onPublish(topic: Topic, message: Topics[Topic]): void {
+    if (this.#signing !== null && this.#signing === this.#process && isOwn(this.publicKey, topic, message)) {
+      this.#isRestored = false;
+    }
+  }
+
+  #onSign(process: Process): void {
     const { checker, time } = this.#around;
-    this.#isRestored = false;
+    this.#signing = process;
     const isCatchingUp = this.chain !== null && this.chain.sync.progress !== null;
     if (!isCatchingUp) this.#importedAtMs = null;
     // Of the same moment is what began before the blocks were there.
@@ -317,6 +327,13 @@ export class SimNode {
       child: (name) => this.#logger(name),
     };
   }
+}
+
+/** Whether a vote or proposal in the message is by the key. */
+function isOwn(key: Uint8Array, topic: Topic, message: Topics[Topic]): boolean {
+  if (topic === 'proposal') return equalBytes((message as Topics['proposal']).proposal.proposer, key);
+  if (topic !== 'vote') return false;
+  return (message as Topics['vote']).votes.some(({ validator }) => equalBytes(validator, key));
 }
 
 function copyGuards(guards: ReadonlyMap<string, Files>): Map<string, Files> {

@@ -15,6 +15,7 @@ const SEEDS: Readonly<Record<number, string>> = {
   182: 'a node one block behind did not learn it from votes, and the height waited for it',
   3001: 'whoever left the set kept its last block to itself',
   3753: 'the same, with a power cut before',
+  3785: 'a node whose folder was put back counted as healthy before its first signature was on its disk',
 };
 
 describe('seeds that found a fault', function () {

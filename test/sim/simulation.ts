@@ -352,6 +352,7 @@ class Run {
         const node = nodeOf(from);
         if (!node || node.isTraitor) return;
         this.checker.onPublish(node.index, node.publicKey, topic, message);
+        node.onPublish(topic, message);
         if (topic === 'vote' || topic === 'proposal') this.#faults.onMessage(node);
       },
       onReport: (by, peer, action, reason) => {
