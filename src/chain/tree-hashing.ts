@@ -26,6 +26,7 @@ export class LevelHashing {
   readonly #output = new Uint8Array(MAX_BATCH * 32);
   readonly #outputWords = new Uint32Array(this.#output.buffer);
   readonly #root = new Uint32Array(8);
+  #rootDepth = 0;
 
   // Waiting: pairs of node and slot.
   #leaves = new WordList();
@@ -43,8 +44,14 @@ export class LevelHashing {
     list.push2(ref, slot);
   }
 
-  /** Hashes everything queued. @returns the hash of the root slot, meaningful when that was queued */
-  run(): Hash {
+  /**
+   * Hashes everything queued.
+   *
+   * @param rootDepth where the root slot lies: above 0 for a subtree, whose leaves share so many bits of their paths
+   * @returns the hash of the root slot, meaningful when that was queued
+   */
+  run(rootDepth = 0): Hash {
+    this.#rootDepth = rootDepth;
     this.#hashLeaves();
     let lifts = new Lifts();
     for (let depth = PATH_BITS - 1; depth >= 0; depth--) {
@@ -122,7 +129,7 @@ export class LevelHashing {
   }
 
   #slotDepth(slot: Slot): number {
-    return slot === ROOT_SLOT ? 0 : this.#arena.depth(slot) + 1;
+    return slot === ROOT_SLOT ? this.#rootDepth : this.#arena.depth(slot) + 1;
   }
 }
 

@@ -5,7 +5,7 @@ import { toHex, utf8 } from '../bytes.ts';
 import type { Json } from '../chain/modules/types.ts';
 import type { ChainContext } from '../chain/signing.ts';
 import { isNodeError } from '../errors.ts';
-import type { TrustedHead } from '../sdk/light-block.ts';
+import type { TrustedHead } from '../chain/light.ts';
 import { headsFromJson, headsToJson } from '../sdk/trusted-heads.ts';
 import { ensurePrivateFolder, replaceFile } from '../store/files.ts';
 import { errorCode, storageError } from '../store/storage-error.ts';

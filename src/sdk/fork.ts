@@ -4,7 +4,7 @@ import { encodeHeader } from '../chain/block.ts';
 import { encodeCertificate } from '../chain/votes.ts';
 import type { ErrorData } from '../errors.ts';
 import { NodeError } from '../errors.ts';
-import type { LightBlock, TrustedHead } from './light-block.ts';
+import type { LightBlock, TrustedHead } from '../chain/light.ts';
 
 /** What a node says is the block of a height. */
 export interface Claim<Source extends { readonly url: string } = { readonly url: string }> {

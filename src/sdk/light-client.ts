@@ -14,16 +14,9 @@ import { isNodeError, NodeError } from '../errors.ts';
 import type { Client } from './client.ts';
 import type { Claim as BlockClaim } from './fork.ts';
 import { fork, forkOfTrusted } from './fork.ts';
-import type { LightBlock, LightRules, TrustedHead } from './light-block.ts';
-import {
-  badProof,
-  checkTrustAge,
-  isExpired,
-  isWithinTrust,
-  readLightBlock,
-  trustedHead,
-  verifyLightBlock,
-} from './light-block.ts';
+import type { LightBlock, LightRules, TrustedHead } from '../chain/light.ts';
+import { badProof, checkTrustAge, isExpired, isWithinTrust, trustedHead, verifyLightBlock } from '../chain/light.ts';
+import { readLightBlock } from './light-block.ts';
 import { fromSource, isLie, named } from './light-source.ts';
 import type { TransactionResponse } from './types.ts';
 import type { VerifiedTransaction } from './verify.ts';

@@ -6,7 +6,7 @@ import type { Json, JsonObject } from '../chain/modules/types.ts';
 import type { ChainContext } from '../chain/signing.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import { NodeError } from '../errors.ts';
-import type { TrustedHead } from './light-block.ts';
+import type { TrustedHead } from '../chain/light.ts';
 import { validatorSetOf } from './light-block.ts';
 
 const VERSION = 1;

@@ -3,8 +3,9 @@ import { equalBytes, fromHex, toHex } from '../bytes.ts';
 import type { Hasher } from '../chain/crypto/types.ts';
 import { listRoot } from '../chain/list-root.ts';
 import { transactionFromJson } from '../chain/tx-json.ts';
-import type { LightBlock } from './light-block.ts';
-import { badProof, readAnswer } from './light-block.ts';
+import type { LightBlock } from '../chain/light.ts';
+import { badProof } from '../chain/light.ts';
+import { readAnswer } from './light-block.ts';
 import type { BlockResponse } from './types.ts';
 
 /**

@@ -28,7 +28,8 @@ import { validatorSetHash } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
 import { decodeCertificate, verifyCertificate } from '../chain/votes.ts';
 import { NodeError } from '../errors.ts';
-import { badProof, checkCertificateIsFor, checkHeader, genesisHead, readAnswer } from './light-block.ts';
+import { badProof, checkCertificateIsFor, checkHeader, genesisHead } from '../chain/light.ts';
+import { readAnswer } from './light-block.ts';
 import type { AccountResponse, StateProofResponse, TransactionProofResponse } from './types.ts';
 
 /** What the checker knows by itself. */
