@@ -11,7 +11,8 @@ import { NodeError } from './errors.ts';
 export interface NodeConfig {
   /** Shown to people; at most 32 printable characters. */
   readonly name: string;
-  readonly chain: string;
+  /** Ids; the first is the default one. */
+  readonly chains: readonly string[];
   readonly p2p: {
     /** Multiaddrs. */
     readonly listen: readonly string[];
@@ -94,7 +95,7 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
   const list = (path: ConfigPath): readonly string[] => values.get(path) as readonly string[];
   return {
     name: text('name'),
-    chain: text('chain'),
+    chains: list('chains'),
     p2p: { listen: list('p2p.listen'), peers: list('p2p.peers'), announce: list('p2p.announce') },
     rpc: { listen: parseHostPort(text('rpc.listen')), hosts: list('rpc.hosts') },
     metrics: { listen: text('metrics.listen') === 'off' ? null : parseHostPort(text('metrics.listen')) },

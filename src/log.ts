@@ -87,6 +87,22 @@ export const nopLogger: Logger = {
   child: () => nopLogger,
 };
 
+/** Lines of one chain carry its id. */
+export function chainLogger(log: Logger, chain: string): Logger {
+  const at =
+    (level: LogLevel) =>
+    (message: string, context?: LogContext): void => {
+      log[level](message, { chain, ...context });
+    };
+  return {
+    error: at('error'),
+    warn: at('warn'),
+    info: at('info'),
+    debug: at('debug'),
+    child: (module) => chainLogger(log.child(module), chain),
+  };
+}
+
 function wrap(target: pino.Logger, levels: LevelSpec): Logger {
   const at =
     (level: LogLevel) =>

@@ -3,7 +3,7 @@
  * code and works without a registry. Names start with `aitbc_`; labels are small closed sets, never ids of peers,
  * accounts or transactions.
  */
-import type { Registry } from 'prom-client';
+import type { Metric, Registry } from 'prom-client';
 
 export type MetricLabels = Readonly<Record<string, string | number>>;
 
@@ -36,10 +36,46 @@ export interface MetricsRegister {
   histogram(options: HistogramOptions): Histogram;
 }
 
-/** A register whose values can be read, in the text format of Prometheus. */
+/** A register whose values can be read, in the text format of Prometheus. A name asked for again is the same metric. */
 export interface ExposedRegister extends MetricsRegister {
   readonly contentType: string;
   text(): Promise<string>;
+  /** Drops every value with this label: of a chain that is gone, say. */
+  forget(label: string, value: string): Promise<void>;
+}
+
+/** For one chain: every metric has the label `chain`, so that modules of several chains declare the same ones. */
+export function chainRegister(register: MetricsRegister, chain: string): MetricsRegister {
+  const labelled = <T extends MetricOptions>(options: T): T => ({
+    ...options,
+    labelNames: ['chain', ...(options.labelNames ?? [])],
+  });
+  return {
+    counter: (options) => {
+      const counter = register.counter(labelled(options));
+      return {
+        inc: (labels, value) => {
+          counter.inc({ ...labels, chain }, value);
+        },
+      };
+    },
+    gauge: (options) => {
+      const gauge = register.gauge(labelled(options));
+      return {
+        set: (value, labels) => {
+          gauge.set(value, { ...labels, chain });
+        },
+      };
+    },
+    histogram: (options) => {
+      const histogram = register.histogram(labelled(options));
+      return {
+        observe: (value, labels) => {
+          histogram.observe(value, { ...labels, chain });
+        },
+      };
+    },
+  };
 }
 
 const ignore = (): void => undefined;
@@ -61,12 +97,27 @@ export async function createRegister(options: RegisterOptions = {}): Promise<Exp
   const registry: Registry = new prom.Registry();
   if (options.processMetrics === true) prom.collectDefaultMetrics({ register: registry, prefix: 'aitbc_' });
   const registers = [registry];
+  const known = new Map<string, Metric>();
+  const once = <T extends Metric>(name: string, create: () => T): T => {
+    const metric = (known.get(name) as T | undefined) ?? create();
+    known.set(name, metric);
+    return metric;
+  };
 
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
+    forget: async (label, value) => {
+      for (const metric of known.values()) {
+        const { values } = await metric.get();
+        for (const { labels } of values) {
+          const { le: _bucket, ...own } = labels as Record<string, string | number>;
+          if (own[label] === value) metric.remove(own);
+        }
+      }
+    },
     counter: ({ name, help, labelNames = [] }) => {
-      const counter = new prom.Counter({ name, help, labelNames, registers });
+      const counter = once(name, () => new prom.Counter({ name, help, labelNames, registers }));
       return {
         inc: (labels = {}, value = 1) => {
           counter.inc({ ...labels }, value);
@@ -74,7 +125,7 @@ export async function createRegister(options: RegisterOptions = {}): Promise<Exp
       };
     },
     gauge: ({ name, help, labelNames = [] }) => {
-      const gauge = new prom.Gauge({ name, help, labelNames, registers });
+      const gauge = once(name, () => new prom.Gauge({ name, help, labelNames, registers }));
       return {
         set: (value, labels = {}) => {
           gauge.set({ ...labels }, value);
@@ -82,7 +133,8 @@ export async function createRegister(options: RegisterOptions = {}): Promise<Exp
       };
     },
     histogram: ({ name, help, labelNames = [], buckets }) => {
-      const histogram = new prom.Histogram({ name, help, labelNames, buckets: [...buckets], registers });
+      const create = () => new prom.Histogram({ name, help, labelNames, buckets: [...buckets], registers });
+      const histogram = once(name, create);
       return {
         observe: (value, labels = {}) => {
           histogram.observe({ ...labels }, value);

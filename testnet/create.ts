@@ -138,7 +138,7 @@ function writeHome(node: ManifestNode, chainId: string, genesisText: string, all
   const layout = nodeLayout(node.home, chainId);
   writePrivate(layout.genesis, genesisText);
   const peers = all.filter(({ index }) => index !== node.index).map(({ p2p }) => p2p);
-  writePrivate(layout.config, renderNodeConfig(node, chainId, peers));
+  writePrivate(layout.config, renderNodeConfig(node, [chainId], peers));
 }
 
 /** Replaces what a node was told about its peers; it hears of it when it starts. */
@@ -148,7 +148,7 @@ export function writePeers(
   peers: readonly string[],
   announce: readonly string[],
 ): void {
-  writePrivate(nodeLayout(node.home, chainId).config, renderNodeConfig(node, chainId, peers, announce));
+  writePrivate(nodeLayout(node.home, chainId).config, renderNodeConfig(node, [chainId], peers, announce));
 }
 
 function operatorAddress(accounts: Manifest['accounts'], index: number, validator: string): string {

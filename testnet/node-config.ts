@@ -21,13 +21,13 @@ export function peerIdOfSeed(seed: Uint8Array): string {
  */
 export function renderNodeConfig(
   node: ManifestNode,
-  chainId: string,
+  chainIds: readonly string[],
   peers: readonly string[],
   announce: readonly string[] = [],
 ): string {
   return renderConfigToml({
     name: node.name,
-    chain: chainId,
+    chains: chainIds,
     'p2p.listen': [node.p2p.split('/').slice(0, 5).join('/')],
     'p2p.peers': peers,
     ...(announce.length > 0 && { 'p2p.announce': announce }),

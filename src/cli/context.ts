@@ -59,7 +59,7 @@ export function createContext(command: Command): Context {
     home,
     timeoutMs,
     layout: (given) => {
-      const chainId = given ?? options.chain ?? homeConfig(home)?.chain ?? DEFAULT_CHAIN;
+      const chainId = given ?? options.chain ?? homeConfig(home)?.chains[0] ?? DEFAULT_CHAIN;
       return { ...homeLayout(home, chainId), chainId };
     },
     client: () => createClient({ url: url(), timeoutMs: Math.min(timeoutMs, REQUEST_TIMEOUT_MS) }),

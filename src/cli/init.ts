@@ -74,7 +74,7 @@ async function init(context: Context, options: InitOptions): Promise<void> {
 
 async function ensureConfig(context: Context, path: string, chainId: string, options: InitOptions): Promise<Made> {
   const values: ConfigValues = {
-    chain: chainId,
+    chains: [chainId],
     name: options.name,
     'p2p.listen': options.p2pListen,
     'p2p.peers': options.peer,
@@ -84,7 +84,7 @@ async function ensureConfig(context: Context, path: string, chainId: string, opt
   const text = readConfigText(context.home);
   if (text === undefined) return ensureFile(path, Buffer.from(renderConfigToml(values)));
   loadConfig({ fileText: text });
-  const { chain: _chain, ...others } = values;
+  const { chains: _chains, ...others } = values;
   if (Object.values(others).some((value) => value !== undefined)) {
     context.out.note(`${path} is there already and stays as it is: edit it, or remove it and run this again`);
   }

@@ -1,15 +1,14 @@
-/** `aitbc start`: runs the node until a signal or a failure ends it. */
+/** `aitbc start`: runs the node until a signal ends it. */
 import type { Command } from 'commander';
 import { loadConfig } from '../config.ts';
 import type { NodeConfig } from '../config.ts';
-import { toNodeError } from '../errors.ts';
+import { NodeError } from '../errors.ts';
 import { createLogger } from '../log.ts';
 import type { RunningNode } from '../node.ts';
 import { startNode } from '../node.ts';
 import type { Context } from './context.ts';
 import { createContext, readConfigText } from './context.ts';
 import { collect, wholeNumber } from './options.ts';
-import { writeError } from './output.ts';
 
 interface StartOptions {
   readonly rpcListen?: string;
@@ -48,6 +47,11 @@ export function register(program: Command): void {
 
 async function start(context: Context, options: StartOptions): Promise<void> {
   const config = configOf(context, options);
+  if (options.signAbove !== undefined && config.chains.length > 1) {
+    throw new NodeError('USAGE', '--sign-above is your word for one chain, and this home has several', {
+      hint: `say which one: aitbc start --chain ${config.chains[0] ?? ''} --sign-above ${options.signAbove}; then start without both`,
+    });
+  }
   const json = config.log.format === 'json' || (config.log.format === 'auto' && !process.stderr.isTTY);
   const log = createLogger({ level: config.log.level, format: json ? 'json' : 'pretty', stream: process.stderr });
   const signals = watchSignals();
@@ -59,18 +63,16 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   }
   if (!json) {
     context.out.note(
-      `Ready: ${node.chainId} · rpc ${node.rpcUrl} · p2p ${node.multiaddrs.join(' ') || 'not listening'}`,
+      `Ready: ${node.chainIds.join(', ')} · rpc ${node.rpcUrl} · p2p ${node.multiaddrs.join(' ') || 'not listening'}`,
     );
   }
-  signals.onStop(() => {
-    log.info('stopping', { again: 'a second signal ends at once' });
-    void node.stop();
+  await new Promise<void>((resolve) => {
+    signals.onStop(resolve);
   });
-  const { error } = await node.stopped;
-  if (error) writeError(toNodeError(error), context.out.json);
-  const code = error ? error.kind.exit : 0;
-  process.exitCode = code;
-  setTimeout(() => process.exit(code), LINGER_MS).unref();
+  log.info('stopping', { again: 'a second signal ends at once' });
+  await node.stop();
+  process.exitCode = 0;
+  setTimeout(() => process.exit(0), LINGER_MS).unref();
 }
 
 function configOf(context: Context, options: StartOptions): NodeConfig {
@@ -80,7 +82,7 @@ function configOf(context: Context, options: StartOptions): NodeConfig {
   return loadConfig({
     ...sources,
     flags: {
-      chain: context.options.chain,
+      chains: context.options.chain === undefined ? undefined : [context.options.chain],
       'rpc.listen': options.rpcListen,
       'p2p.listen': options.p2pListen,
       'p2p.peers': peers,

@@ -7,6 +7,8 @@ export interface HomeLayout {
   readonly config: string;
   /** Seed of the libp2p key: 32 bytes in hex, 0600. */
   readonly nodeKey: string;
+  /** What proves the operator to the node, 0600; made by its first start. */
+  readonly operatorToken: string;
   /** Folder of wallet files, 0700. */
   readonly keystore: string;
   /** Folder of the chain: genesis, validator key, database, sign guard. */
@@ -28,6 +30,7 @@ export function homeLayout(home: string, chainId: string): HomeLayout {
     home,
     config: join(home, 'config.toml'),
     nodeKey: join(home, 'identity', 'node_key'),
+    operatorToken: join(home, 'identity', 'operator_token'),
     keystore: join(home, 'keystore'),
     chain,
     genesis: join(chain, 'genesis.json'),

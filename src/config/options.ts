@@ -1,4 +1,5 @@
 /** Every option of a node: its kind, default with reason, check, and what people are told about it. */
+import { MAX_CHAINS } from '../../protocols/hello.ts';
 import { NodeError } from '../errors.ts';
 import { parseLevelSpec } from '../log.ts';
 
@@ -41,12 +42,11 @@ export const OPTIONS = {
     help: 'Shown to people in logs and status.',
     check: (name: string) => (/^[\x20-\x7e]{1,32}$/.test(name) ? null : '1 to 32 printable ASCII characters'),
   },
-  chain: {
-    kind: 'text',
-    value: 'ait-devnet',
-    help: 'Id of the chain to run; its genesis is chains/<id>/genesis.json.',
-    check: (id: string) =>
-      /^[a-z0-9][a-z0-9-]{2,31}$/.test(id) ? null : 'a chain id: 3 to 32 characters of a-z, 0-9 and "-"',
+  chains: {
+    kind: 'list',
+    value: ['ait-devnet'],
+    help: 'Ids of the chains to run, each with its genesis in chains/<id>/genesis.json. The first is the default one.',
+    check: chainIds,
   },
   'p2p.listen': {
     kind: 'list',
@@ -126,6 +126,13 @@ export const OPTIONS = {
 export type ConfigPath = keyof typeof OPTIONS;
 
 export const PATHS = Object.keys(OPTIONS) as ConfigPath[];
+
+function chainIds(list: readonly string[]): string | null {
+  const areIds = list.every((id) => /^[a-z0-9][a-z0-9-]{2,31}$/.test(id));
+  return areIds && list.length >= 1 && list.length <= MAX_CHAINS && new Set(list).size === list.length
+    ? null
+    : `1 to ${MAX_CHAINS} different chain ids, each of 3 to 32 characters of a-z, 0-9 and "-"`;
+}
 
 function multiaddrs(list: readonly string[]): string | null {
   const form = /^\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^/\s]+(\/[^/\s]+)*$/;

@@ -11,7 +11,7 @@ import { nopRegister } from '../metrics.ts';
 import { nativeVerifier } from './verifier.ts';
 import { packChecks } from './verify-message.ts';
 import type { Batch, Job } from './verify-queue.ts';
-import { BatchLane, createBatch, jobChecks } from './verify-queue.ts';
+import { BatchLane, createBatch, FairLanes, jobChecks } from './verify-queue.ts';
 
 /** Jobs a thread holds at once: one in work, one to go on with while the calling thread is busy. */
 const JOBS_PER_WORKER = 2;
@@ -22,7 +22,10 @@ const INLINE_PAUSE_MS = 1;
 export interface VerifyPoolOptions {
   /** Threads; by default two where two more cores are left for the rest of the node, else one. */
   readonly workers?: number;
-  /** Bounds of what waits or is in work; urgent batches and others count apart, so that neither can shut out the other. */
+  /**
+   * Bounds of what waits or is in work for one chain; urgent batches and others count apart, so that neither can shut
+   * out the other.
+   */
   readonly maxPendingChecks?: number;
   readonly maxPendingBytes?: number;
   /** Checks a job. 64 are 3.5 ms of work, and larger jobs are not measurably cheaper. */
@@ -43,6 +46,8 @@ export interface VerifyPoolOptions {
 }
 
 export interface VerifyPool extends BatchVerifier {
+  /** For one chain: bounds of its own, and its turn among the others. */
+  share(chain: string): BatchVerifier;
   /** Checks waiting or in work. */
   readonly pendingChecks: number;
   /** Refuses new batches, answers those it has, then ends its threads. Safe to call again. */
@@ -68,6 +73,7 @@ function registerMetrics(register: MetricsRegister) {
     pendingChecks: register.gauge({
       name: 'aitbc_verify_pending_checks',
       help: 'Signatures that wait for a verification thread or are in one',
+      labelNames: ['chain'],
     }),
     checks: register.counter({
       name: 'aitbc_verify_checks_total',
@@ -77,6 +83,7 @@ function registerMetrics(register: MetricsRegister) {
     refused: register.counter({
       name: 'aitbc_verify_refused_batches_total',
       help: 'Batches refused because too many signatures waited',
+      labelNames: ['chain'],
     }),
     deaths: register.counter({
       name: 'aitbc_verify_worker_deaths_total',
@@ -97,8 +104,8 @@ class WorkerPool implements VerifyPool {
   readonly #inlineIdle: number;
   readonly #metrics: ReturnType<typeof registerMetrics>;
   readonly #spawn: () => Worker;
-  readonly #urgent: BatchLane;
-  readonly #bulk: BatchLane;
+  readonly #urgent: FairLanes;
+  readonly #bulk: FairLanes;
   #threads: Thread[] = [];
   #retries: Job[] = [];
   #closing: Promise<void> | undefined;
@@ -114,8 +121,8 @@ class WorkerPool implements VerifyPool {
     this.#inlineIdle = options.inlineIdleChecks ?? 1;
     this.#metrics = registerMetrics(options.metrics ?? nopRegister);
     this.#spawn = options.spawn ?? spawnVerifyWorker;
-    this.#urgent = new BatchLane(maxChecks, maxBytes);
-    this.#bulk = new BatchLane(maxChecks, maxBytes);
+    this.#urgent = new FairLanes(() => new BatchLane(maxChecks, maxBytes));
+    this.#bulk = new FairLanes(() => new BatchLane(maxChecks, maxBytes));
     this.#fillThreads();
   }
 
@@ -124,25 +131,38 @@ class WorkerPool implements VerifyPool {
   }
 
   verifyBatch(checks: readonly SignatureCheck[], options: VerifyBatchOptions = {}): Promise<boolean[]> {
+    return this.#verify('', checks, options);
+  }
+
+  share(chain: string): BatchVerifier {
+    return { verifyBatch: (checks, options = {}) => this.#verify(chain, checks, options) };
+  }
+
+  #verify(chain: string, checks: readonly SignatureCheck[], options: VerifyBatchOptions): Promise<boolean[]> {
     if (this.#closing) return Promise.reject(new NodeError('INTERNAL', 'the signature verifier is closed'));
     const urgent = options.urgent === true;
     if (checks.length === 0 || this.#goesInline(checks.length, urgent)) return this.#verifyInline(checks);
     return new Promise((resolve, reject) => {
-      const lane = urgent ? this.#urgent : this.#bulk;
+      const lane = (urgent ? this.#urgent : this.#bulk).of(chain);
       const batch = createBatch(checks, (error) => {
         lane.release(batch);
-        this.#metrics.pendingChecks.set(this.pendingChecks);
+        this.#showPending(chain);
         if (error === undefined) resolve(batch.results);
         else reject(error);
       });
       if (!lane.push(batch)) {
-        this.#metrics.refused.inc();
+        this.#metrics.refused.inc({ chain });
         reject(poolFull(lane.pendingChecks, checks.length));
         return;
       }
-      this.#metrics.pendingChecks.set(this.pendingChecks);
+      this.#showPending(chain);
       this.#dispatch();
     });
+  }
+
+  #showPending(chain: string): void {
+    const checks = this.#urgent.of(chain).pendingChecks + this.#bulk.of(chain).pendingChecks;
+    this.#metrics.pendingChecks.set(checks, { chain });
   }
 
   close(): Promise<void> {

@@ -101,3 +101,40 @@ export class BatchLane {
     }
   }
 }
+
+/** One lane for each chain, served in turn: what one has waiting delays another's next batch by one job. */
+export class FairLanes {
+  readonly #lanes = new Map<string, BatchLane>();
+  readonly #create: () => BatchLane;
+  /** Whose turn it is last. */
+  #served = '';
+
+  constructor(create: () => BatchLane) {
+    this.#create = create;
+  }
+
+  of(name: string): BatchLane {
+    const lane = this.#lanes.get(name) ?? this.#create();
+    this.#lanes.set(name, lane);
+    return lane;
+  }
+
+  get pendingChecks(): number {
+    let checks = 0;
+    for (const lane of this.#lanes.values()) checks += lane.pendingChecks;
+    return checks;
+  }
+
+  take(maxChecks: number): Job | undefined {
+    const names = [...this.#lanes.keys()];
+    const after = names.indexOf(this.#served) + 1;
+    for (let i = 0; i < names.length; i++) {
+      const name = names[(after + i) % names.length] ?? '';
+      const job = this.#lanes.get(name)?.take(maxChecks);
+      if (!job) continue;
+      this.#served = name;
+      return job;
+    }
+    return undefined;
+  }
+}

@@ -132,10 +132,10 @@ export class ChainGossip {
   }
 
   async #check<T extends Topic>(topic: T, from: string, bytes: Uint8Array): Promise<GossipCode> {
-    const { quotas, handlers, hasher } = this.#options;
+    const { chain, quotas, handlers, hasher } = this.#options;
     const rule = TOPICS[topic];
     if (bytes.length > rule.maxBytes) return 'MALFORMED';
-    if (!quotas.take(from, `gossip ${topic}`, rule.quota, rule.cost(bytes.length))) return 'REFUSED';
+    if (!quotas.take(from, `${chain.chainId} gossip ${topic}`, rule.quota, rule.cost(bytes.length))) return 'REFUSED';
     const inFlight = this.#inFlight.get(topic) ?? 0;
     if (inFlight >= rule.maxInFlight) return 'REFUSED';
     this.#inFlight.set(topic, inFlight + 1);

@@ -26,6 +26,7 @@ import { ChainNet } from './chain-net.ts';
 import { PersistentDialer } from './dialer.ts';
 import type { ConnectionLimits } from './gater.ts';
 import { createGater, DEFAULT_LIMITS } from './gater.ts';
+import type { Backlog } from './gossip-service.ts';
 import { createBacklog, createGossipService } from './gossip-service.ts';
 import type { Refusal } from './hello-service.ts';
 import { HelloService } from './hello-service.ts';
@@ -34,7 +35,7 @@ import { createNetMetrics } from './metrics.ts';
 import { PeerQuotas } from './peer-quotas.ts';
 import type { Ban } from './peers.ts';
 import { PeerBook } from './peers.ts';
-import type { ServerLoad } from './request-server.ts';
+import { ServerLoad } from './request-server.ts';
 
 export interface HostOptions {
   /** 32 bytes, Ed25519: the seed of the peer id. */
@@ -123,8 +124,9 @@ class LibP2pHost implements Host {
   readonly #quotas: PeerQuotas;
   readonly #hello: HelloService;
   readonly #dialer: PersistentDialer;
-  readonly #load: ServerLoad = { served: 0 };
+  readonly #load = new ServerLoad();
   readonly #chains = new Map<string, ChainNet>();
+  readonly #backlog: Backlog;
   /** Monotonic. */
   readonly #openedMs = new WeakMap<Connection, number>();
   #libp2p: HostLibp2p | null = null;
@@ -148,6 +150,7 @@ class LibP2pHost implements Host {
       },
     });
     this.#quotas = new PeerQuotas(this.#clock, this.#book);
+    this.#backlog = createBacklog(() => this.#libp2p?.getConnections() ?? [], this.#clock);
     this.#hello = new HelloService({
       ...shared,
       agent: this.#agent,
@@ -217,7 +220,7 @@ class LibP2pHost implements Host {
       libp2p,
       connection: (peer: PeerId) => this.#connections(peer)[0],
       hasher: this.#options.hasher,
-      backlog: createBacklog(() => libp2p.getConnections(), this.#clock),
+      backlog: this.#backlog,
       load: this.#load,
       book: this.#book,
       quotas: this.#quotas,
@@ -227,9 +230,11 @@ class LibP2pHost implements Host {
     };
     const net = new ChainNet(shared, chain, handlers, () => {
       this.#chains.delete(chain.chainId);
+      this.#load.chains = this.#chains.size;
       this.#greetAll();
     });
     this.#chains.set(chain.chainId, net);
+    this.#load.chains = this.#chains.size;
     await net.start();
     this.#greetAll();
     this.#dialer.start();

@@ -1,4 +1,4 @@
-/** Token buckets by peer and kind of use, kept over reconnections and bounded in number. */
+/** Token buckets by peer and kind of use, a chain's apart from another's, kept over reconnections and bounded in number. */
 import type { PeerId } from '../../protocols/network.ts';
 import type { QuotaRule } from '../../protocols/quotas.ts';
 import { TokenBucket } from '../../protocols/quotas.ts';
@@ -6,7 +6,8 @@ import { REFUSAL_QUOTA } from '../../protocols/registry.ts';
 import type { Clock } from '../clock.ts';
 import type { PeerBook } from './peers.ts';
 
-export const MAX_BUCKETS = 8_192;
+/** Some 12 kinds a chain and peer: 16 chains with 128 peers. */
+export const MAX_BUCKETS = 24_576;
 
 export class PeerQuotas {
   readonly #clock: Clock;

@@ -21,12 +21,28 @@ import type { NetMetrics } from './metrics.ts';
 import type { PeerQuotas } from './peer-quotas.ts';
 import type { PeerBook } from './peers.ts';
 
-/** Requests served at once over all peers and methods of a host. */
+/** Requests served at once over all peers and methods of a host, in equal parts for its chains. */
 export const MAX_SERVED = 64;
 
 /** Shared by the servers of all chains of a host. */
-export interface ServerLoad {
-  served: number;
+export class ServerLoad {
+  /** Chains of the host. */
+  chains = 1;
+  readonly #served = new Map<string, number>();
+
+  /** @returns false when the chain's part is in use; else `release` is called afterwards */
+  take(chainId: string): boolean {
+    const served = this.#served.get(chainId) ?? 0;
+    if (served >= Math.floor(MAX_SERVED / Math.max(1, this.chains))) return false;
+    this.#served.set(chainId, served + 1);
+    return true;
+  }
+
+  release(chainId: string): void {
+    const left = (this.#served.get(chainId) ?? 1) - 1;
+    if (left > 0) this.#served.set(chainId, left);
+    else this.#served.delete(chainId);
+  }
 }
 
 export const METHOD_NAMES = Object.keys(METHODS) as Method[];
@@ -84,7 +100,8 @@ export class RequestServer {
 
   /** Resolves at once for a request that is served, and after the answer is written for one that is refused. */
   async #accept<M extends Method>(method: M, peer: PeerId, frame: Frame, framed: FramedStream): Promise<void> {
-    const { hasher, quotas, load, book } = this.#options;
+    const { chain, hasher, quotas, load, book } = this.#options;
+    const { chainId } = chain;
     const refuse = async (error: NodeError): Promise<void> => {
       await this.#write(framed, method, errorFrame(frame.id, error));
       this.#count(method, error.code);
@@ -104,17 +121,16 @@ export class RequestServer {
       quotas.refused(peer, method);
       await refuse(new NodeError('PEER_QUOTA', 'too many requests at once'));
     } else if (
-      !quotas.take(peer, `request ${method}`, rule.quota, rule.cost(request)) ||
-      !quotas.take(peer, 'answer bytes', ANSWER_QUOTA, 0)
+      !quotas.take(peer, `${chainId} request ${method}`, rule.quota, rule.cost(request)) ||
+      !quotas.take(peer, `${chainId} answer bytes`, ANSWER_QUOTA, 0)
     ) {
       await refuse(new NodeError('PEER_QUOTA', 'quota used up'));
-    } else if (load.served >= MAX_SERVED) {
+    } else if (!load.take(chainId)) {
       await refuse(new NodeError('RATE_LIMITED', 'busy with other peers'));
     } else {
       this.#inFlight.set(key, inFlight + 1);
-      load.served += 1;
       void this.#answer(method, peer, frame.id, request, framed).finally(() => {
-        load.served -= 1;
+        load.release(chainId);
         const left = (this.#inFlight.get(key) ?? 1) - 1;
         if (left > 0) this.#inFlight.set(key, left);
         else this.#inFlight.delete(key);
@@ -133,7 +149,7 @@ export class RequestServer {
     const { chain, clock, metrics, quotas } = this.#options;
     const startMs = clock.monotonic();
     const { frame, code } = await this.#handle(method, peer, id, request);
-    quotas.charge(peer, 'answer bytes', ANSWER_QUOTA, frame.length);
+    quotas.charge(peer, `${chain.chainId} answer bytes`, ANSWER_QUOTA, frame.length);
     this.#count(method, code);
     try {
       await this.#write(framed, method, frame);

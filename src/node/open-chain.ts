@@ -5,8 +5,8 @@ import type { BatchVerifier } from '../chain/crypto/types.ts';
 import type { Genesis } from '../chain/genesis.ts';
 import { parseGenesis } from '../chain/genesis.ts';
 import type { Json } from '../chain/modules/types.ts';
-import type { RunningChain } from '../chains.ts';
 import { openChain } from '../chains.ts';
+import type { OpenedChain } from '../chains/chain-set.ts';
 import { systemClock } from '../clock.ts';
 import type { NodeConfig } from '../config.ts';
 import { NodeError } from '../errors.ts';
@@ -29,12 +29,6 @@ export interface ChainParts {
   readonly verifier: BatchVerifier;
   /** The chain cannot go on. */
   readonly onFatal: (error: NodeError) => void;
-}
-
-export interface OpenedChain {
-  readonly chain: RunningChain;
-  /** The source of its genesis. */
-  readonly genesisJson: Json;
 }
 
 /** @throws NodeError that says what is wrong with genesis, database, key or guard; then nothing stays open */

@@ -1,4 +1,4 @@
-/** What the interfaces need of a running node; src/chains.ts implements it over engine, store, pool and network. */
+/** What the interfaces need of a running node; src/node/ implements it over chains and host. */
 import type { Address, Hash, PublicKey } from '../bytes.ts';
 import type { Block } from '../chain/block.ts';
 import type { Crypto } from '../chain/crypto/types.ts';
@@ -11,10 +11,37 @@ import type { Transaction } from '../chain/tx.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
 import type { Step } from '../consensus/types.ts';
+import type { NodeError } from '../errors.ts';
 import type { Refusal } from '../mempool.ts';
 import type { StoredTransaction } from '../store/types.ts';
 
+/** A node with its chains. */
 export interface NodeApi {
+  readonly name: string;
+  readonly version: string;
+  readonly peerId: string;
+  /** The default one first. */
+  chains(): readonly ChainSummary[];
+  /** @param chainId the default one when absent @throws NodeError UNKNOWN_CHAIN | CHAIN_STOPPED */
+  chain(chainId?: string): ChainApi;
+  /** @throws NodeError why it cannot be started */
+  startChain(chainId: string): Promise<void>;
+  stopChain(chainId: string): Promise<void>;
+}
+
+/** One chain of the node. */
+export interface ChainSummary {
+  readonly chainId: string;
+  readonly isDefault: boolean;
+  readonly state: 'stopped' | 'starting' | 'running' | 'failed';
+  /** Why it failed. */
+  readonly error: NodeError | null;
+  /** Null unless it can be asked. */
+  readonly api: ChainApi | null;
+}
+
+/** One chain that can be asked. */
+export interface ChainApi {
   readonly node: NodeIdentity;
   readonly crypto: Crypto;
   readonly genesis: Genesis;
@@ -22,10 +49,13 @@ export interface NodeApi {
   readonly genesisJson: Json;
   readonly chain: ChainView;
   readonly pool: TxPool;
+  /** Aborted when the chain begins to stop. */
+  readonly closed: AbortSignal;
   status(): NodeStatus;
   consensus(): ConsensusStatus;
+  /** Those that share the chain. */
   peers(): readonly PeerInfo[];
-  /** What must hold for the node to be ready to serve. */
+  /** What must hold for the chain to be ready to serve. */
   readiness(): readonly ReadinessCheck[];
 }
 
@@ -33,7 +63,7 @@ export interface NodeIdentity {
   readonly name: string;
   readonly version: string;
   readonly peerId: string;
-  /** Consensus key of this node; null on a follower. */
+  /** Consensus key of this node on this chain; null on a follower. */
   readonly validator: PublicKey | null;
 }
 

@@ -21,6 +21,15 @@ export function strict<T extends Parameters<typeof Type.Object>[0]>(properties: 
 
 export const noQuery = strict({});
 
+const chainId = Type.Optional(Type.String({ pattern: '^[a-z0-9._-]{1,32}$' }));
+
+/** The query of what is asked of one chain: without `chain_id` it is the default one. */
+export function chainQuery<T extends Parameters<typeof Type.Object>[0]>(properties: T) {
+  return strict({ chain_id: chainId, ...properties });
+}
+
+export const ofChain = chainQuery({});
+
 /** A switch in a query: `?name=1`. */
 export const flag = Type.Optional(Type.Union([Type.Literal('0'), Type.Literal('1')]));
 

@@ -10,7 +10,7 @@ import { encodeStateProof } from '../chain/tree-proof.ts';
 import type { Certificate } from '../chain/votes.ts';
 import { encodeCertificate } from '../chain/votes.ts';
 import { NodeError } from '../errors.ts';
-import type { NodeApi } from './api.ts';
+import type { ChainApi } from './api.ts';
 
 /** A final block with what is stored beside it. */
 export interface StoredBlock {
@@ -20,14 +20,14 @@ export interface StoredBlock {
 }
 
 /** @returns undefined when there is no such block */
-export function storedBlock(api: NodeApi, height: number): StoredBlock | undefined {
+export function storedBlock(api: ChainApi, height: number): StoredBlock | undefined {
   const block = api.chain.block(height);
   const certificate = api.chain.certificate(height);
   return block && certificate && { block, certificate, hash: blockId(api.crypto, block.header) };
 }
 
 /** Value and proof of a key at the head. @throws NodeError NOT_FOUND before the first block */
-export function stateProof(api: NodeApi, key: StateKey) {
+export function stateProof(api: ChainApi, key: StateKey) {
   const tip = api.chain.tip();
   const value = tip.state.get(key);
   const proof = encodeStateProof(tip.prove(key));
@@ -46,7 +46,7 @@ export function stateProof(api: NodeApi, key: StateKey) {
 }
 
 /** @throws NodeError CORRUPT when the store lacks part of the block */
-export function transactionProof(api: NodeApi, height: number, index: number) {
+export function transactionProof(api: ChainApi, height: number, index: number) {
   const stored = storedBlock(api, height);
   const receipts = api.chain.receipts(height);
   const tx = stored?.block.txs[index];

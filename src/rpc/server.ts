@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
 import type { HostPort } from '../config/options.ts';
+import type { ErrorCode } from '../errors.ts';
 import { ERRORS, NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { NodeApi } from './api.ts';
@@ -12,14 +13,15 @@ import type { RpcApp } from './app.ts';
 import { isAllowedHost } from './host-guard.ts';
 import { parseJsonBody } from './json-body.ts';
 import { listenOn } from './listen.ts';
+import { createOperatorGate } from './operator-gate.ts';
 import { fromFramework, PROBLEM_TYPE, toProblem } from './problem.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { chainRoutes } from './routes/chain.ts';
+import { chainsRoutes } from './routes/chains.ts';
 import { healthRoutes } from './routes/health.ts';
 import { nodeRoutes } from './routes/node.ts';
 import { proofRoutes } from './routes/proofs.ts';
-import { transactionRoutes } from './routes/transactions.ts';
-import { FinalityWaiters } from './tx-status.ts';
+import { TransactionDesks, transactionRoutes } from './routes/transactions.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -48,6 +50,8 @@ export interface RpcModules {
   readonly api: NodeApi;
   readonly log: Logger;
   readonly clock?: Clock;
+  /** With it chains are started and stopped; without it nobody may. */
+  readonly operatorToken?: string;
 }
 
 export interface RpcServer {
@@ -60,25 +64,26 @@ export interface RpcServer {
 /** @throws NodeError PORT_IN_USE | CONFIG */
 export async function startRpcServer(options: RpcOptions, modules: RpcModules): Promise<RpcServer> {
   const { api, log, clock = systemClock } = modules;
-  const waiters = new FinalityWaiters(api, clock);
+  const desks = new TransactionDesks(clock);
   const app = createApp(options, log);
   chainRoutes(app, api);
   accountRoutes(app, api);
   proofRoutes(app, api);
-  transactionRoutes(app, api, waiters);
+  transactionRoutes(app, api, desks);
   nodeRoutes(app, api);
   healthRoutes(app, api);
+  chainsRoutes(app, api, createOperatorGate(modules.operatorToken ?? null));
   let url: string;
   try {
     url = await listenOn(app, options.listen, 'rpc.listen');
   } catch (error) {
-    waiters.close();
+    desks.close();
     throw error;
   }
   return {
     url,
     close: async () => {
-      waiters.close();
+      desks.close();
       const cancel = clock.after(DRAIN_MS, () => {
         app.server.closeAllConnections();
       });
@@ -133,10 +138,13 @@ function createApp({ hosts = [], limits = DEFAULT_LIMITS }: RpcOptions, log: Log
   return app;
 }
 
+/** States of a node that runs as it should. */
+const EXPECTED: ReadonlySet<ErrorCode> = new Set(['SYNCING', 'NO_QUORUM', 'CHAIN_STOPPED']);
+
 function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
   const problem = toProblem(error, request.id);
   const context = { request_id: request.id, method: request.method, route: request.routeOptions.url, error };
-  if (problem.status >= 500 && problem.code !== 'SYNCING' && problem.code !== 'NO_QUORUM') {
+  if (problem.status >= 500 && !EXPECTED.has(problem.code)) {
     log.error('Request failed', context);
   } else {
     log.debug('Request refused', context);

@@ -6,7 +6,7 @@ import { receiptCodeName } from '../chain/receipt.ts';
 import { transactionToJson } from '../chain/tx-json.ts';
 import type { Clock } from '../clock.ts';
 import { NodeError } from '../errors.ts';
-import type { NodeApi } from './api.ts';
+import type { ChainApi } from './api.ts';
 
 /**
  * `code` is the number of the receipt once final (0: success) and the name of the error when rejected. `unknown`: never
@@ -25,7 +25,7 @@ export interface TransactionStatus {
 
 const NOTHING = { height: null, index: null, code: null, code_name: null, reason: null, transaction: null } as const;
 
-export function transactionStatus(api: NodeApi, id: Hash): TransactionStatus {
+export function transactionStatus(api: ChainApi, id: Hash): TransactionStatus {
   const hash = toHex(id);
   const found = api.chain.transaction(id);
   if (found) return finalStatus(api, hash, found.height, found.index);
@@ -52,7 +52,7 @@ export function transactionStatus(api: NodeApi, id: Hash): TransactionStatus {
   };
 }
 
-function finalStatus(api: NodeApi, hash: string, height: number, index: number): TransactionStatus {
+function finalStatus(api: ChainApi, hash: string, height: number, index: number): TransactionStatus {
   const tx = api.chain.block(height)?.txs[index];
   const code = api.chain.receipts(height)?.[index]?.code;
   if (!tx || code === undefined) {
@@ -72,26 +72,34 @@ function finalStatus(api: NodeApi, hash: string, height: number, index: number):
   };
 }
 
-/** Commit waits open at once over all clients. */
+/** Commit waits open at once over all clients of a chain. */
 export const MAX_WAITERS = 1000;
 
 /** Resolves waits from the blocks that become final: one look-up a transaction, no polling of the store. */
 export class FinalityWaiters {
-  readonly #api: NodeApi;
+  readonly #api: ChainApi;
   readonly #clock: Clock;
   readonly #waiting = new Map<string, Set<() => void>>();
   readonly #stop: () => void;
   #count = 0;
 
-  constructor(api: NodeApi, clock: Clock) {
+  constructor(api: ChainApi, clock: Clock) {
     this.#api = api;
     this.#clock = clock;
-    this.#stop = api.chain.onCommit((blocks) => {
+    const ends = (): void => {
+      this.close();
+    };
+    api.closed.addEventListener('abort', ends, { once: true });
+    const stop = api.chain.onCommit((blocks) => {
       if (this.#waiting.size === 0) return;
       for (const { block } of blocks) for (const tx of block.txs) this.#wake(bytesKey(tx.id));
       // A wait also ends when the pool dropped its transaction.
       for (const key of this.#waiting.keys()) if (this.#isRejected(key)) this.#wake(key);
     });
+    this.#stop = () => {
+      api.closed.removeEventListener('abort', ends);
+      stop();
+    };
   }
 
   get count(): number {
@@ -101,7 +109,7 @@ export class FinalityWaiters {
   /**
    * Resolves when the transaction is final or rejected, the time is over, or the signal aborts.
    *
-   * @throws NodeError RATE_LIMITED when too many wait
+   * @throws NodeError RATE_LIMITED when too many wait, CHAIN_STOPPED when the chain stops meanwhile
    */
   async wait(id: Hash, timeoutMs: number, signal: AbortSignal): Promise<TransactionStatus> {
     const status = transactionStatus(this.#api, id);
@@ -113,6 +121,12 @@ export class FinalityWaiters {
       });
     }
     await this.#next(bytesKey(id), timeoutMs, signal);
+    if (this.#api.closed.aborted) {
+      throw new NodeError('CHAIN_STOPPED', 'the chain was stopped before the transaction was final', {
+        data: { hash: toHex(id) },
+        hint: 'it may still become final: ask for its status by its hash, here later or at another node',
+      });
+    }
     return transactionStatus(this.#api, id);
   }
 

@@ -14,7 +14,7 @@ import type { StateReader } from '../chain/state.ts';
 import { transactionToJson } from '../chain/tx-json.ts';
 import type { Validator, ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
-import type { ChainView, NodeApi } from './api.ts';
+import type { ChainView, ChainApi } from './api.ts';
 import type { StoredBlock } from './proofs.ts';
 import { stateProof } from './proofs.ts';
 
@@ -79,7 +79,7 @@ function certificateView(certificate: Certificate) {
 }
 
 /** Accounts that were never touched are empty. `proof` holds all that is needed to check this answer offline. */
-export function accountView(api: NodeApi, address: Address, withProof: boolean) {
+export function accountView(api: ChainApi, address: Address, withProof: boolean) {
   const tip = api.chain.tip();
   const key = accountKey(address);
   const value = tip.state.get(key);

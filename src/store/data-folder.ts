@@ -4,6 +4,7 @@
  *     FORMAT                     version of this layout
  *     LOCK                       the process that uses the folder
  *     identity/node_key          libp2p key
+ *     identity/operator_token    what proves the operator to the node
  *     chains/<chain id>/         genesis.json, db/, validator_key, sign_guard-<key>/
  */
 import { readFile } from 'node:fs/promises';
@@ -30,6 +31,8 @@ export interface ChainFolder {
 export interface DataFolder {
   readonly home: string;
   readonly nodeKeyFile: string;
+  /** Whoever can read it may start and stop chains. */
+  readonly operatorTokenFile: string;
   /** Makes the chain's folder if it lacks. @throws NodeError CONFIG when the id cannot be a chain's */
   chain(chainId: string): Promise<ChainFolder>;
   /** Gives the lock back. */
@@ -58,6 +61,7 @@ export async function openDataFolder(home: string, options: { readonly log?: Log
     return {
       home: root,
       nodeKeyFile: join(identity, 'node_key'),
+      operatorTokenFile: join(identity, 'operator_token'),
       chain: (chainId) => openChainFolder(root, chainId),
       close: () => lock.release(),
     };

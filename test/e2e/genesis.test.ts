@@ -17,7 +17,7 @@ describe('two networks of one name', function () {
     const second = await startCluster({ validators: 1 }, (cluster) => {
       const node = cluster.node(1);
       const { config } = nodeLayout(node.home, cluster.manifest.chain_id);
-      writeFileSync(config, renderNodeConfig(node, cluster.manifest.chain_id, [stranger.p2p]));
+      writeFileSync(config, renderNodeConfig(node, [cluster.manifest.chain_id], [stranger.p2p]));
     });
     clusters.push(second);
     const hashes = clusters.map(({ cluster }) => cluster.manifest.genesis_hash);

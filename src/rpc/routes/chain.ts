@@ -3,26 +3,27 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { fromHex, toHex } from '../../bytes.ts';
 import { NodeError } from '../../errors.ts';
-import type { NodeApi } from '../api.ts';
+import type { ChainApi, NodeApi } from '../api.ts';
 import type { RpcApp } from '../app.ts';
-import { IMMUTABLE, NO_STORE, noQuery, strict } from '../app.ts';
+import { chainQuery, IMMUTABLE, NO_STORE, ofChain, strict } from '../app.ts';
 import { storedBlock } from '../proofs.ts';
 import { blockView, headView } from '../views.ts';
 
 const BlockParams = strict({ id: Type.String({ pattern: '^(?:0|[1-9][0-9]{0,15}|[0-9a-f]{64})$' }) });
-const BlockQuery = strict({
+const BlockQuery = chainQuery({
   transactions: Type.Optional(Type.Union([Type.Literal('full'), Type.Literal('hashes')])),
 });
 
-export function chainRoutes(app: RpcApp, api: NodeApi): void {
-  const head = headOf(api);
+export function chainRoutes(app: RpcApp, node: NodeApi): void {
+  const heads = new WeakMap<ChainApi, ReturnType<typeof headView>>();
 
-  app.get('/rpc/head', { schema: { querystring: noQuery } }, (_request, reply) => {
+  app.get('/rpc/head', { schema: { querystring: ofChain } }, (request, reply) => {
     reply.header('cache-control', NO_STORE);
-    return reply.send(head());
+    return reply.send(headOf(node.chain(request.query.chain_id), heads));
   });
 
   app.get('/rpc/blocks/:id', { schema: { params: BlockParams, querystring: BlockQuery } }, (request, reply) => {
+    const api = node.chain(request.query.chain_id);
     const stored = storedBlock(api, heightOf(api, request.params.id));
     if (!stored) throw noBlock(api, request.params.id);
     const full = request.query.transactions !== 'hashes';
@@ -32,14 +33,11 @@ export function chainRoutes(app: RpcApp, api: NodeApi): void {
     return reply.send(blockView(api.chain, stored, full));
   });
 
-  const genesis = {
-    chain_id: api.genesis.chain.chainId,
-    hash: toHex(api.genesis.chain.genesisHash),
-    genesis: api.genesisJson,
-  };
-  app.get('/rpc/genesis', { schema: { querystring: noQuery } }, (request, reply) => {
-    if (isCached(request, reply, `"${genesis.hash}"`)) return reply.code(304).send();
-    return reply.send(genesis);
+  app.get('/rpc/genesis', { schema: { querystring: ofChain } }, (request, reply) => {
+    const { genesis, genesisJson } = node.chain(request.query.chain_id);
+    const hash = toHex(genesis.chain.genesisHash);
+    if (isCached(request, reply, `"${hash}"`)) return reply.code(304).send();
+    return reply.send({ chain_id: genesis.chain.chainId, hash, genesis: genesisJson });
   });
 }
 
@@ -50,31 +48,30 @@ function isCached(request: FastifyRequest, reply: FastifyReply, tag: string): bo
 }
 
 /** The head is asked for far more often than it changes, and its block may be large: the last answer is kept. */
-function headOf(api: NodeApi): () => ReturnType<typeof headView> {
-  let last: ReturnType<typeof headView> | null = null;
-  return () => {
-    const { height } = api.chain.tip();
-    if (last?.height === height) return last;
-    const stored = storedBlock(api, height);
-    if (!stored) {
-      throw new NodeError('NOT_FOUND', 'there is no block yet', {
-        data: { chain_id: api.genesis.chain.chainId },
-        hint: 'the first one comes with the first transaction',
-      });
-    }
-    last = headView(stored);
-    return last;
-  };
+function headOf(api: ChainApi, heads: WeakMap<ChainApi, ReturnType<typeof headView>>): ReturnType<typeof headView> {
+  const { height } = api.chain.tip();
+  const last = heads.get(api);
+  if (last?.height === height) return last;
+  const stored = storedBlock(api, height);
+  if (!stored) {
+    throw new NodeError('NOT_FOUND', 'there is no block yet', {
+      data: { chain_id: api.genesis.chain.chainId },
+      hint: 'the first one comes with the first transaction',
+    });
+  }
+  const view = headView(stored);
+  heads.set(api, view);
+  return view;
 }
 
-function heightOf(api: NodeApi, id: string): number {
+function heightOf(api: ChainApi, id: string): number {
   if (id.length < 64) return Number(id);
   const height = api.chain.heightOf(fromHex(id, 32));
   if (height === undefined) throw noBlock(api, id);
   return height;
 }
 
-function noBlock(api: NodeApi, id: string): NodeError {
+function noBlock(api: ChainApi, id: string): NodeError {
   const { height } = api.chain.tip();
   return new NodeError('NOT_FOUND', `there is no block ${id}`, {
     data: { block: id, head: height },

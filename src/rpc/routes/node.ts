@@ -1,31 +1,31 @@
 /** What the node is doing: status, agreement, validators, peers. */
 import { bytesKey, toHex } from '../../bytes.ts';
 import { getSets } from '../../chain/modules/validators-state.ts';
-import type { ConsensusStatus, NodeApi, SeenVote } from '../api.ts';
+import type { ChainApi, ConsensusStatus, NodeApi, SeenVote } from '../api.ts';
 import type { RpcApp } from '../app.ts';
-import { NO_STORE, noQuery } from '../app.ts';
+import { NO_STORE, ofChain } from '../app.ts';
 import { storedBlock } from '../proofs.ts';
 import { paramsView, validatorsView, validatorView } from '../views.ts';
 
-export function nodeRoutes(app: RpcApp, api: NodeApi): void {
-  const answers = {
-    '/rpc/status': () => statusView(api),
-    '/rpc/consensus': () => consensusView(api),
-    '/rpc/validators': () => {
-      const { height, state } = api.chain.tip();
-      return { chain_id: api.genesis.chain.chainId, height, ...validatorsView(state, height) };
+export function nodeRoutes(app: RpcApp, node: NodeApi): void {
+  const answers: Readonly<Record<string, (api: ChainApi) => unknown>> = {
+    '/rpc/status': statusView,
+    '/rpc/consensus': consensusView,
+    '/rpc/validators': ({ chain, genesis }) => {
+      const { height, state } = chain.tip();
+      return { chain_id: genesis.chain.chainId, height, ...validatorsView(state, height) };
     },
-    '/rpc/peers': () => ({ peers: api.peers().map(peerView) }),
+    '/rpc/peers': (api) => ({ peers: api.peers().map(peerView) }),
   };
   for (const [path, answer] of Object.entries(answers)) {
-    app.get(path, { schema: { querystring: noQuery } }, (_request, reply) => {
+    app.get(path, { schema: { querystring: ofChain } }, (request, reply) => {
       reply.header('cache-control', NO_STORE);
-      return reply.send(answer());
+      return reply.send(answer(node.chain(request.query.chain_id)));
     });
   }
 }
 
-function statusView(api: NodeApi) {
+function statusView(api: ChainApi) {
   const { node, genesis, pool } = api;
   const status = api.status();
   const { height } = api.chain.tip();
@@ -54,7 +54,7 @@ function statusView(api: NodeApi) {
   };
 }
 
-function consensusView(api: NodeApi) {
+function consensusView(api: ChainApi) {
   const status = api.consensus();
   const { current } = getSets(api.chain.tip().state);
   return {
@@ -87,7 +87,7 @@ function presence(status: ConsensusStatus, key: string) {
   };
 }
 
-function peerView(peer: ReturnType<NodeApi['peers']>[number]) {
+function peerView(peer: ReturnType<ChainApi['peers']>[number]) {
   return {
     peer_id: peer.peerId,
     addresses: peer.addresses,

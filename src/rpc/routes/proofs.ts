@@ -5,9 +5,9 @@ import { encodeHeader } from '../../chain/block.ts';
 import { encodeCertificate } from '../../chain/votes.ts';
 import type { ValidatorSet } from '../../chain/validator-set.ts';
 import { NodeError } from '../../errors.ts';
-import type { NodeApi } from '../api.ts';
+import type { ChainApi, NodeApi } from '../api.ts';
 import type { RpcApp } from '../app.ts';
-import { IMMUTABLE, NO_STORE, noQuery, strict } from '../app.ts';
+import { IMMUTABLE, NO_STORE, ofChain, strict } from '../app.ts';
 import { stateProof, storedBlock } from '../proofs.ts';
 import { validatorSetView } from '../views.ts';
 
@@ -17,16 +17,18 @@ const MAX_KEY_BYTES = 64;
 const LightParams = strict({ height: Type.String({ pattern: '^(?:latest|0|[1-9][0-9]{0,15})$' }) });
 const StateParams = strict({ key: Type.String({ pattern: `^(?:[0-9a-f]{2}){1,${MAX_KEY_BYTES}}$` }) });
 
-export function proofRoutes(app: RpcApp, api: NodeApi): void {
-  app.get('/rpc/light/:height', { schema: { params: LightParams, querystring: noQuery } }, (request, reply) => {
+export function proofRoutes(app: RpcApp, node: NodeApi): void {
+  app.get('/rpc/light/:height', { schema: { params: LightParams, querystring: ofChain } }, (request, reply) => {
+    const api = node.chain(request.query.chain_id);
     const latest = request.params.height === 'latest';
     const view = lightBlockView(api, latest ? api.chain.tip().height : Number(request.params.height));
     reply.header('cache-control', latest ? NO_STORE : IMMUTABLE);
     return reply.send(view);
   });
 
-  app.get('/rpc/state/:key', { schema: { params: StateParams, querystring: noQuery } }, (request, reply) => {
+  app.get('/rpc/state/:key', { schema: { params: StateParams, querystring: ofChain } }, (request, reply) => {
     const { key } = request.params;
+    const api = node.chain(request.query.chain_id);
     const proof = stateProof(api, bytesKey(fromHex(key)));
     reply.header('cache-control', NO_STORE);
     return reply.send({ key, height: proof.height, proof });
@@ -34,7 +36,7 @@ export function proofRoutes(app: RpcApp, api: NodeApi): void {
 }
 
 /** @throws NodeError NOT_FOUND without block or validator sets of the height */
-function lightBlockView(api: NodeApi, height: number) {
+function lightBlockView(api: ChainApi, height: number) {
   const stored = storedBlock(api, height);
   if (!stored) throw notFound(api, `there is no block ${height}`, height);
   const { header } = stored.block;
@@ -55,7 +57,7 @@ function lightBlockView(api: NodeApi, height: number) {
   };
 }
 
-function notFound(api: NodeApi, message: string, height: number): NodeError {
+function notFound(api: ChainApi, message: string, height: number): NodeError {
   const head = api.chain.tip().height;
   return new NodeError('NOT_FOUND', message, {
     data: { block: height, head },

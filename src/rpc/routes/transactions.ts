@@ -6,16 +6,17 @@ import { checkKeys, jsonArray, jsonObject, jsonString } from '../../chain/json.t
 import type { Json } from '../../chain/modules/types.ts';
 import { transactionFromJson } from '../../chain/tx-json.ts';
 import type { Transaction } from '../../chain/tx.ts';
-import { decodeTransaction, MAX_TX_BYTES } from '../../chain/tx.ts';
+import { decodeTransaction, MAX_TX_BYTES, txCheck } from '../../chain/tx.ts';
+import type { Clock } from '../../clock.ts';
 import { NodeError, toNodeError } from '../../errors.ts';
 import type { Refusal } from '../../mempool.ts';
-import type { NodeApi } from '../api.ts';
+import type { ChainApi, NodeApi } from '../api.ts';
 import type { RpcApp } from '../app.ts';
-import { flag, hash, IMMUTABLE, NO_STORE, strict } from '../app.ts';
+import { chainQuery, flag, hash, IMMUTABLE, NO_STORE, strict } from '../app.ts';
 import { fromFramework } from '../problem.ts';
 import { transactionProof } from '../proofs.ts';
-import type { FinalityWaiters, TransactionStatus } from '../tx-status.ts';
-import { transactionStatus } from '../tx-status.ts';
+import type { TransactionStatus } from '../tx-status.ts';
+import { FinalityWaiters, transactionStatus } from '../tx-status.ts';
 
 export const MAX_BATCH_TXS = 1024;
 /** A full batch of small transactions in hex. */
@@ -25,9 +26,9 @@ export const MAX_UNVERIFIED = 16_384;
 const COMMIT_WAIT_MS = 10_000;
 
 const TxParams = strict({ hash });
-const TxQuery = strict({ proof: flag });
+const TxQuery = chainQuery({ proof: flag });
 const Mode = Type.Union([Type.Literal('async'), Type.Literal('sync'), Type.Literal('commit')]);
-const SubmitQuery = strict({ mode: Type.Optional(Mode) });
+const SubmitQuery = chainQuery({ mode: Type.Optional(Mode) });
 
 /** One transaction's result in a batch. */
 interface BatchResult {
@@ -38,10 +39,39 @@ interface BatchResult {
   readonly reason: string | null;
 }
 
-export function transactionRoutes(app: RpcApp, api: NodeApi, waiters: FinalityWaiters): void {
-  const intake = new Intake(api);
+/** What is kept between requests, for each chain. */
+export class TransactionDesks {
+  readonly #clock: Clock;
+  readonly #desks = new Map<ChainApi, TransactionDesk>();
 
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  of(api: ChainApi): TransactionDesk {
+    let desk = this.#desks.get(api);
+    if (desk) return desk;
+    desk = { intake: new Intake(api), waiters: new FinalityWaiters(api, this.#clock) };
+    this.#desks.set(api, desk);
+    api.closed.addEventListener('abort', () => this.#desks.delete(api), { once: true });
+    return desk;
+  }
+
+  /** Ends all waits. */
+  close(): void {
+    for (const { waiters } of this.#desks.values()) waiters.close();
+    this.#desks.clear();
+  }
+}
+
+interface TransactionDesk {
+  readonly intake: Intake;
+  readonly waiters: FinalityWaiters;
+}
+
+export function transactionRoutes(app: RpcApp, node: NodeApi, desks: TransactionDesks): void {
   app.get('/rpc/transactions/:hash', { schema: { params: TxParams, querystring: TxQuery } }, (request, reply) => {
+    const api = node.chain(request.query.chain_id);
     const status = transactionStatus(api, fromHex(request.params.hash, 32));
     reply.header('cache-control', status.status === 'final' ? IMMUTABLE : NO_STORE).code(httpCode(status));
     if (request.query.proof !== '1' || status.height === null || status.index === null) return reply.send(status);
@@ -54,7 +84,10 @@ export function transactionRoutes(app: RpcApp, api: NodeApi, waiters: FinalityWa
     async (request, reply) => {
       const mode = request.query.mode ?? 'sync';
       reply.header('cache-control', NO_STORE);
-      const input = readBody(api, request.body);
+      const { chainId, body } = takeChainId(request.body, request.query.chain_id);
+      const api = node.chain(chainId);
+      const { intake, waiters } = desks.of(api);
+      const input = readBody(api, body);
       if (Array.isArray(input)) {
         if (mode === 'commit') {
           throw new NodeError('INVALID_PARAMS', 'a batch is not waited for', {
@@ -64,7 +97,9 @@ export function transactionRoutes(app: RpcApp, api: NodeApi, waiters: FinalityWa
         return reply.code(mode === 'async' ? 202 : 200).send({ results: await intake.batch(input, mode) });
       }
       const tx = input as Transaction;
-      const known = await intake.one(tx, mode);
+      const known = await intake.one(tx, mode).catch((error: unknown) => {
+        throw signedElsewhere(node, api, tx) ?? error;
+      });
       if (known) return reply.send(known);
       if (mode !== 'commit') {
         return accepted(reply, mode === 'async' ? 202 : 200, transactionStatus(api, tx.id), tx);
@@ -81,6 +116,34 @@ export function transactionRoutes(app: RpcApp, api: NodeApi, waiters: FinalityWa
   );
 }
 
+/** The chain may be named in the body too, beside what is sent. @throws NodeError INVALID_PARAMS */
+function takeChainId(body: unknown, inQuery: string | undefined): { chainId: string | undefined; body: unknown } {
+  if (typeof body !== 'object' || body === null || body instanceof Uint8Array || !Object.hasOwn(body, 'chain_id')) {
+    return { chainId: inQuery, body };
+  }
+  const { chain_id: named, ...rest } = body as Record<string, unknown>;
+  const chainId = jsonString(named as Json, 'chain_id');
+  if (inQuery === undefined || inQuery === chainId) return { chainId, body: rest };
+  throw new NodeError('INVALID_PARAMS', 'chain_id in the query and in the body differ', {
+    data: { query: inQuery, body: chainId.slice(0, 64) },
+  });
+}
+
+/** For a transaction that one chain refused: whether it was meant for another one that runs here. */
+function signedElsewhere(node: NodeApi, refused: ChainApi, tx: Transaction): NodeError | null {
+  for (const { api, chainId } of node.chains()) {
+    if (!api || api === refused) continue;
+    const { message, signature, publicKey } = txCheck(api.genesis.chain, tx);
+    if (!api.crypto.verify(message, signature, publicKey)) continue;
+    const { chainId: asked } = refused.genesis.chain;
+    return new NodeError('WRONG_CHAIN', `signed for ${chainId}, but sent to ${asked}`, {
+      data: { hash: toHex(tx.id), signed_for: chainId, sent_to: asked },
+      hint: `send it with chain_id=${chainId}`,
+    });
+  }
+  return null;
+}
+
 function httpCode({ status }: TransactionStatus): number {
   return status === 'unknown' ? 404 : 200;
 }
@@ -94,7 +157,7 @@ function accepted(reply: FastifyReply, code: number, status: TransactionStatus, 
 }
 
 /** A transaction, or the texts of a batch. @throws NodeError */
-function readBody(api: NodeApi, body: unknown): Transaction | readonly string[] {
+function readBody(api: ChainApi, body: unknown): Transaction | readonly string[] {
   if (body instanceof Uint8Array) return decode(api, body);
   const object = jsonObject(body as Json | undefined, 'body');
   if (Object.hasOwn(object, 'txs')) {
@@ -118,7 +181,7 @@ function readBody(api: NodeApi, body: unknown): Transaction | readonly string[] 
   return transactionFromJson(api.crypto, object);
 }
 
-function decode(api: NodeApi, bytes: Uint8Array): Transaction {
+function decode(api: ChainApi, bytes: Uint8Array): Transaction {
   if (bytes.length > MAX_TX_BYTES) {
     throw new NodeError('TOO_LARGE', `a transaction has at most ${MAX_TX_BYTES} bytes`, {
       data: { bytes: bytes.length },
@@ -139,10 +202,10 @@ function bytesOfText(text: string): Uint8Array {
 
 /** Between HTTP and the pool. */
 class Intake {
-  readonly #api: NodeApi;
+  readonly #api: ChainApi;
   #unverified = 0;
 
-  constructor(api: NodeApi) {
+  constructor(api: ChainApi) {
     this.#api = api;
   }
 
@@ -216,7 +279,7 @@ function batchResult(tx: Transaction | undefined, refusal: Refusal | null): Batc
   return { hash: id, status: 'rejected', code: refusal.code, reason: refusal.message };
 }
 
-function rejectionError(api: NodeApi, tx: Transaction): NodeError {
+function rejectionError(api: ChainApi, tx: Transaction): NodeError {
   const refusal = api.pool.rejection(tx.id);
   return refusal ? refusalError(refusal, tx) : toNodeError('the transaction left the pool without a reason');
 }

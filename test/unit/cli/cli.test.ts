@@ -11,7 +11,7 @@ import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
 import { createKeystore } from '../../../src/wallet/keystore.ts';
 import { addressText, makeTransfer, seed, signer } from '../../util/chain-fixture.ts';
-import { FakeNode } from '../rpc/fake-node.ts';
+import { fakeNode, FakeNode } from '../rpc/fake-node.ts';
 import type { Ended, Env } from './run.ts';
 import { cli, makeFolder, removeFolder } from './run.ts';
 
@@ -26,7 +26,7 @@ describe('command line', () => {
     folder = makeFolder();
     node = new FakeNode();
     node.autoCommit = true;
-    server = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: node, log: nopLogger });
+    server = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: fakeNode(node), log: nopLogger });
   });
 
   afterEach(async () => {
@@ -280,7 +280,7 @@ describe('command line', () => {
       const other = new FakeNode({ chainId: 'ait-testnet' });
       const otherServer = await startRpcServer(
         { listen: { host: '127.0.0.1', port: 0 } },
-        { api: other, log: nopLogger },
+        { api: fakeNode(other), log: nopLogger },
       );
       try {
         const { code, stderr } = await run([

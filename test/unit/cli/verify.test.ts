@@ -12,7 +12,7 @@ import { nopLogger } from '../../../src/log.ts';
 import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
 import { addressText, makeTransfer, seed } from '../../util/chain-fixture.ts';
-import { FakeNode } from '../rpc/fake-node.ts';
+import { fakeNode, FakeNode } from '../rpc/fake-node.ts';
 import type { Ended } from './run.ts';
 import { cli, makeFolder, removeFolder } from './run.ts';
 
@@ -60,7 +60,7 @@ describe('command line, verified', () => {
     folder = makeFolder();
     node = new FakeNode();
     node.autoCommit = true;
-    server = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: node, log: nopLogger });
+    server = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: fakeNode(node), log: nopLogger });
     proxy = await new LyingProxy(server.url).listen();
     for (const nonce of [0, 1, 2]) {
       node.produce([makeTransfer(node.genesis, { from: 'account-0', to: 'fresh', nonce, amountUait: 5 })]);
@@ -243,7 +243,10 @@ describe('command line, verified', () => {
 
     it('both sides of a fork', async () => {
       const other = new FakeNode({ timeMs: node.genesis.timeMs });
-      const second = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: other, log: nopLogger });
+      const second = await startRpcServer(
+        { listen: { host: '127.0.0.1', port: 0 } },
+        { api: fakeNode(other), log: nopLogger },
+      );
       try {
         for (const nonce of [0, 1, 2]) {
           other.produce([makeTransfer(other.genesis, { from: 'account-0', to: 'account-1', nonce })]);

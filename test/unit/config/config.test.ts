@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
+import { MAX_CHAINS } from '../../../protocols/hello.ts';
 import { loadConfig, renderConfigToml, envName } from '../../../src/config.ts';
 import { homeLayout, resolveHome } from '../../../src/config/home.ts';
 import { OPTIONS } from '../../../src/config/options.ts';
@@ -21,7 +22,7 @@ const PEER = '/ip4/10.0.0.1/tcp/8005/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDU
 describe('node options', () => {
   it('have defaults: loopback RPC, one P2P listener, journal on, signing on', () => {
     const config = loadConfig();
-    assert.equal(config.chain, 'ait-devnet');
+    assert.deepEqual(config.chains, ['ait-devnet']);
     assert.deepEqual(config.rpc.listen, { host: '127.0.0.1', port: 8006 });
     assert.deepEqual(config.metrics.listen, { host: '127.0.0.1', port: 9464 });
     assert.deepEqual(config.p2p.listen, ['/ip4/0.0.0.0/tcp/8005']);
@@ -82,7 +83,9 @@ describe('node options', () => {
     ['[log]\nlevel = "loud"', 'log.level'],
     ['[log]\nformat = "xml"', 'log.format'],
     ['[consensus]\npropose_ms = 0', 'consensus.propose_ms'],
-    ['chain = "Main"', 'chain'],
+    ['chains = ["Main"]', 'chains'],
+    ['chains = []', 'chains'],
+    ['chains = ["ait-devnet", "ait-devnet"]', 'chains'],
     ['name = ""', 'name'],
     ['rpc = "127.0.0.1:8006"', 'rpc'],
   ];
@@ -94,6 +97,14 @@ describe('node options', () => {
       );
     });
   }
+
+  it('take one chain or a list of them, at most as many as a handshake names', () => {
+    const ids = (count: number): string[] => Array.from({ length: count }, (_, i) => `net-${i}`);
+    assert.deepEqual(loadConfig({ env: { AITBC_CHAINS: 'ait-testnet' } }).chains, ['ait-testnet']);
+    assert.equal(loadConfig({ flags: { chains: ids(MAX_CHAINS) } }).chains.length, MAX_CHAINS);
+    configError(() => loadConfig({ flags: { chains: ids(MAX_CHAINS + 1) } }));
+    assert.match(configError(() => loadConfig({ fileText: 'chain = "ait-devnet"' })).hint ?? '', /chains/);
+  });
 
   it('bound their lists', () => {
     const listen = (count: number): string[] => Array.from({ length: count }, () => '/ip4/127.0.0.1/tcp/0');
@@ -115,7 +126,12 @@ describe('node options', () => {
 
 describe('config.toml as written', () => {
   it('reads back as the same options', () => {
-    const overrides = { name: 'n1', chain: 'ait-testnet', 'p2p.peers': [PEER], 'rpc.listen': '127.0.0.1:0' };
+    const overrides = {
+      name: 'n1',
+      chains: ['ait-testnet', 'ait-devnet'],
+      'p2p.peers': [PEER],
+      'rpc.listen': '127.0.0.1:0',
+    };
     assert.deepEqual(loadConfig({ fileText: renderConfigToml(overrides) }), loadConfig({ flags: overrides }));
     assert.deepEqual(loadConfig({ fileText: renderConfigToml() }), loadConfig());
   });

@@ -15,12 +15,15 @@ import { txCheck } from '../../../src/chain/tx.ts';
 import { findValidator, proposerOf, validatorSetHash } from '../../../src/chain/validator-set.ts';
 import type { Certificate } from '../../../src/chain/votes.ts';
 import { certificateFromVotes, voteSignBytes } from '../../../src/chain/votes.ts';
+import { NodeError } from '../../../src/errors.ts';
 import type { PoolView, Refusal } from '../../../src/mempool.ts';
 import { Mempool } from '../../../src/mempool.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import type {
+  ChainApi,
   ConsensusStatus,
   FinalBlock,
+  ChainSummary,
   NodeApi,
   NodeStatus,
   PeerInfo,
@@ -29,7 +32,42 @@ import type {
 import type { FixtureOptions } from '../../util/chain-fixture.ts';
 import { genesisJson, signer } from '../../util/chain-fixture.ts';
 
-export class FakeNode implements NodeApi {
+/** A node with these chains, the first of them the default one. */
+export function fakeNode(...chains: readonly FakeNode[]): NodeApi & { readonly acts: string[] } {
+  const acts: string[] = [];
+  const summaries = (): ChainSummary[] =>
+    chains.map((api, i) => {
+      const { chainId } = api.genesis.chain;
+      const { failure } = api;
+      return {
+        chainId,
+        isDefault: i === 0,
+        state: failure ? 'failed' : 'running',
+        error: failure,
+        api: failure ? null : api,
+      };
+    });
+  return {
+    name: 'n1',
+    version: '0.0.0',
+    peerId: '12D3KooFake',
+    acts,
+    chains: summaries,
+    chain: (chainId) => {
+      const held = summaries().find((summary) => chainId === undefined || summary.chainId === chainId);
+      if (held?.api) return held.api;
+      throw new NodeError(held ? 'CHAIN_STOPPED' : 'UNKNOWN_CHAIN', `no chain ${String(chainId)}`);
+    },
+    startChain: async (chainId) => void acts.push(`start ${chainId}`),
+    stopChain: async (chainId) => void acts.push(`stop ${chainId}`),
+  };
+}
+
+export class FakeNode implements ChainApi {
+  readonly closing = new AbortController();
+  readonly closed = this.closing.signal;
+  /** Why the chain does not run. */
+  failure: NodeError | null = null;
   readonly crypto = nativeCrypto;
   readonly genesis: Genesis;
   readonly genesisJson;
@@ -65,7 +103,7 @@ export class FakeNode implements NodeApi {
     return this.#listeners.size;
   }
 
-  readonly chain: NodeApi['chain'] = {
+  readonly chain: ChainApi['chain'] = {
     tip: () => {
       if (this.fault) throw this.fault;
       return {
@@ -102,7 +140,7 @@ export class FakeNode implements NodeApi {
     },
   };
 
-  readonly pool: NodeApi['pool'] = this.#createPool();
+  readonly pool: ChainApi['pool'] = this.#createPool();
 
   status(): NodeStatus {
     return {
@@ -206,7 +244,7 @@ export class FakeNode implements NodeApi {
     };
   }
 
-  #createPool(): NodeApi['pool'] {
+  #createPool(): ChainApi['pool'] {
     const { mempool } = this;
     return {
       get size() {

@@ -7,7 +7,7 @@ import { nopLogger } from '../../../src/log.ts';
 import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
 import { addressText, makeTransfer } from '../../util/chain-fixture.ts';
-import { FakeNode } from './fake-node.ts';
+import { fakeNode, FakeNode } from './fake-node.ts';
 import { ask } from './http.ts';
 
 describe('rpc proofs', () => {
@@ -16,7 +16,7 @@ describe('rpc proofs', () => {
 
   beforeEach(async () => {
     node = new FakeNode();
-    server = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: node, log: nopLogger });
+    server = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: fakeNode(node), log: nopLogger });
     for (const nonce of [0, 1]) node.produce([makeTransfer(node.genesis, { from: 'account-0', to: 'fresh', nonce })]);
   });
   afterEach(() => server.close());
@@ -59,7 +59,10 @@ describe('rpc proofs', () => {
 
   it('answer 404 before the first block', async () => {
     const empty = new FakeNode();
-    const other = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: empty, log: nopLogger });
+    const other = await startRpcServer(
+      { listen: { host: '127.0.0.1', port: 0 } },
+      { api: fakeNode(empty), log: nopLogger },
+    );
     for (const path of ['/rpc/light/latest', '/rpc/state/01', `/rpc/accounts/${addressText('fresh')}?proof=1`]) {
       assert.equal((await ask(other.url, path)).status, 404, path);
     }

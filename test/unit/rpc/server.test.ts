@@ -10,7 +10,7 @@ import { toProblem } from '../../../src/rpc/problem.ts';
 import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
 import { addressText, makeTransfer } from '../../util/chain-fixture.ts';
-import { FakeNode } from './fake-node.ts';
+import { fakeNode, FakeNode } from './fake-node.ts';
 import { waitFor } from '../../util/wait.ts';
 import { ask, openSocket, post, rawAsk } from './http.ts';
 
@@ -22,7 +22,10 @@ describe('rpc server', () => {
 
   beforeEach(async () => {
     node = new FakeNode();
-    server = await startRpcServer({ listen: LOOPBACK, hosts: ['node.example'] }, { api: node, log: nopLogger });
+    server = await startRpcServer(
+      { listen: LOOPBACK, hosts: ['node.example'] },
+      { api: fakeNode(node), log: nopLogger },
+    );
   });
 
   afterEach(async () => {
@@ -339,8 +342,21 @@ describe('rpc server', () => {
       assert.match(String(headers['content-type']), /^application\/problem\+json/);
       assert.equal(headers['retry-after'], '1');
       assert.equal(json.code, 'NO_QUORUM');
-      assert.equal(json.errors.length, 1);
-      assert.equal(json.checks.length, 2);
+      assert.deepEqual(json.errors, [
+        { pointer: '/ait-devnet/quorum', detail: '1 of 3 validators reachable, 2 needed' },
+      ]);
+      assert.deepEqual(
+        json.checks.map(({ chain_id, name, ok }: { chain_id: string; name: string; ok: boolean }) => [
+          chain_id,
+          name,
+          ok,
+        ]),
+        [
+          ['ait-devnet', 'runs', true],
+          ['ait-devnet', 'quorum', false],
+          ['ait-devnet', 'progress', true],
+        ],
+      );
       assert.match(json.detail, /1 of 3 validators reachable, 2 needed/);
     });
   });
@@ -350,7 +366,7 @@ describe('rpc server', () => {
     let small: RpcServer;
 
     beforeEach(async () => {
-      small = await startRpcServer({ listen: LOOPBACK, limits }, { api: node, log: nopLogger });
+      small = await startRpcServer({ listen: LOOPBACK, limits }, { api: fakeNode(node), log: nopLogger });
     });
 
     afterEach(() => small.close());
@@ -380,7 +396,7 @@ describe('rpc server', () => {
   it('says that its port is in use', async () => {
     const port = Number(new URL(server.url).port);
     await assert.rejects(
-      startRpcServer({ listen: { host: '127.0.0.1', port } }, { api: node, log: nopLogger }),
+      startRpcServer({ listen: { host: '127.0.0.1', port } }, { api: fakeNode(node), log: nopLogger }),
       (error) => isNodeError(error) && error.code === 'PORT_IN_USE' && error.kind.exit === 3,
     );
     const blocker = createServer();
@@ -398,7 +414,7 @@ describe('rpc server', () => {
 
   it('says that an address is not of this machine', async () => {
     await assert.rejects(
-      startRpcServer({ listen: { host: '192.0.2.1', port: 1 } }, { api: node, log: nopLogger }),
+      startRpcServer({ listen: { host: '192.0.2.1', port: 1 } }, { api: fakeNode(node), log: nopLogger }),
       (error) => isNodeError(error) && error.code === 'CONFIG',
     );
   });

@@ -13,7 +13,7 @@ import { startRpcServer } from '../../../src/rpc/server.ts';
 import { FinalityWaiters, MAX_WAITERS } from '../../../src/rpc/tx-status.ts';
 import { addressText, fixtureGenesis, makeTransfer } from '../../util/chain-fixture.ts';
 import { waitFor } from '../../util/wait.ts';
-import { FakeNode } from './fake-node.ts';
+import { fakeNode, FakeNode } from './fake-node.ts';
 import type { Answer } from './http.ts';
 import { ask, post } from './http.ts';
 
@@ -52,7 +52,10 @@ describe('rpc transactions', () => {
   beforeEach(async () => {
     node = new FakeNode();
     clock = new StoppedClock();
-    server = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: node, log: nopLogger, clock });
+    server = await startRpcServer(
+      { listen: { host: '127.0.0.1', port: 0 } },
+      { api: fakeNode(node), log: nopLogger, clock },
+    );
   });
 
   afterEach(() => server.close());

@@ -11,7 +11,7 @@ import { startRpcServer } from '../../../src/rpc/server.ts';
 import { createClient } from '../../../src/sdk/client.ts';
 import type { Client } from '../../../src/sdk/client.ts';
 import { addressText, makeTransfer } from '../../util/chain-fixture.ts';
-import { FakeNode } from '../rpc/fake-node.ts';
+import { fakeNode, FakeNode } from '../rpc/fake-node.ts';
 
 async function failure(promise: Promise<unknown>): Promise<NodeError> {
   try {
@@ -30,7 +30,7 @@ describe('sdk client', () => {
 
   beforeEach(async () => {
     node = new FakeNode();
-    server = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: node, log: nopLogger });
+    server = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: fakeNode(node), log: nopLogger });
     client = createClient({ url: `${server.url}/` });
   });
 

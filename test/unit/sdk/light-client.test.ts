@@ -23,7 +23,7 @@ import { fetchTrustedHead, LightClient, MAX_HEADS, MAX_SOURCES } from '../../../
 import type { LightBlockResponse, StateProofResponse, TransactionProofResponse } from '../../../src/sdk/types.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { addressText, makeTransfer, signer } from '../../util/chain-fixture.ts';
-import { FakeNode } from '../rpc/fake-node.ts';
+import { fakeNode, FakeNode } from '../rpc/fake-node.ts';
 
 const GENESIS_MS = 1_800_000_000_000;
 const DAY_MS = 86_400_000;
@@ -40,7 +40,10 @@ class Network {
 
   async node(options: ConstructorParameters<typeof FakeNode>[0] = {}): Promise<FakeNode & { source: LightSource }> {
     const node = new FakeNode({ timeMs: GENESIS_MS, ...options });
-    const server = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: node, log: nopLogger });
+    const server = await startRpcServer(
+      { listen: { host: '127.0.0.1', port: 0 } },
+      { api: fakeNode(node), log: nopLogger },
+    );
     this.servers.push(server);
     return Object.assign(node, { source: createClient({ url: server.url }) });
   }

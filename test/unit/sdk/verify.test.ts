@@ -18,7 +18,7 @@ import type { TrustedChain } from '../../../src/sdk/verify.ts';
 import { validatorSetOf } from '../../../src/sdk/light-block.ts';
 import { trustGenesis, verifyAccountProof } from '../../../src/sdk/verify.ts';
 import { addressText, makeTransfer, signer } from '../../util/chain-fixture.ts';
-import { FakeNode } from '../rpc/fake-node.ts';
+import { fakeNode, FakeNode } from '../rpc/fake-node.ts';
 
 describe('light verification', () => {
   let node: FakeNode;
@@ -28,7 +28,7 @@ describe('light verification', () => {
 
   before(async () => {
     node = new FakeNode();
-    server = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: node, log: nopLogger });
+    server = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: fakeNode(node), log: nopLogger });
     client = createClient({ url: server.url });
     trusted = trustGenesis(pureCrypto, node.genesisJson, node.genesis.chain.genesisHash);
     for (let nonce = 0; nonce < 3; nonce++) {
@@ -125,7 +125,10 @@ function cut(certificate: ReturnType<typeof decodeCertificate>, kept: number): t
 describe('transactions built by the sdk', () => {
   it('carry the least fee and a signature for the chain of the status', async () => {
     const node = new FakeNode();
-    const server = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: node, log: nopLogger });
+    const server = await startRpcServer(
+      { listen: { host: '127.0.0.1', port: 0 } },
+      { api: fakeNode(node), log: nopLogger },
+    );
     try {
       const client = createClient({ url: server.url });
       const context = { hasher: pureCrypto, ...chainOfStatus(await client.status()), signer: signer('operator-0') };

@@ -1,0 +1,221 @@
+/** One chain as the interfaces see it: ChainApi over a running chain and the host. */
+import type { PublicKey } from '../bytes.ts';
+import { equalBytes, toHex } from '../bytes.ts';
+import { genesisState } from '../chain/genesis.ts';
+import { getSets } from '../chain/modules/validators-state.ts';
+import { memoryState, statePath } from '../chain/state.ts';
+import type { ValidatorSet } from '../chain/validator-set.ts';
+import { proposerOf, validatorSetHash } from '../chain/validator-set.ts';
+import type { Vote } from '../chain/votes.ts';
+import type { OpenChain } from '../chains/chain-set.ts';
+import type { RunningChain } from '../chains.ts';
+import type { Clock } from '../clock.ts';
+import { votesFrom } from '../consensus/selectors.ts';
+import type { Host } from '../net/host.ts';
+import type { Crypto } from '../chain/crypto/types.ts';
+import type {
+  ChainApi,
+  ChainView,
+  ConsensusStatus,
+  NodeStatus,
+  PeerInfo,
+  ReadinessCheck,
+  SeenVote,
+  TxPool,
+} from '../rpc/api.ts';
+
+/** With transactions pending, a head older than this is a standstill. */
+const STANDSTILL_MS = 10_000;
+
+export interface ChainApiModules {
+  readonly name: string;
+  readonly version: string;
+  readonly crypto: Crypto;
+  readonly host: Host;
+  readonly clock: Clock;
+}
+
+interface ApiModules extends ChainApiModules {
+  readonly chain: RunningChain;
+}
+
+export function createChainApi(around: ChainApiModules, { chain, genesisJson, closed }: OpenChain): ChainApi {
+  const modules = { ...around, chain };
+  const { host, crypto, clock, name, version } = around;
+  const lastCommit = { atMs: clock.monotonic() };
+  chain.onCommit(() => {
+    lastCommit.atMs = clock.monotonic();
+  });
+  return {
+    node: { name, version, peerId: host.peerId, validator: chain.validatorKey },
+    crypto,
+    genesis: chain.genesis,
+    genesisJson,
+    chain: createChainView(modules),
+    pool: createTxPool(chain),
+    closed,
+    status: () => status(chain),
+    consensus: () => consensus(chain),
+    peers: () => peers(modules),
+    readiness: () => readiness(chain, clock.monotonic() - lastCommit.atMs),
+  };
+}
+
+function createChainView({ chain, crypto }: ApiModules): ChainView {
+  const { ledger, genesis } = chain;
+  const { store } = ledger;
+  let first: ValidatorSet | undefined;
+  return {
+    tip: () => {
+      const { tip } = ledger;
+      return {
+        height: tip.height,
+        state: tip.state,
+        prove: (key) => tip.tree.prove(tip.version, statePath(crypto, key)),
+      };
+    },
+    block: (height) => store.block(height),
+    certificate: (height) => store.certificate(height),
+    heightOf: (blockId) => store.heightOf(blockId),
+    transaction: (id) => store.transaction(id),
+    validatorSet: (hash) => {
+      const isIt = (set: ValidatorSet | null): boolean =>
+        set !== null && equalBytes(validatorSetHash(crypto, set), hash);
+      const { last, current, next } = ledger.validators;
+      const known = [current, next, last].find(isIt) ?? store.validatorSet(hash);
+      if (known) return known;
+      first ??= getSets(memoryState(genesisState(crypto, genesis))).current;
+      return isIt(first) ? first : undefined;
+    },
+    receipts: (height) => store.receipts(height),
+    onCommit: (listener) => chain.onCommit(listener),
+  };
+}
+
+function createTxPool({ pool, admission }: RunningChain): TxPool {
+  return {
+    get size() {
+      return pool.size;
+    },
+    get bytes() {
+      return pool.bytes;
+    },
+    get: (id) => pool.get(id),
+    rejection: (id) => pool.rejection(id),
+    nextNonce: (address) => pool.nextNonce(address, admission.view().account(address).nonce),
+    check: (tx) => pool.check(tx, admission.view()),
+    submit: (txs) => admission.submit(txs, 'client'),
+  };
+}
+
+function status(chain: RunningChain): NodeStatus {
+  const reach = chain.presence.reach();
+  const signing = chain.engine.machine.self !== null;
+  return {
+    state: stateOf(chain, reach.hasQuorum),
+    validatorsReachable: reach.validators,
+    validatorsTotal: reach.total,
+    quorum: reach.quorum,
+    signing,
+    notSigning: signing ? [] : whyNotSigning(chain),
+    targetHeight: chain.sync.progress?.targetHeight ?? null,
+  };
+}
+
+function whyNotSigning({ gate, ledger }: RunningChain): string[] {
+  if (gate.reasons.size > 0) return [...gate.reasons.values()];
+  const { floorHeight } = gate;
+  if (ledger.tip.height < floorHeight) {
+    return [`signs above height ${floorHeight} again: its key may have signed up to there`];
+  }
+  return ['not a validator of this height'];
+}
+
+function stateOf(chain: RunningChain, quorumReached: boolean): NodeStatus['state'] {
+  if (chain.sync.progress && chain.gate.reasons.has('catching-up')) return 'syncing';
+  if (chain.gate.reasons.has('starting')) return 'starting';
+  return chain.fault || !quorumReached ? 'halted' : 'synced';
+}
+
+function consensus(chain: RunningChain): ConsensusStatus {
+  const { machine } = chain.engine;
+  const { ledger, presence, pool } = chain;
+  const votes = votesFrom(machine, machine.round, 1024).filter((vote) => vote.round === machine.round);
+  const of = (type: Vote['type']): SeenVote[] =>
+    votes.filter((vote) => vote.type === type).map(({ validator, blockId }) => ({ validator, blockId }));
+  const reach = presence.reach();
+  const reasons: string[] = [];
+  if (machine.step === 'idle' && pool.size === 0) reasons.push('no transactions wait: blocks are made on demand');
+  if (!reach.hasQuorum) {
+    reasons.push(`${reach.validators} of ${reach.total} validators reachable, ${reach.quorum} needed`);
+  }
+  return {
+    height: machine.height,
+    round: machine.round,
+    step: machine.step,
+    proposer: proposerOf(ledger.validators.current, machine.round).publicKey,
+    lockedRound: machine.lockedRound,
+    validRound: machine.validRound,
+    prevotes: of('prevote'),
+    precommits: of('precommit'),
+    reachable: reachable(chain),
+    reasons,
+  };
+}
+
+function reachable({ ledger, presence }: RunningChain): PublicKey[] {
+  return ledger.validators.current.validators
+    .map(({ publicKey }) => publicKey)
+    .filter((publicKey) => presence.isFresh(publicKey));
+}
+
+function peers({ host, chain }: ApiModules): PeerInfo[] {
+  const byPeer = chain.presence.byPeer();
+  const { chainId } = chain.genesis.chain;
+  const sharing = host.peers().filter(({ chains }) => chains.includes(chainId));
+  return sharing.map((peer) => {
+    const sighting = byPeer.get(peer.peerId);
+    return {
+      peerId: peer.peerId,
+      addresses: [peer.address],
+      direction: peer.direction,
+      score: peer.score,
+      height: sighting?.height ?? null,
+      validator: sighting?.validator ?? null,
+    };
+  });
+}
+
+function readiness(chain: RunningChain, sinceCommitMs: number): ReadinessCheck[] {
+  const { presence, pool, admission, sync, fault, gate, validatorKey } = chain;
+  const reach = presence.reach();
+  const catchingUp = gate.reasons.has('catching-up') || gate.reasons.has('starting');
+  // What waits for a missing nonce or for funds is no standstill: anyone can send it.
+  const moving = sinceCommitMs < STANDSTILL_MS || !pool.hasExecutable(admission.view());
+  return [
+    {
+      name: 'storage',
+      ok: fault === null,
+      detail: fault === null ? 'the last write succeeded' : fault.message,
+    },
+    {
+      name: 'quorum',
+      ok: reach.hasQuorum,
+      detail: `${reach.validators} of ${reach.total} validators with a signed status of the last 10 s, ${reach.quorum} needed`,
+    },
+    {
+      name: 'synced',
+      ok: !catchingUp,
+      detail: catchingUp
+        ? `catching up to height ${sync.progress?.targetHeight ?? 'unknown'}`
+        : `at height ${chain.ledger.tip.height}${validatorKey ? `, validator ${toHex(validatorKey).slice(0, 8)}` : ''}`,
+    },
+    {
+      name: 'progress',
+      ok: moving,
+      detail: moving
+        ? `${pool.size} transactions pending`
+        : `${pool.size} transactions pending and no block for ${Math.round(sinceCommitMs / 1000)} s`,
+    },
+  ];
+}
