@@ -355,6 +355,7 @@ class ChainRuntime implements RunningChain {
     const { ledger, gate, engine, admission } = this;
     return {
       genesisHash: ledger.rules.chain.genesisHash,
+      base: () => ledger.store.base(),
       head: () => {
         const { height, blockId } = ledger.tip;
         return { height, blockId, certificate: ledger.store.head()?.certificate ?? null };
@@ -389,10 +390,10 @@ class ChainRuntime implements RunningChain {
       },
       requests: {
         status: (status, from) => {
-          this.sync.hint(from, status.height);
+          this.sync.hint(from, status);
           return Promise.resolve(this.sync.ownStatus());
         },
-        blocks: (request) => Promise.resolve(this.#blocks(request)),
+        blocks: async (request) => this.#blocks(request),
         txs: (request) => Promise.resolve(this.#transactions(request)),
         votes: (request) => Promise.resolve(this.#intake.answer(request)),
       },
@@ -407,6 +408,11 @@ class ChainRuntime implements RunningChain {
 
   #blocks({ from, count }: BlocksRequest): CertifiedBlock[] {
     const { store } = this.#modules;
+    if (from < store.base()) {
+      throw new NodeError('PRUNED', `blocks are kept from height ${store.base()} on`, {
+        data: { from, base: store.base() },
+      });
+    }
     const found: CertifiedBlock[] = [];
     let bytes = 0;
     for (let height = from; height < from + Math.min(count, MAX_BLOCKS_SERVED); height++) {

@@ -36,6 +36,8 @@ const REPORT_EVERY_MS = 5_000;
 /** What catching up needs of the chain, and all it may do to it. */
 export interface SyncTarget {
   readonly genesisHash: Hash;
+  /** Lowest height whose block is held. */
+  base(): number;
   head(): { readonly height: number; readonly blockId: Hash; readonly certificate: Certificate | null };
   /** Signatures of transactions, off this thread. @returns whether all are good */
   verifyBodies(txs: readonly Transaction[]): Promise<boolean>;
@@ -74,6 +76,12 @@ interface Flight {
   hedged: boolean;
 }
 
+/** Heights a peer says that it holds, both included. */
+export interface Claim {
+  readonly baseHeight: number;
+  readonly height: number;
+}
+
 interface Stretch {
   readonly height: number;
   readonly atMs: number;
@@ -93,7 +101,7 @@ function endOf({ from, count }: Range): number {
 export class Sync {
   readonly #modules: SyncModules;
   /** What peers say of themselves. A claim that leads to nothing is the claimant's fault. */
-  readonly #claims = new Map<PeerId, number>();
+  readonly #claims = new Map<PeerId, Claim>();
   /** What others say of a peer: it is asked, and never blamed. */
   readonly #rumours = new Map<PeerId, number>();
   readonly #inquiredAtMs = new Map<PeerId, number>();
@@ -111,6 +119,7 @@ export class Sync {
   readonly #watchers = new Set<(comesMore: boolean) => void>();
   /** The network speaks a version this program does not know: nothing can be fetched that it could take. */
   #outdated = false;
+  #gapReported = false;
 
   constructor(modules: SyncModules) {
     this.#modules = modules;
@@ -146,20 +155,25 @@ export class Sync {
 
   ownStatus(): PeerStatus {
     const { chain } = this.#modules;
-    return { genesisHash: chain.genesisHash, baseHeight: 1, ...chain.head() };
+    return { genesisHash: chain.genesisHash, baseHeight: chain.base(), ...chain.head() };
   }
 
   /** Exchanges heads with a peer. @returns the height it names. @throws NodeError of the request */
   async greet(peer: PeerId): Promise<number> {
     const status = await this.#network?.request(peer, 'status', this.ownStatus(), this.#abort.signal);
-    if (status) this.hint(peer, status.height);
+    if (status) this.hint(peer, status);
     return status?.height ?? 0;
   }
 
-  /** A peer says of itself that it has this height. */
-  hint(peer: PeerId, height: number): void {
-    if (this.#claims.size >= MAX_CLAIMS && !this.#claims.has(peer)) return;
-    this.#claims.set(peer, Math.max(height, this.#claims.get(peer) ?? 0));
+  /** A peer says of itself that it has these heights. */
+  hint(peer: PeerId, { baseHeight, height }: Claim): void {
+    const known = this.#claims.get(peer);
+    if (this.#claims.size >= MAX_CLAIMS && !known) return;
+    // Heads and bases only rise; answers may overtake each other.
+    this.#claims.set(peer, {
+      baseHeight: Math.max(baseHeight, known?.baseHeight ?? 1),
+      height: Math.max(height, known?.height ?? 0),
+    });
     this.#kick();
   }
 
@@ -168,7 +182,7 @@ export class Sync {
    * asked before anything is expected of it.
    */
   hearsay(peer: PeerId, height: number): void {
-    if (this.#outdated || height <= this.#height() || height <= (this.#claims.get(peer) ?? 0)) return;
+    if (this.#outdated || height <= this.#height() || height <= (this.#claims.get(peer)?.height ?? 0)) return;
     if (this.#rumours.size >= MAX_CLAIMS && !this.#rumours.has(peer)) return;
     this.#rumours.set(peer, Math.max(height, this.#rumours.get(peer) ?? 0));
     if (height > this.#height() + 1) this.#inquire();
@@ -183,8 +197,13 @@ export class Sync {
     return this.#modules.chain.head().height;
   }
 
+  /** How far the claims lead without a gap: a peer that has pruned what comes next here helps only after others did. */
   #target(): number {
-    return Math.max(0, ...this.#claims.values());
+    let target = this.#height();
+    for (const { baseHeight, height } of [...this.#claims.values()].sort((a, b) => a.baseHeight - b.baseHeight)) {
+      if (baseHeight <= target + 1) target = Math.max(target, height);
+    }
+    return target;
   }
 
   #kick(): void {
@@ -192,6 +211,20 @@ export class Sync {
     const lag = this.#target() - this.#height();
     if (lag > 1) this.#begin();
     else if (lag > 0) this.#wait();
+    else this.#checkGap();
+  }
+
+  /** Says once that whoever is ahead has pruned the next block of this node. */
+  #checkGap(): void {
+    const ahead = [...this.#claims.values()].filter(({ height }) => height > this.#height());
+    if (ahead.length === 0 || this.#gapReported) return;
+    this.#gapReported = true;
+    const lowest = Math.min(...ahead.map(({ baseHeight }) => baseHeight));
+    this.#modules.log.warn('no peer keeps the next block: connect one that keeps all', {
+      height: this.#height() + 1,
+      lowest,
+      peers: ahead.length,
+    });
   }
 
   #wait(): void {
@@ -223,6 +256,7 @@ export class Sync {
 
   #begin(): void {
     if (this.#running || this.#outdated || this.#abort.signal.aborted) return;
+    this.#gapReported = false;
     this.#running = this.#run()
       .catch((error: unknown) => {
         this.#modules.log.error('catching up failed', { error: toNodeError(error) });
@@ -373,11 +407,13 @@ export class Sync {
     return [...byEnd.values()].sort((a, b) => a.from - b.from);
   }
 
-  /** The least busy peer that claims to have the range's first block; a slow one only where no other claims it. */
+  /** The least busy peer that claims to hold the range's first block; a slow one only where no other claims it. */
   #choose({ from }: Range): PeerId | undefined {
     const connected = new Set(this.#network?.peers() ?? []);
     for (const peer of this.#claims.keys()) if (!connected.has(peer)) this.#claims.delete(peer);
-    const having = [...this.#claims].flatMap(([peer, height]) => (height >= from ? peer : []));
+    const having = [...this.#claims].flatMap(([peer, { baseHeight, height }]) =>
+      height >= from && baseHeight <= from ? peer : [],
+    );
     const quick = having.filter((peer) => !this.#isSlow(peer));
     let best: PeerId | undefined;
     for (const peer of quick.length > 0 ? quick : having) {
@@ -459,6 +495,7 @@ export class Sync {
       case 'NOT_FOUND':
         this.#network?.report(peer, 'timeout', message);
         break;
+      case 'PRUNED':
       case 'POOL_FULL':
       case 'RATE_LIMITED':
       case 'PEER_QUOTA':
@@ -475,7 +512,7 @@ export class Sync {
   #shelve(peer: PeerId): void {
     const claim = this.#claims.get(peer);
     this.#claims.delete(peer);
-    if (claim !== undefined) this.#rumours.set(peer, claim);
+    if (claim !== undefined) this.#rumours.set(peer, claim.height);
     this.#wait();
   }
 }

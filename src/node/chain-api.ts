@@ -74,6 +74,7 @@ function createChainView({ chain, crypto }: ApiModules): ChainView {
         prove: (key) => tip.tree.prove(tip.version, statePath(crypto, key)),
       };
     },
+    base: () => store.base(),
     block: (height) => store.block(height),
     certificate: (height) => store.certificate(height),
     heightOf: (blockId) => store.heightOf(blockId),

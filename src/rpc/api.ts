@@ -70,6 +70,8 @@ export interface NodeIdentity {
 export interface ChainView {
   /** One consistent picture of the head, valid until control returns to the event loop. */
   tip(): ChainTip;
+  /** Lowest height whose block is held. */
+  base(): number;
   block(height: number): Block | undefined;
   certificate(height: number): Certificate | undefined;
   heightOf(blockId: Hash): number | undefined;

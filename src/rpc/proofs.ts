@@ -19,11 +19,23 @@ export interface StoredBlock {
   readonly certificate: Certificate;
 }
 
-/** @returns undefined when there is no such block */
+/** @returns undefined when there is no such block @throws NodeError PRUNED when it is kept no longer */
 export function storedBlock(api: ChainApi, height: number): StoredBlock | undefined {
+  checkKept(api, height);
   const block = api.chain.block(height);
   const certificate = api.chain.certificate(height);
   return block && certificate && { block, certificate, hash: blockId(api.crypto, block.header) };
+}
+
+/** @throws NodeError PRUNED with what is kept, for a height below it */
+export function checkKept({ chain }: ChainApi, height: number): void {
+  const base = chain.base();
+  if (height < 1 || height >= base) return;
+  const head = chain.tip().height;
+  throw new NodeError('PRUNED', `block ${height} is final, and no longer kept here`, {
+    data: { height, base, head },
+    hint: `this node keeps heights ${base} to ${head}: ask a node that keeps all`,
+  });
 }
 
 /** Value and proof of a key at the head. @throws NodeError NOT_FOUND before the first block */
@@ -45,7 +57,7 @@ export function stateProof(api: ChainApi, key: StateKey) {
   };
 }
 
-/** @throws NodeError CORRUPT when the store lacks part of the block */
+/** @throws NodeError PRUNED; CORRUPT when the store lacks part of the block */
 export function transactionProof(api: ChainApi, height: number, index: number) {
   const stored = storedBlock(api, height);
   const receipts = api.chain.receipts(height);

@@ -9,8 +9,8 @@ import { NodeError } from '../errors.ts';
 import type { ChainApi } from './api.ts';
 
 /**
- * `code` is the number of the receipt once final (0: success) and the name of the error when rejected. `unknown`: never
- * seen here, or refused so long ago that it is forgotten.
+ * `code` is the number of the receipt once final (0: success; null when the block is kept no longer) and the name of the
+ * error when rejected. `unknown`: never seen here, refused so long ago that it is forgotten, or final below the base.
  */
 export interface TransactionStatus {
   readonly hash: string;
@@ -42,17 +42,22 @@ export function transactionStatus(api: ChainApi, id: Hash): TransactionStatus {
       reason: refusal.message,
     };
   }
+  const base = api.chain.base();
   return {
     hash,
     status: 'unknown',
     ...NOTHING,
     code: 'NOT_FOUND',
     code_name: 'NOT_FOUND',
-    reason: 'not seen by this node',
+    reason: `not seen by this node${base > 1 ? `, which keeps blocks from height ${base} on` : ''}`,
   };
 }
 
 function finalStatus(api: ChainApi, hash: string, height: number, index: number): TransactionStatus {
+  if (height < api.chain.base()) {
+    const reason = 'its block is final and no longer kept here: ask a node that keeps all';
+    return { hash, status: 'final', ...NOTHING, height, index, reason };
+  }
   const tx = api.chain.block(height)?.txs[index];
   const code = api.chain.receipts(height)?.[index]?.code;
   if (!tx || code === undefined) {

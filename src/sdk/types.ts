@@ -206,6 +206,8 @@ export interface ParamsResponse {
 export interface StatusResponse {
   readonly chain_id: string;
   readonly height: number;
+  /** Lowest height whose block the node keeps. */
+  readonly base_height: number;
   /** These three are null before the first block. */
   readonly hash: string | null;
   readonly state_root: string | null;

@@ -22,7 +22,18 @@ import type { Database, DatabaseOptions, Snapshot, WriteBatch } from './db.ts';
 import { corruptDatabase, openDatabase } from './db.ts';
 import type { JournalOptions } from './journal.ts';
 import { DiskJournal, memoryJournal } from './journal.ts';
-import { bytesKeyOf, decodeU64, HEAD_KEY, heightKey, KEY, META, metaKey, prefixRange, stateDbKey } from './keys.ts';
+import {
+  BASE_KEY,
+  bytesKeyOf,
+  decodeU64,
+  HEAD_KEY,
+  heightKey,
+  KEY,
+  META,
+  metaKey,
+  prefixRange,
+  stateDbKey,
+} from './keys.ts';
 import {
   decodeHead,
   decodeHeaderOfBlock,
@@ -69,11 +80,20 @@ export async function openChainStore(options: ChainStoreOptions): Promise<ChainS
     const { clock = systemClock, log = nopLogger, metrics = nopRegister } = options;
     const journal = memory ? null : new DiskJournal(db, clock, log, metrics, journalOptions);
     await journal?.open();
-    return new LevelChainStore(db, options, initialised, readHead(db, options.hasher), journal ?? memoryJournal);
+    const base = readBase(db);
+    const head = readHead(db, options.hasher, base);
+    return new LevelChainStore(db, options, { initialised, base, head }, journal ?? memoryJournal);
   } catch (error) {
     await db.close();
     throw error;
   }
+}
+
+/** What opening found. */
+interface Found {
+  readonly initialised: boolean;
+  readonly base: number;
+  readonly head: StoredHead | null;
 }
 
 class LevelChainStore implements ChainStore {
@@ -83,22 +103,18 @@ class LevelChainStore implements ChainStore {
   readonly #options: ChainStoreOptions;
   readonly #cache: StateCache;
   #initialised: boolean;
+  readonly #base: number;
   #head: StoredHead | null;
   /** Set while a write is under way: reads must not see it in part, nor before it is acknowledged. */
   #before: Snapshot | undefined;
   #writing: Promise<void> | undefined;
 
-  constructor(
-    db: Database,
-    options: ChainStoreOptions,
-    initialised: boolean,
-    head: StoredHead | null,
-    journal: MempoolJournal,
-  ) {
+  constructor(db: Database, options: ChainStoreOptions, { initialised, base, head }: Found, journal: MempoolJournal) {
     const entries = options.stateCacheEntries ?? 65_536;
     this.#db = db;
     this.#options = options;
     this.#initialised = initialised;
+    this.#base = base;
     this.#head = head;
     this.#cache = new StateCache(entries, entries * CACHE_BYTES_PER_ENTRY);
     const load = (key: StateKey): Uint8Array | undefined => this.#get(stateDbKey(key));
@@ -108,6 +124,10 @@ class LevelChainStore implements ChainStore {
 
   head(): StoredHead | null {
     return this.#head;
+  }
+
+  base(): number {
+    return this.#base;
   }
 
   guardSequence(publicKey: PublicKey): number {
@@ -257,14 +277,21 @@ function checkMeta(db: Database, { chainId, genesisHash, folder }: ChainStoreOpt
   return true;
 }
 
-/** The head, once the blocks below it prove to be there and linked. @throws NodeError CORRUPT */
-function readHead(db: Database, hasher: Hasher): StoredHead | null {
+function readBase(db: Database): number {
+  const bytes = db.get(BASE_KEY);
+  return bytes ? decodeStored(db.folder, BASE_KEY, bytes, decodeU64) : 1;
+}
+
+/** The head, once the blocks below it, down to the base, prove to be there and linked. @throws NodeError CORRUPT */
+function readHead(db: Database, hasher: Hasher, base: number): StoredHead | null {
   const record = db.get(HEAD_KEY);
   if (!record) return null;
   const { height, id } = decodeStored(db.folder, HEAD_KEY, record, decodeHead);
+  if (base > height)
+    throw corruptDatabase(db.folder, `the lowest block, of height ${base}, lies above the head, ${height}`);
   const header = checkedHeader(db, hasher, height, id);
   let parent = header.parent;
-  for (let h = height - 1; h > 0 && h >= height - CHECKED_BLOCKS; h--) {
+  for (let h = height - 1; h >= Math.max(base, height - CHECKED_BLOCKS); h--) {
     parent = checkedHeader(db, hasher, h, parent).parent;
   }
   const key = heightKey(KEY.CERTIFICATE, height);

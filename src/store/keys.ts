@@ -15,6 +15,7 @@
  * | 9      | transaction id     | bytes of a pending transaction                               |
  * | 10     | public key         | sequence u64 of that key's sign guard at the last commit     |
  * | 11     | hash in headers    | encoded validator set                                        |
+ * | 12     | none               | base: height u64 of the lowest block held; absent: 1         |
  */
 import { Reader, Writer } from '../chain/codec.ts';
 import type { StateKey } from '../chain/state.ts';
@@ -31,6 +32,7 @@ export const KEY = {
   PENDING: 9,
   GUARD: 10,
   VALIDATOR_SET: 11,
+  BASE: 12,
 } as const;
 
 export type KeyPrefix = (typeof KEY)[keyof typeof KEY];
@@ -46,6 +48,8 @@ export interface KeyRange {
 }
 
 export const HEAD_KEY: Uint8Array = Uint8Array.of(KEY.HEAD);
+
+export const BASE_KEY: Uint8Array = Uint8Array.of(KEY.BASE);
 
 export function metaKey(name: MetaName): Uint8Array {
   return Uint8Array.of(KEY.META, name);

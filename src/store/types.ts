@@ -38,6 +38,11 @@ export interface StoredTransaction {
 export interface ChainStore {
   /** Last whole block; null before height 1. */
   head(): StoredHead | null;
+  /**
+   * Lowest height whose block, certificate and receipts are held: 1 in an archive, higher once blocks were pruned or when
+   * the chain began here with a snapshot; never above the head, once there is one.
+   */
+  base(): number;
   /** The state at the head, also while a commit is under way. Values are shared: never write to them. */
   readonly state: StateReader;
   /** Highest guard sequence that a committed block recorded for this key; 0 when none did. */

@@ -100,6 +100,10 @@ export class SimStore implements ChainStore {
     return this.#head;
   }
 
+  base(): number {
+    return 1;
+  }
+
   guardSequence(publicKey: Uint8Array): number {
     return this.#chain.guardMarks.get(bytesKey(publicKey)) ?? 0;
   }

@@ -63,6 +63,10 @@ export class MemoryStore implements ChainStore {
     return { height: block.header.height, blockId, header: block.header, certificate };
   }
 
+  base(): number {
+    return 1;
+  }
+
   guardSequence(publicKey: Uint8Array): number {
     const key = bytesKey(publicKey);
     return Math.max(

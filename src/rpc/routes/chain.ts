@@ -75,6 +75,7 @@ function noBlock(api: ChainApi, id: string): NodeError {
   const { height } = api.chain.tip();
   return new NodeError('NOT_FOUND', `there is no block ${id}`, {
     data: { block: id, head: height },
-    hint: height === 0 ? 'the chain has no block yet' : `heights 1 to ${height} are final`,
+    hint:
+      height === 0 ? 'the chain has no block yet' : `heights ${api.chain.base()} to ${height} are final and kept here`,
   });
 }

@@ -33,6 +33,7 @@ function statusView(api: ChainApi) {
   return {
     chain_id: genesis.chain.chainId,
     height,
+    base_height: api.chain.base(),
     hash: head ? toHex(head.hash) : null,
     state_root: head ? toHex(head.block.header.stateRoot) : null,
     round: head ? head.certificate.round : null,

@@ -5,7 +5,7 @@ import { encodeHeader } from '../../chain/block.ts';
 import { encodeCertificate } from '../../chain/votes.ts';
 import type { ValidatorSet } from '../../chain/validator-set.ts';
 import { NodeError } from '../../errors.ts';
-import type { ChainApi, NodeApi } from '../api.ts';
+import type { ChainApi, ChainApi } from '../api.ts';
 import type { RpcApp } from '../app.ts';
 import { IMMUTABLE, NO_STORE, ofChain, strict } from '../app.ts';
 import { stateProof, storedBlock } from '../proofs.ts';
@@ -17,7 +17,7 @@ const MAX_KEY_BYTES = 64;
 const LightParams = strict({ height: Type.String({ pattern: '^(?:latest|0|[1-9][0-9]{0,15})$' }) });
 const StateParams = strict({ key: Type.String({ pattern: `^(?:[0-9a-f]{2}){1,${MAX_KEY_BYTES}}$` }) });
 
-export function proofRoutes(app: RpcApp, node: NodeApi): void {
+export function proofRoutes(app: RpcApp, node: ChainApi): void {
   app.get('/rpc/light/:height', { schema: { params: LightParams, querystring: ofChain } }, (request, reply) => {
     const api = node.chain(request.query.chain_id);
     const latest = request.params.height === 'latest';
@@ -35,7 +35,7 @@ export function proofRoutes(app: RpcApp, node: NodeApi): void {
   });
 }
 
-/** @throws NodeError NOT_FOUND without block or validator sets of the height */
+/** @throws NodeError PRUNED; NOT_FOUND without block or validator sets of the height */
 function lightBlockView(api: ChainApi, height: number) {
   const stored = storedBlock(api, height);
   if (!stored) throw notFound(api, `there is no block ${height}`, height);
@@ -61,6 +61,9 @@ function notFound(api: ChainApi, message: string, height: number): NodeError {
   const head = api.chain.tip().height;
   return new NodeError('NOT_FOUND', message, {
     data: { block: height, head },
-    hint: height > 0 && height <= head ? 'ask another node' : `heights 1 to ${head} are final`,
+    hint:
+      height > 0 && height <= head
+        ? 'ask another node'
+        : `heights ${api.chain.base()} to ${head} are final and kept here`,
   });
 }

@@ -73,7 +73,8 @@ export function transactionRoutes(app: RpcApp, node: NodeApi, desks: Transaction
   app.get('/rpc/transactions/:hash', { schema: { params: TxParams, querystring: TxQuery } }, (request, reply) => {
     const api = node.chain(request.query.chain_id);
     const status = transactionStatus(api, fromHex(request.params.hash, 32));
-    reply.header('cache-control', status.status === 'final' ? IMMUTABLE : NO_STORE).code(httpCode(status));
+    const isWhole = status.status === 'final' && status.code !== null;
+    reply.header('cache-control', isWhole ? IMMUTABLE : NO_STORE).code(httpCode(status));
     if (request.query.proof !== '1' || status.height === null || status.index === null) return reply.send(status);
     return reply.send({ ...status, proof: transactionProof(api, status.height, status.index) });
   });

@@ -39,6 +39,7 @@ describe('catching up from a peer that still owes answers', () => {
     const sync = new Sync({
       chain: {
         genesisHash: new Uint8Array(32),
+        base: () => 1,
         head: () => ({ height, blockId: new Uint8Array(32), certificate: null }),
         verifyBodies: () => Promise.resolve(true),
         tryAhead: () => Promise.resolve(),
@@ -62,14 +63,14 @@ describe('catching up from a peer that still owes answers', () => {
       close: () => Promise.resolve(),
     };
     sync.connect(network);
-    sync.hint('ahead', 128);
+    sync.hint('ahead', { baseHeight: 1, height: 128 });
     await pass(0);
     assert.equal(owed.length, 2);
     // Agreement brings the blocks meanwhile, and catching up ends with its questions open.
     height = 128;
     await pass(HEDGE_MS);
     looks = 0;
-    sync.hint('ahead', 200);
+    sync.hint('ahead', { baseHeight: 1, height: 200 });
     await pass(0);
     assert.ok(looks < MANY, 'it spins');
     assert.equal(owed.length, 2);

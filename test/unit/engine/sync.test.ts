@@ -63,6 +63,59 @@ describe('catching up', () => {
     assert.equal(height(), expected);
   }
 
+  it('asks nobody for blocks below what they keep, and goes on with them above', async () => {
+    grow(200);
+    const pruned = (baseHeight: number): PeerScript => ({
+      ...honest(),
+      status: () => ({ ...statusAt(200), baseHeight }),
+      blocks: (request) => {
+        assert.ok(request.from >= baseHeight, `asked for ${request.from} of ${baseHeight} and above`);
+        return serve(request);
+      },
+    });
+    const old: PeerScript = {
+      ...honest(),
+      status: () => statusAt(100),
+      blocks: ({ from, count }) => serve({ from, count: Math.min(count, 101 - from) }),
+    };
+    node.network.scripts.set('pruned', pruned(90)).set('more', pruned(195)).set('old', old);
+    await node.start();
+    await waitForHeight(200);
+    assert.deepEqual(
+      node.network.reports.filter(({ action }) => action !== 'useful'),
+      [],
+    );
+  });
+
+  it('is content with its own height when all that are ahead have pruned the next block, and blames nobody', async () => {
+    grow(200);
+    node.network.scripts.set('pruned', { ...honest(), status: () => ({ ...statusAt(200), baseHeight: 2 }) });
+    await node.start();
+    for (let i = 0; i < 20; i++) await node.advance(1_000);
+    assert.equal(height(), 0);
+    assert.equal(node.chain.sync.progress, null);
+    assert.ok(!node.network.asked.some(({ method }) => method === 'blocks'));
+    assert.deepEqual(node.network.reports, []);
+    // One that keeps all is enough.
+    node.network.scripts.set('archive', honest());
+    node.chain.handlers.onPeer('archive');
+    await waitForHeight(200);
+  });
+
+  it('blames nobody who pruned between its status and its answer', async () => {
+    grow(100);
+    const racing: PeerScript = {
+      ...honest(),
+      blocks: () => {
+        throw new NodeError('PRUNED', 'blocks are kept from height 50 on');
+      },
+    };
+    node.network.scripts.set('racing', racing).set('archive', honest());
+    await node.start();
+    await waitForHeight(100);
+    assert.ok(!node.network.reports.some(({ peer }) => peer === 'racing'));
+  });
+
   it('takes ranges of several peers in parallel, in order', async () => {
     grow(200);
     node.network.scripts.set('a', honest()).set('b', honest());
@@ -311,7 +364,7 @@ describe('catching up', () => {
       node.network.scripts.set(`p${i}`, { status: () => statusAt(0), blocks: stall });
     node.network.scripts.set('late', { status: () => statusAt(0), blocks: stall });
     await node.start();
-    for (const peer of node.network.peers()) node.chain.sync.hint(peer, 2);
+    for (const peer of node.network.peers()) node.chain.sync.hint(peer, { baseHeight: 1, height: 2 });
     await settle();
     assert.ok(!node.network.asked.some(({ peer, method }) => peer === 'late' && method === 'blocks'));
   });

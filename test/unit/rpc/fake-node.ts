@@ -99,6 +99,9 @@ export class FakeNode implements ChainApi {
     this.#commit(genesisState(nativeCrypto, this.genesis), null);
   }
 
+  /** Lowest height that is kept. */
+  base = 1;
+
   get listeners(): number {
     return this.#listeners.size;
   }
@@ -112,6 +115,7 @@ export class FakeNode implements ChainApi {
         prove: (key) => this.#tree.prove(this.#tree.head, statePath(nativeCrypto, key)),
       };
     },
+    base: () => this.base,
     block: (height) => this.applied[height - 1]?.block,
     certificate: (height) => this.certificates[height - 1],
     receipts: (height) => this.applied[height - 1]?.receipts,

@@ -57,6 +57,32 @@ describe('rpc proofs', () => {
     assert.match(json.hint, /another node/);
   });
 
+  it('answer 410 with what is kept, for everything of a pruned height', async () => {
+    const [first] = node.applied;
+    assert.ok(first);
+    const tx = toHex(first.block.txs[0]?.id ?? assert.fail());
+    node.base = 2;
+    const paths = ['/rpc/blocks/1', `/rpc/blocks/${toHex(first.blockId)}`, '/rpc/light/1'];
+    for (const path of [...paths, `/rpc/transactions/${tx}?proof=1`]) {
+      const { status, json } = await ask(server.url, path);
+      assert.equal(status, 410, path);
+      assert.equal(json.code, 'PRUNED');
+      assert.deepEqual(json.data, { height: 1, base: 2, head: 2 });
+      assert.match(json.hint, /keeps heights 2 to 2/);
+    }
+    const found = await ask(server.url, `/rpc/transactions/${tx}`);
+    assert.equal(found.status, 200);
+    const { status, height, code, reason } = found.json;
+    assert.deepEqual({ status, height, code }, { status: 'final', height: 1, code: null });
+    assert.match(reason, /no longer kept/);
+    assert.equal(found.headers['cache-control'], 'no-store');
+    const unknown = await ask(server.url, `/rpc/transactions/${'00'.repeat(32)}`);
+    assert.match(unknown.json.reason, /keeps blocks from height 2/);
+    assert.equal((await ask(server.url, '/rpc/status')).json.base_height, 2);
+    assert.equal((await ask(server.url, '/rpc/blocks/2')).status, 200);
+    assert.match((await ask(server.url, '/rpc/blocks/3')).json.hint, /heights 2 to 2/);
+  });
+
   it('answer 404 before the first block', async () => {
     const empty = new FakeNode();
     const other = await startRpcServer(

@@ -10,7 +10,7 @@ import type { StateKey } from '../../../src/chain/state.ts';
 import type { ChainStoreOptions } from '../../../src/store/chain-store.ts';
 import { openChainStore } from '../../../src/store/chain-store.ts';
 import { openDatabase } from '../../../src/store/db.ts';
-import { heightKey, KEY, META, metaKey } from '../../../src/store/keys.ts';
+import { BASE_KEY, encodeU64, heightKey, KEY, META, metaKey } from '../../../src/store/keys.ts';
 import type { ChainStore } from '../../../src/store/types.ts';
 import { CHAIN_ID, chainOf, coded, committed, filled, GENESIS_HASH, inFolder, key, transaction } from './fixtures.ts';
 
@@ -188,6 +188,37 @@ describe('chain store', () => {
       await assert.rejects(open(folder), coded('CORRUPT', /height 3/));
       await truncate(join(folder, 'CURRENT'), 0);
       await assert.rejects(open(folder), coded('CORRUPT'));
+    }));
+
+  it('begins at its base: nothing below is needed, and the base itself is', () =>
+    inFolder(async (folder) => {
+      await withStore(folder, async (store) => {
+        assert.equal(store.base(), 1);
+        await store.commit(chainOf(5));
+        assert.equal(store.base(), 1);
+      });
+      const edit = async (base: number, missing: number): Promise<void> => {
+        const db = await openDatabase(folder);
+        await db.write(
+          (batch) => {
+            batch.put(BASE_KEY, encodeU64(base));
+            batch.del(heightKey(KEY.BLOCK, missing));
+          },
+          { sync: true },
+        );
+        await db.close();
+      };
+      await edit(3, 2);
+      await withStore(folder, async (store) => {
+        assert.equal(store.base(), 3);
+        assert.equal(store.head()?.height, 5);
+        const next = committed(6, store.head()?.blockId ?? GENESIS_HASH);
+        await store.commit([next]);
+      });
+      await edit(7, 1);
+      await assert.rejects(open(folder), coded('CORRUPT', /above the head/));
+      await edit(3, 3);
+      await assert.rejects(open(folder), coded('CORRUPT', /height 3/));
     }));
 
   it('equals a map, whatever is committed, in whatever groups, with restarts between', async function () {
