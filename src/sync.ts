@@ -11,6 +11,8 @@ import type { Certificate } from './chain/votes.ts';
 import type { Logger } from './log.ts';
 import type { CertifiedBlock, PeerStatus } from '../protocols/messages.ts';
 import type { ChainNetwork, PeerId } from '../protocols/network.ts';
+import type { Claim } from './sync/claims.ts';
+import { Claims, MAX_CLAIMS } from './sync/claims.ts';
 
 /** Blocks asked for at once; a response may hold fewer for its size. */
 export const RANGE_BLOCKS = 64;
@@ -19,8 +21,6 @@ export const MAX_RANGES = 8;
 export const MAX_RANGES_PER_PEER = 2;
 /** One block behind is normal for a moment: agreement itself delivers it. */
 const PATIENCE_MS = 400;
-/** Peers whose claims are kept, and of whom others say that they are ahead. */
-export const MAX_CLAIMS = 256;
 /** Least time between two questions to one peer whether it is ahead, as others say. */
 export const INQUIRY_MS = 1_000;
 /** So long may a peer keep all others waiting: then the range that is needed next is asked once more, of another if any. */
@@ -76,12 +76,6 @@ interface Flight {
   hedged: boolean;
 }
 
-/** Heights a peer says that it holds, both included. */
-export interface Claim {
-  readonly baseHeight: number;
-  readonly height: number;
-}
-
 interface Stretch {
   readonly height: number;
   readonly atMs: number;
@@ -101,7 +95,7 @@ function endOf({ from, count }: Range): number {
 export class Sync {
   readonly #modules: SyncModules;
   /** What peers say of themselves. A claim that leads to nothing is the claimant's fault. */
-  readonly #claims = new Map<PeerId, Claim>();
+  readonly #claims = new Claims();
   /** What others say of a peer: it is asked, and never blamed. */
   readonly #rumours = new Map<PeerId, number>();
   readonly #inquiredAtMs = new Map<PeerId, number>();
@@ -166,14 +160,8 @@ export class Sync {
   }
 
   /** A peer says of itself that it has these heights. */
-  hint(peer: PeerId, { baseHeight, height }: Claim): void {
-    const known = this.#claims.get(peer);
-    if (this.#claims.size >= MAX_CLAIMS && !known) return;
-    // Heads and bases only rise; answers may overtake each other.
-    this.#claims.set(peer, {
-      baseHeight: Math.max(baseHeight, known?.baseHeight ?? 1),
-      height: Math.max(height, known?.height ?? 0),
-    });
+  hint(peer: PeerId, claim: Claim): void {
+    this.#claims.add(peer, claim);
     this.#kick();
   }
 
@@ -182,7 +170,7 @@ export class Sync {
    * asked before anything is expected of it.
    */
   hearsay(peer: PeerId, height: number): void {
-    if (this.#outdated || height <= this.#height() || height <= (this.#claims.get(peer)?.height ?? 0)) return;
+    if (this.#outdated || height <= this.#height() || height <= this.#claims.heightOf(peer)) return;
     if (this.#rumours.size >= MAX_CLAIMS && !this.#rumours.has(peer)) return;
     this.#rumours.set(peer, Math.max(height, this.#rumours.get(peer) ?? 0));
     if (height > this.#height() + 1) this.#inquire();
@@ -197,13 +185,8 @@ export class Sync {
     return this.#modules.chain.head().height;
   }
 
-  /** How far the claims lead without a gap: a peer that has pruned what comes next here helps only after others did. */
   #target(): number {
-    let target = this.#height();
-    for (const { baseHeight, height } of [...this.#claims.values()].sort((a, b) => a.baseHeight - b.baseHeight)) {
-      if (baseHeight <= target + 1) target = Math.max(target, height);
-    }
-    return target;
+    return this.#claims.reach(this.#height());
   }
 
   #kick(): void {
@@ -216,7 +199,7 @@ export class Sync {
 
   /** Says once that whoever is ahead has pruned the next block of this node. */
   #checkGap(): void {
-    const ahead = [...this.#claims.values()].filter(({ height }) => height > this.#height());
+    const ahead = this.#claims.above(this.#height());
     if (ahead.length === 0 || this.#gapReported) return;
     this.#gapReported = true;
     const lowest = Math.min(...ahead.map(({ baseHeight }) => baseHeight));
@@ -409,11 +392,8 @@ export class Sync {
 
   /** The least busy peer that claims to hold the range's first block; a slow one only where no other claims it. */
   #choose({ from }: Range): PeerId | undefined {
-    const connected = new Set(this.#network?.peers() ?? []);
-    for (const peer of this.#claims.keys()) if (!connected.has(peer)) this.#claims.delete(peer);
-    const having = [...this.#claims].flatMap(([peer, { baseHeight, height }]) =>
-      height >= from && baseHeight <= from ? peer : [],
-    );
+    this.#claims.keep(new Set(this.#network?.peers() ?? []));
+    const having = this.#claims.holding(from);
     const quick = having.filter((peer) => !this.#isSlow(peer));
     let best: PeerId | undefined;
     for (const peer of quick.length > 0 ? quick : having) {
@@ -510,9 +490,9 @@ export class Sync {
 
   /** A claim that led to nothing is dropped, and the peer asked again after a while. */
   #shelve(peer: PeerId): void {
-    const claim = this.#claims.get(peer);
+    const height = this.#claims.heightOf(peer);
     this.#claims.delete(peer);
-    if (claim !== undefined) this.#rumours.set(peer, claim.height);
+    if (height > 0) this.#rumours.set(peer, height);
     this.#wait();
   }
 }

@@ -10,7 +10,12 @@ import { leastFeeUait } from '../../src/chain/params.ts';
 import { MIN_TX_BYTES, signTransaction } from '../../src/chain/tx.ts';
 import { createNativeSigner, nativeCrypto } from '../../src/native/crypto.ts';
 import { createClient } from '../../src/sdk/client.ts';
-import { DEFAULT_MAX_CLOCK_DRIFT_MS, DEFAULT_TRUSTING_PERIOD_MS, genesisHead, verifyLightBlock } from '../../src/chain/light.ts';
+import {
+  DEFAULT_MAX_CLOCK_DRIFT_MS,
+  DEFAULT_TRUSTING_PERIOD_MS,
+  genesisHead,
+  verifyLightBlock,
+} from '../../src/chain/light.ts';
 import { readLightBlock } from '../../src/sdk/light-block.ts';
 import { LightClient } from '../../src/sdk/light-client.ts';
 import { compareNodes } from '../../testnet/compare.ts';
