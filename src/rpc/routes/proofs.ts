@@ -5,7 +5,7 @@ import { encodeHeader } from '../../chain/block.ts';
 import { encodeCertificate } from '../../chain/votes.ts';
 import type { ValidatorSet } from '../../chain/validator-set.ts';
 import { NodeError } from '../../errors.ts';
-import type { ChainApi, ChainApi } from '../api.ts';
+import type { ChainApi, NodeApi } from '../api.ts';
 import type { RpcApp } from '../app.ts';
 import { IMMUTABLE, NO_STORE, ofChain, strict } from '../app.ts';
 import { stateProof, storedBlock } from '../proofs.ts';
@@ -17,7 +17,7 @@ const MAX_KEY_BYTES = 64;
 const LightParams = strict({ height: Type.String({ pattern: '^(?:latest|0|[1-9][0-9]{0,15})$' }) });
 const StateParams = strict({ key: Type.String({ pattern: `^(?:[0-9a-f]{2}){1,${MAX_KEY_BYTES}}$` }) });
 
-export function proofRoutes(app: RpcApp, node: ChainApi): void {
+export function proofRoutes(app: RpcApp, node: NodeApi): void {
   app.get('/rpc/light/:height', { schema: { params: LightParams, querystring: ofChain } }, (request, reply) => {
     const api = node.chain(request.query.chain_id);
     const latest = request.params.height === 'latest';
