@@ -1,13 +1,15 @@
-/** `aitbc chain`: head, blocks and transactions. */
+/** `aitbc chain`: head, blocks and transactions; the chains of the node. */
 import type { Command } from 'commander';
 import { NodeError } from '../errors.ts';
 import type { BlockResponse, TransactionResponse } from '../sdk/types.ts';
+import { registerOperatorVerbs } from './chain-operate.ts';
 import { createContext } from './context.ts';
 import { fields, plural, table } from './output.ts';
 import { readBlock, readHead, readTransaction } from './reads.ts';
 
 export function register(program: Command): void {
-  const chain = program.command('chain').description('blocks and transactions');
+  const chain = program.command('chain').description('blocks and transactions, and the chains of the node');
+  registerOperatorVerbs(chain);
   chain
     .command('head')
     .description('the last final block')

@@ -38,10 +38,11 @@ export interface Context {
   readonly timeoutMs: number;
   /** Of the chain given here, else on the command line, else in config.toml, else the default one. */
   layout(chainId?: string): HomeLayout & { readonly chainId: string };
-  client(): Client;
+  /** For the chain of --chain, else the one given, else the default one of the node. */
+  client(chainId?: string, requestMs?: number): Client;
   /** Of this home, or on this machine: its answers are believed. */
   isOwnNode(): boolean;
-  /** Status of the node, after a check that it runs the chain of --chain. @throws NodeError WRONG_CHAIN */
+  /** Of the chain of --chain, else of the default one of the node. @throws NodeError UNKNOWN_CHAIN | CHAIN_STOPPED */
   status(): Promise<StatusResponse>;
 }
 
@@ -62,18 +63,13 @@ export function createContext(command: Command): Context {
       const chainId = given ?? options.chain ?? homeConfig(home)?.chains[0] ?? DEFAULT_CHAIN;
       return { ...homeLayout(home, chainId), chainId };
     },
-    client: () => createClient({ url: url(), timeoutMs: Math.min(timeoutMs, REQUEST_TIMEOUT_MS) }),
-    isOwnNode: () => options.rpc === undefined || isLoopback(options.rpc),
-    status: async () => {
-      const status = await context.client().status();
-      if (options.chain !== undefined && options.chain !== status.chain_id) {
-        throw new NodeError('WRONG_CHAIN', `the node runs ${status.chain_id}, not ${options.chain}`, {
-          data: { expected: options.chain, found: status.chain_id },
-          hint: 'give --rpc of a node of that chain, or another --chain',
-        });
-      }
-      return status;
+    client: (given, requestMs = REQUEST_TIMEOUT_MS) => {
+      const chainId = options.chain ?? given;
+      const limits = { timeoutMs: Math.min(timeoutMs, requestMs) };
+      return createClient({ url: url(), ...limits, ...(chainId !== undefined && { chainId }) });
     },
+    isOwnNode: () => options.rpc === undefined || isLoopback(options.rpc),
+    status: () => context.client().status(),
   };
   return context;
 }

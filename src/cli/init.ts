@@ -5,9 +5,10 @@ import type { Command } from 'commander';
 import { toHex } from '../bytes.ts';
 import type { ConfigValues } from '../config.ts';
 import { loadConfig, renderConfigToml } from '../config.ts';
+import { addChain } from '../config/add-chain.ts';
 import { isNodeError, NodeError } from '../errors.ts';
 import { createNativeSigner } from '../native/crypto.ts';
-import { createFile, ensurePrivateFolder } from '../store/files.ts';
+import { createFile, ensurePrivateFolder, replaceFile } from '../store/files.ts';
 import { readKeyFile, writeKeyFile } from '../store/key-file.ts';
 import { storageError } from '../store/storage-error.ts';
 import type { Context } from './context.ts';
@@ -27,7 +28,7 @@ interface InitOptions {
 
 interface Made {
   readonly path: string;
-  readonly action: 'generated' | 'found';
+  readonly action: 'generated' | 'found' | 'changed';
 }
 
 export function register(program: Command): void {
@@ -62,7 +63,8 @@ async function init(context: Context, options: InitOptions): Promise<void> {
     validator: toHex(createNativeSigner(validatorKey).publicKey),
     files: made,
   };
-  const lines = made.map(({ path, action }) => `${action === 'generated' ? 'Generated' : 'Found'} ${path}`);
+  const words = { generated: 'Generated', found: 'Found', changed: 'Changed' };
+  const lines = made.map(({ path, action }) => `${words[action]} ${path}`);
   lines.push(`Peer id: ${document.peer_id}`, `Validator key: ${document.validator}`);
   context.out.data(document, lines.join('\n'));
   context.out.note(
@@ -83,12 +85,28 @@ async function ensureConfig(context: Context, path: string, chainId: string, opt
   };
   const text = readConfigText(context.home);
   if (text === undefined) return ensureFile(path, Buffer.from(renderConfigToml(values)));
-  loadConfig({ fileText: text });
   const { chains: _chains, ...others } = values;
   if (Object.values(others).some((value) => value !== undefined)) {
-    context.out.note(`${path} is there already and stays as it is: edit it, or remove it and run this again`);
+    context.out.note(`${path} is there already and keeps its options: edit it, or remove it and run this again`);
   }
-  return { path, action: 'found' };
+  return addToConfig(context, path, text, chainId);
+}
+
+/** A home may hold several chains: this one too is started with the node. */
+async function addToConfig(context: Context, path: string, text: string, chainId: string): Promise<Made> {
+  const next = addChain(text, chainId);
+  if (next === text) return { path, action: 'found' };
+  if (next === null) {
+    context.out.note(`add ${chainId} to "chains" in ${path} to have it started with the node`);
+    return { path, action: 'found' };
+  }
+  loadConfig({ fileText: next });
+  try {
+    await replaceFile(path, Buffer.from(next));
+  } catch (error) {
+    throw storageError(error, 'write', path);
+  }
+  return { path, action: 'changed' };
 }
 
 /** The seed of a key file, made when there is none. */

@@ -25,7 +25,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   status: { summary: 'what the node does', load: () => import('./status.ts') },
   send: { summary: 'send AIT, and wait until the transfer is final', load: () => import('./send.ts') },
   wallet: { summary: 'wallets of this home: create, list, balance', load: () => import('./wallet.ts') },
-  chain: { summary: 'blocks and transactions: head, block, tx', load: () => import('./chain.ts') },
+  chain: { summary: 'head, block, tx; chains of the node: list, start, stop', load: () => import('./chain.ts') },
   node: { summary: 'this node and its peers: id, peers', load: () => import('./node.ts') },
   validator: { summary: 'who validates: list, show, propose, vote, prove', load: () => import('./validator.ts') },
   version: { summary: 'versions of the program and of Node', load: () => import('./version.ts') },
@@ -59,7 +59,7 @@ async function createProgram(argv: readonly string[]): Promise<Command> {
     .description('A peer-to-peer proof-of-authority node.')
     .version(VERSION, '-V, --version', 'version of the program')
     .option('--home <dir>', 'data folder (AITBC_HOME; default: the XDG data folder)')
-    .option('-n, --chain <id>', 'chain (default: that of config.toml, else ait-devnet)')
+    .option('-n, --chain <id>', 'chain (default: the first of config.toml, else ait-devnet)')
     .option('--rpc <url>', 'node to ask (default: that of this home, else http://127.0.0.1:8006)')
     .option('--json', 'one JSON document on stdout')
     .option('-y, --yes', 'do not ask before sending')

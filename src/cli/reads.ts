@@ -78,10 +78,13 @@ export async function readHead(context: Context): Promise<HeadResponse> {
 
 /** @param id height, hash in hex, or "latest" */
 export async function readBlock(context: Context, id: string): Promise<BlockResponse> {
-  const client = context.client();
   const verification = await startVerification(context);
-  if (!verification) return client.block(id === 'latest' ? (await client.head()).height : id);
+  if (!verification) {
+    const believed = context.client();
+    return believed.block(id === 'latest' ? (await believed.head()).height : id);
+  }
   const light = verification.client;
+  const client = context.client(light.rules.chain.chainId);
   const { height: head } = await light.update();
   if (id === 'latest' && head === 0) throw new NodeError('NOT_FOUND', 'there is no block yet');
   const answer = await client.block(id === 'latest' ? head : id);

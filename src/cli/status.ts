@@ -1,7 +1,7 @@
 /** `aitbc status`: what the node does, in one line of words or the fields programs rely on. */
 import type { Command } from 'commander';
 import { NodeError } from '../errors.ts';
-import type { StatusResponse } from '../sdk/types.ts';
+import type { ChainSummaryResponse, StatusResponse } from '../sdk/types.ts';
 import type { Context } from './context.ts';
 import { createContext } from './context.ts';
 import { fields, plural, shortHash } from './output.ts';
@@ -24,10 +24,23 @@ async function showStatus(context: Context, check: boolean): Promise<void> {
     ...{ chain_id, height, hash, state_root, round, state },
     ...{ validators_reachable, validators_total, quorum, signing },
   };
-  context.out.data(document, describe(status));
+  context.out.data(document, [describe(status), ...(await others(context, chain_id))].join('\n'));
   if (check && state !== 'synced') {
     throw new NodeError(state === 'halted' ? 'NO_QUORUM' : 'SYNCING', sentence(status));
   }
+}
+
+/** What else the node runs, or fails to run. */
+async function others(context: Context, chainId: string): Promise<string[]> {
+  const { chains } = await context.client().chains();
+  const rest = chains.filter(({ chain_id }) => chain_id !== chainId);
+  return rest.length === 0 ? [] : [fields(rest.map((chain) => [`${chain.chain_id}`, chainWords(chain)]))];
+}
+
+/** e.g. "failed: CORRUPT: …" or "running, synced at height 12". */
+export function chainWords({ state, error, health, height }: ChainSummaryResponse): string {
+  if (error) return `${state}: ${error.code}: ${error.message}`;
+  return health === null ? state : `${state}, ${health} at height ${height ?? 0}`;
 }
 
 /** e.g. "halted safely: 1 of 3 validators reachable, 2 needed". */

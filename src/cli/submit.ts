@@ -53,7 +53,7 @@ export async function submit(
   draft: Draft,
   options: SubmitOptions,
 ): Promise<void> {
-  const client = context.client();
+  const client = context.client(status.chain_id);
   const verification = await startVerification(context);
   const { chain, params } = chainOfStatus(status);
   if (verification) requireSameChain(verification, chain);

@@ -31,10 +31,12 @@ export function isVerifying(context: Context): boolean {
 export async function startVerification(context: Context): Promise<Verification | null> {
   const { options, home, out } = context;
   if (!isVerifying(context)) return null;
-  const source = context.client();
-  const witnesses = (options.witness ?? []).map((url) => createClient({ url, timeoutMs: context.timeoutMs }));
-  if (witnesses.length >= MAX_SOURCES) throw new NodeError('USAGE', `at most ${MAX_SOURCES - 1} witnesses are asked`);
+  const urls = options.witness ?? [];
+  if (urls.length >= MAX_SOURCES) throw new NodeError('USAGE', `at most ${MAX_SOURCES - 1} witnesses are asked`);
   const genesis = await findGenesis(context);
+  const { chainId } = genesis.chain;
+  const source = context.client(chainId);
+  const witnesses = urls.map((url) => createClient({ url, chainId, timeoutMs: context.timeoutMs }));
   const rules: LightRules = {
     crypto: nativeCrypto,
     chain: genesis.chain,

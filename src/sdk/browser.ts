@@ -19,6 +19,8 @@ import { checkGenesis } from './verify.ts';
 export interface VerifierOptions {
   /** Nodes to ask, e.g. http://127.0.0.1:8006; one honest is enough. */
   readonly urls: readonly string[];
+  /** Which of the nodes' chains is meant; the default one of each when absent. */
+  readonly chainId?: string;
   /** What the page trusts: 64 hex digits. */
   readonly genesisHash: string;
   /** Age of a block that proves nothing new any more; null: never. */
@@ -62,7 +64,8 @@ export interface Verifier {
 
 /** @throws NodeError WRONG_GENESIS when no node has the genesis with this hash */
 export async function connectVerifier(options: VerifierOptions): Promise<Verifier> {
-  const sources = options.urls.map((url) => createClient({ url }));
+  const { chainId } = options;
+  const sources = options.urls.map((url) => createClient({ url, ...(chainId !== undefined && { chainId }) }));
   const genesis = await fetchGenesis(sources, fromHex(options.genesisHash, 32));
   const client = new LightClient({
     rules: {

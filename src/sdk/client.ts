@@ -5,6 +5,8 @@ import { ERRORS, isNodeError, NodeError } from '../errors.ts';
 import type {
   AccountResponse,
   BlockResponse,
+  ChainSummaryResponse,
+  ChainsResponse,
   ConsensusResponse,
   GenesisResponse,
   HeadResponse,
@@ -29,6 +31,8 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 export interface ClientOptions {
   /** e.g. http://127.0.0.1:8006 */
   readonly url: string;
+  /** Which of the node's chains is meant; its default one when absent. */
+  readonly chainId?: string;
   /** For one request. */
   readonly timeoutMs?: number;
 }
@@ -58,6 +62,11 @@ export interface Client {
   consensus(): Promise<ConsensusResponse>;
   status(): Promise<StatusResponse>;
   genesis(): Promise<GenesisResponse>;
+  /** All chains of the node, whatever their state. */
+  chains(): Promise<ChainsResponse>;
+  /** Answers when it runs. @param token of the operator @throws NodeError UNAUTHENTICATED | why it cannot be started */
+  startChain(chainId: string, token: string): Promise<ChainSummaryResponse>;
+  stopChain(chainId: string, token: string): Promise<ChainSummaryResponse>;
   /** @param bytes canonical bytes, signature included @throws NodeError why the node refuses it */
   sendTransaction(bytes: Uint8Array, mode?: SendMode): Promise<TransactionResponse>;
   /**
@@ -69,29 +78,37 @@ export interface Client {
 }
 
 /** @throws NodeError INVALID_PARAMS for a URL that is none */
-export function createClient({ url, timeoutMs = DEFAULT_TIMEOUT_MS }: ClientOptions): Client {
+export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS }: ClientOptions): Client {
   const base = checkedUrl(url);
-  const get = <T>(path: string): Promise<T> => request<T>(base, path, {}, timeoutMs);
+  const get = <T>(path: string, query: Query = {}): Promise<T> =>
+    request<T>(base, path + queryText({ ...query, chain_id: chainId }), {}, timeoutMs);
+  const operate = (id: string, verb: string, token: string): Promise<ChainSummaryResponse> => {
+    const headers = { authorization: `Bearer ${token}` };
+    return request(base, `/api/chains/${encodeURIComponent(id)}/${verb}`, { method: 'POST', headers }, timeoutMs);
+  };
   const client: Client = {
     url: base,
     head: () => get('/rpc/head'),
     block: (id) => get(`/rpc/blocks/${encodeURIComponent(id)}`),
     transaction: (hash, { proof = false } = {}) =>
-      get(`/rpc/transactions/${encodeURIComponent(hash)}${proof ? '?proof=1' : ''}`),
+      get(`/rpc/transactions/${encodeURIComponent(hash)}`, proof ? { proof: '1' } : {}),
     lightBlock: (height) => get(`/rpc/light/${encodeURIComponent(height)}`),
     stateValue: (key) => get(`/rpc/state/${encodeURIComponent(key)}`),
     account: (address, { proof = false } = {}) =>
-      get(`/rpc/accounts/${encodeURIComponent(address)}${proof ? '?proof=1' : ''}`),
+      get(`/rpc/accounts/${encodeURIComponent(address)}`, proof ? { proof: '1' } : {}),
     nonce: (address) => get(`/rpc/accounts/${encodeURIComponent(address)}/nonce`),
     validators: () => get('/rpc/validators'),
     peers: () => get('/rpc/peers'),
     consensus: () => get('/rpc/consensus'),
     status: () => get('/rpc/status'),
     genesis: () => get('/rpc/genesis'),
+    chains: () => request(base, '/api/chains', {}, timeoutMs),
+    startChain: (id, token) => operate(id, 'start', token),
+    stopChain: (id, token) => operate(id, 'stop', token),
     sendTransaction: (bytes, mode = 'sync') =>
       request(
         base,
-        `/rpc/transactions?mode=${mode}`,
+        `/rpc/transactions${queryText({ mode, chain_id: chainId })}`,
         {
           method: 'POST',
           headers: { 'content-type': 'application/json' },
@@ -104,6 +121,15 @@ export function createClient({ url, timeoutMs = DEFAULT_TIMEOUT_MS }: ClientOpti
   return client;
 }
 
+type Query = Readonly<Record<string, string | undefined>>;
+
+function queryText(query: Query): string {
+  const pairs = Object.entries(query).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
+  );
+  return pairs.length > 0 ? `?${pairs.join('&')}` : '';
+}
+
 function checkedUrl(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : null;
   if (parsed && (parsed.protocol === 'http:' || parsed.protocol === 'https:')) return parsed.href.replace(/\/$/, '');
@@ -113,11 +139,14 @@ function checkedUrl(url: string): string {
   });
 }
 
+/** Over a restart of the node or of its chain. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(['UNREACHABLE', 'TIMEOUT', 'CHAIN_STOPPED']);
+
 async function waitFor(client: Client, hash: string, timeoutMs: number): Promise<TransactionResponse> {
   const deadline = performance.now() + timeoutMs;
   for (let pauseMs = FIRST_POLL_MS; ; pauseMs = Math.min(pauseMs * 1.5, LONGEST_POLL_MS)) {
     const status = await client.transaction(hash).catch((error: unknown) => {
-      if (isNodeError(error) && (error.code === 'UNREACHABLE' || error.code === 'TIMEOUT')) return null;
+      if (isNodeError(error) && PASSING.has(error.code)) return null;
       throw error;
     });
     if (status?.status === 'final' || status?.status === 'rejected') return status;

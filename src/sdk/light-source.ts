@@ -8,6 +8,8 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
   'TIMEOUT',
   'NOT_FOUND',
   'METHOD_NOT_FOUND',
+  'UNKNOWN_CHAIN',
+  'CHAIN_STOPPED',
   'SYNCING',
   'RATE_LIMITED',
   'TOO_LARGE',

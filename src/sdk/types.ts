@@ -228,3 +228,29 @@ export interface StatusResponse {
   readonly peers: number;
   readonly pool: { readonly txs: number; readonly bytes: number };
 }
+
+export interface ChainsResponse {
+  readonly chains: readonly ChainSummaryResponse[];
+}
+
+/** A chain that cannot be asked has null for what only a running one knows. */
+export interface ChainSummaryResponse {
+  readonly chain_id: string;
+  /** Meant by requests that name no chain. */
+  readonly default: boolean;
+  readonly state: 'stopped' | 'starting' | 'running' | 'failed';
+  /** Why it failed. */
+  readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
+  readonly genesis_hash: string | null;
+  readonly height: number | null;
+  readonly hash: string | null;
+  readonly health: StatusResponse['state'] | null;
+  readonly validators_reachable: number | null;
+  readonly validators_total: number | null;
+  readonly quorum: number | null;
+  readonly signing: boolean;
+  readonly not_signing: readonly string[];
+  readonly target_height: number | null;
+  readonly peers: number;
+  readonly pool: { readonly txs: number; readonly bytes: number };
+}

@@ -170,10 +170,10 @@ describe('command line', () => {
       assert.equal((await ask('status', '--check')).code, 0);
     });
 
-    it('refuses a node of another chain than --chain', async () => {
+    it('says that the node does not hold the chain of --chain', async () => {
       const { code, stderr } = await ask('status', '--chain', 'ait-mainnet');
-      assert.equal(code, 7);
-      assert.match(stderr, /WRONG_CHAIN/);
+      assert.equal(code, 4);
+      assert.match(stderr, /UNKNOWN_CHAIN/);
     });
 
     it('asks the node of config.toml', async () => {
@@ -183,6 +183,49 @@ describe('command line', () => {
       const { code, stderr } = await run(['status']);
       assert.equal(code, 3);
       assert.match(stderr, /rpc\.listen/);
+    });
+  });
+
+  describe('chains of the node', () => {
+    const TOKEN = 'ab'.repeat(32);
+    let several: ReturnType<typeof fakeNode>;
+    let testnet: FakeNode;
+    let other: RpcServer;
+
+    beforeEach(async () => {
+      testnet = new FakeNode({ chainId: 'ait-testnet' });
+      several = fakeNode(node, testnet);
+      const listen = { host: '127.0.0.1', port: 0 };
+      other = await startRpcServer({ listen }, { api: several, log: nopLogger, operatorToken: TOKEN });
+    });
+    afterEach(() => other.close());
+    const at = (...args: string[]): Promise<Ended> => run([...args, '--rpc', other.url]);
+
+    it('are listed, and --chain says which one is meant', async () => {
+      testnet.failure = new NodeError('CORRUPT', 'a block is missing');
+      const { stdout, json } = await at('chain', 'list', '--json');
+      assert.equal(json.chains.length, 2, stdout);
+      const text = (await at('status')).stdout;
+      assert.match(text, /ait-testnet +failed: CORRUPT: a block is missing/);
+      const failed = await at('status', '--chain', 'ait-testnet');
+      assert.equal(failed.code, 5, failed.stderr);
+      testnet.failure = null;
+      assert.equal((await at('status', '--chain', 'ait-testnet', '--json')).json.chain_id, 'ait-testnet');
+      assert.match((await at('chain', 'list')).stdout, /ait-devnet +default +running, synced at height 0 +yes\n/);
+    });
+
+    it('are started and stopped with the token of the home, which goes to this machine only', async () => {
+      const without = await at('chain', 'stop', 'ait-testnet');
+      assert.equal(without.code, 6, without.stderr);
+      mkdirSync(join(folder, 'identity'), { recursive: true });
+      writeFileSync(join(folder, 'identity', 'operator_token'), `${TOKEN}\n`, { mode: 0o600 });
+      assert.equal((await at('chain', 'stop', 'ait-testnet')).code, 0);
+      const started = await at('chain', 'start', 'ait-testnet', '--json');
+      assert.equal(started.json.chain_id, 'ait-testnet', started.stderr);
+      assert.deepEqual(several.acts, ['stop ait-testnet', 'start ait-testnet']);
+      const far = await run(['chain', 'stop', 'ait-testnet', '--rpc', 'http://192.0.2.1:8006']);
+      assert.equal(far.code, 2, far.stderr);
+      assert.match(far.stderr, /not sent to another machine/);
     });
   });
 

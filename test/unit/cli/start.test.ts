@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { toHex } from '../../../src/bytes.ts';
+import { loadConfig } from '../../../src/config.ts';
 import { homeLayout } from '../../../src/config/home.ts';
 import { addressText, genesisJson, seed, signer } from '../../util/chain-fixture.ts';
 import { waitFor } from '../../util/wait.ts';
@@ -78,6 +79,25 @@ describe('init and start', () => {
     assert.equal(second.stdout.match(/^Found /gm)?.length, 4);
     assert.doesNotMatch(second.stdout, /Generated/);
     assert.equal(readFileSync(layout.validatorKey, 'utf8'), key);
+  });
+
+  it('adds a chain to a home that has one', async () => {
+    assert.equal((await init()).code, 0);
+    const path = homeLayout(home, '').config;
+    writeFileSync(path, `${readFileSync(path, 'utf8')}\n# mine\n`);
+    writeFileSync(join(folder, 'genesis.json'), JSON.stringify(genesisJson({ powers: [1], chainId: 'ait-testnet' })));
+    const second = await init('--json');
+    assert.equal(second.code, 0, second.stderr);
+    assert.equal(second.json.chain_id, 'ait-testnet');
+    const text = readFileSync(path, 'utf8');
+    assert.deepEqual(loadConfig({ fileText: text }).chains, ['ait-devnet', 'ait-testnet']);
+    assert.match(text, /# mine\n$/);
+    const keys = ['ait-devnet', 'ait-testnet'].map((id) => readFileSync(homeLayout(home, id).validatorKey, 'utf8'));
+    assert.notEqual(keys[0], keys[1]);
+    writeFileSync(path, text.replace(/^chains = .*$/m, 'chains = [\n  "ait-devnet",\n]'));
+    const third = await init();
+    assert.equal(third.code, 0, third.stderr);
+    assert.match(third.stderr, /add ait-testnet to "chains"/);
   });
 
   it('refuses another genesis than the one in place, and one of another chain', async () => {

@@ -1,0 +1,66 @@
+/** `aitbc chain list|start|stop`: the chains of a running node. Starting and stopping is for its operator. */
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { homeLayout } from '../config/home.ts';
+import { NodeError } from '../errors.ts';
+import type { ChainSummaryResponse } from '../sdk/types.ts';
+import type { Context } from './context.ts';
+import { createContext } from './context.ts';
+import { table } from './output.ts';
+import { chainWords } from './status.ts';
+
+export function registerOperatorVerbs(chain: Command): void {
+  chain
+    .command('list')
+    .description('the chains of the node, with state and head')
+    .action(async (_options: object, command: Command) => {
+      const context = createContext(command);
+      const document = await context.client().chains();
+      context.out.data(document, describe(document.chains));
+    });
+  for (const verb of ['start', 'stop'] as const) {
+    chain
+      .command(verb)
+      .description(`${verb} a chain of your own node, which goes on with the others`)
+      .argument('<chain>', 'its id')
+      .action(async (chainId: string, _options: object, command: Command) => {
+        await operate(createContext(command), verb, chainId);
+      });
+  }
+}
+
+async function operate(context: Context, verb: 'start' | 'stop', chainId: string): Promise<void> {
+  const token = await readToken(context);
+  const client = context.client(undefined, context.timeoutMs);
+  const summary = await (verb === 'start' ? client.startChain(chainId, token) : client.stopChain(chainId, token));
+  context.out.data(summary, `${summary.chain_id}: ${chainWords(summary)}`);
+}
+
+/** The token says that you may do everything: it goes to no machine but this one. */
+async function readToken(context: Context): Promise<string> {
+  if (!context.isOwnNode()) {
+    throw new NodeError('USAGE', 'the operator token is not sent to another machine', {
+      hint: 'run this on the machine of the node, with --home of the node',
+    });
+  }
+  const path = homeLayout(context.home, '').operatorToken;
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (error) {
+    throw new NodeError('UNAUTHENTICATED', `no operator token at ${path}`, {
+      data: { path },
+      hint: 'give --home of the node; its first start makes the token',
+      cause: error,
+    });
+  }
+}
+
+function describe(chains: readonly ChainSummaryResponse[]): string {
+  const rows = chains.map((chain) => [
+    chain.chain_id,
+    chain.default ? 'default' : '',
+    chainWords(chain),
+    chain.signing ? 'yes' : 'no',
+  ]);
+  return table(['CHAIN', '', 'STATE', 'SIGNING'], rows);
+}
