@@ -39,7 +39,12 @@ export interface NodeConfig {
     /** By flag only: sign above this height although the sign guard is missing or older than the blocks. */
     readonly signAbove: number | null;
   };
-  readonly store: { readonly stateCacheEntries: number };
+  readonly store: {
+    readonly stateCacheEntries: number;
+    readonly encrypt: 'on' | 'off' | 'auto';
+    /** Absolute; empty: the usual places. */
+    readonly encryptionKeyFile: string;
+  };
 }
 
 /** Values by path, e.g. `{ 'rpc.listen': '127.0.0.1:8006' }`, in the form that config.toml has. */
@@ -114,7 +119,11 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
       sign: flag('consensus.sign'),
       signAbove: values.get('consensus.sign_above') as number | null,
     },
-    store: { stateCacheEntries: number('store.state_cache_entries') },
+    store: {
+      stateCacheEntries: number('store.state_cache_entries'),
+      encrypt: text('store.encrypt') as NodeConfig['store']['encrypt'],
+      encryptionKeyFile: text('store.encryption_key_file'),
+    },
   };
 }
 

@@ -34,5 +34,7 @@ export function renderNodeConfig(
     'rpc.listen': new URL(node.rpc).host,
     'metrics.listen': new URL(node.metrics).host,
     'log.format': 'json',
+    // The kill test and the benchmarks read the databases themselves.
+    'store.encrypt': 'off',
   });
 }

@@ -10,6 +10,7 @@ import { isNodeError, NodeError } from '../errors.ts';
 import { createNativeSigner } from '../native/crypto.ts';
 import { createFile, ensurePrivateFolder, replaceFile } from '../store/files.ts';
 import { readKeyFile, writeKeyFile } from '../store/key-file.ts';
+import { isEncrypted, readStoreKey, storeKeySource } from '../store/store-key.ts';
 import { storageError } from '../store/storage-error.ts';
 import type { Context } from './context.ts';
 import { createContext, readConfigText } from './context.ts';
@@ -24,6 +25,7 @@ interface InitOptions {
   readonly rpcListen?: string;
   readonly metricsListen?: string;
   readonly peer?: readonly string[];
+  readonly encrypt?: boolean;
 }
 
 interface Made {
@@ -41,6 +43,7 @@ export function register(program: Command): void {
     .option('--rpc-listen <host:port>', 'where HTTP is served')
     .option('--metrics-listen <host:port>', 'where metrics are served, or "off"')
     .option('--peer <multiaddr>', 'node to stay connected with (repeatable)', collect)
+    .option('--encrypt', 'encrypt the databases made from now on, and make the key for it')
     .action(async (options: InitOptions, command: Command) => {
       await init(createContext(command), options);
     });
@@ -52,6 +55,7 @@ async function init(context: Context, options: InitOptions): Promise<void> {
   const made: Made[] = [await ensureConfig(context, layout.config, layout.chainId, options)];
   const nodeKey = await ensureKey(layout.nodeKey, made);
   const validatorKey = await ensureKey(layout.validatorKey, made);
+  const storeKeyPath = await ensureStoreKey(context, layout, made);
   if (genesisBytes) made.push(await ensureGenesis(layout.genesis, genesisBytes));
   const chain = await readChain(layout.genesis, layout.chainId);
 
@@ -59,6 +63,7 @@ async function init(context: Context, options: InitOptions): Promise<void> {
     home: context.home,
     chain_id: layout.chainId,
     genesis_hash: chain && toHex(chain.genesisHash),
+    store_key: storeKeyPath,
     peer_id: peerIdOf(createNativeSigner(nodeKey).publicKey),
     validator: toHex(createNativeSigner(validatorKey).publicKey),
     files: made,
@@ -82,6 +87,7 @@ async function ensureConfig(context: Context, path: string, chainId: string, opt
     'p2p.peers': options.peer,
     'rpc.listen': options.rpcListen,
     'metrics.listen': options.metricsListen,
+    'store.encrypt': options.encrypt ? 'on' : undefined,
   };
   const text = readConfigText(context.home);
   if (text === undefined) return ensureFile(path, Buffer.from(renderConfigToml(values)));
@@ -107,6 +113,24 @@ async function addToConfig(context: Context, path: string, text: string, chainId
     throw storageError(error, 'write', path);
   }
   return { path, action: 'changed' };
+}
+
+/** @returns where the store key lies; null when the chain's database is not to be encrypted */
+async function ensureStoreKey(
+  context: Context,
+  { chainId, storeKey }: { readonly chainId: string; readonly storeKey: string },
+  made: Made[],
+): Promise<string | null> {
+  const { store } = loadConfig({ fileText: readConfigText(context.home) ?? '', env: process.env });
+  if (!isEncrypted(store, chainId)) return null;
+  const source = storeKeySource(store, storeKey, process.env);
+  const { path } = source;
+  if (source.isCredential) {
+    (await readStoreKey(source)).fill(0);
+    made.push({ path, action: 'found' });
+  } else (await ensureKey(path, made)).fill(0);
+  context.out.note(`Without ${path} the database cannot be read: keep a copy of it elsewhere`);
+  return path;
 }
 
 /** The seed of a key file, made when there is none. */

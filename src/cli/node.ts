@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { toHex } from '../bytes.ts';
 import { createNativeSigner } from '../native/crypto.ts';
 import { readKeyFile } from '../store/key-file.ts';
+import { rotateStoreKeyOf } from './store-key.ts';
 import { createContext } from './context.ts';
 import { fields, shortHash, table } from './output.ts';
 import { peerIdOf } from './peer-id.ts';
@@ -43,5 +44,12 @@ export function register(program: Command): void {
           ['validator key', validator],
         ]),
       );
+    });
+  node
+    .command('rotate-store-key')
+    .description('change the key of the encrypted databases of this home; the node must be stopped')
+    .requiredOption('--to <file>', 'the new key, made if there is none')
+    .action(async ({ to }: { readonly to: string }, command: Command) => {
+      await rotateStoreKeyOf(createContext(command), to);
     });
 }

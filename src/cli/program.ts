@@ -26,7 +26,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   send: { summary: 'send AIT, and wait until the transfer is final', load: () => import('./send.ts') },
   wallet: { summary: 'wallets of this home: create, list, balance', load: () => import('./wallet.ts') },
   chain: { summary: 'head, block, tx; chains of the node: list, start, stop', load: () => import('./chain.ts') },
-  node: { summary: 'this node and its peers: id, peers', load: () => import('./node.ts') },
+  node: { summary: 'this node: id, peers, rotate-store-key', load: () => import('./node.ts') },
   validator: { summary: 'who validates: list, show, propose, vote, prove', load: () => import('./validator.ts') },
   version: { summary: 'versions of the program and of Node', load: () => import('./version.ts') },
 };

@@ -9,6 +9,8 @@ export interface HomeLayout {
   readonly nodeKey: string;
   /** What proves the operator to the node, 0600; made by its first start. */
   readonly operatorToken: string;
+  /** Usual place of the key for encrypted databases: 32 bytes in hex, 0600. */
+  readonly storeKey: string;
   /** Folder of wallet files, 0700. */
   readonly keystore: string;
   /** Folder of the chain: genesis, validator key, database, sign guard. */
@@ -31,6 +33,7 @@ export function homeLayout(home: string, chainId: string): HomeLayout {
     config: join(home, 'config.toml'),
     nodeKey: join(home, 'identity', 'node_key'),
     operatorToken: join(home, 'identity', 'operator_token'),
+    storeKey: join(home, 'identity', 'store_key'),
     keystore: join(home, 'keystore'),
     chain,
     genesis: join(chain, 'genesis.json'),

@@ -121,6 +121,18 @@ export const OPTIONS = {
   },
   // At most 512 bytes each: 32 MiB.
   'store.state_cache_entries': count(65_536, 0, 100_000_000, 'State entries held in memory.'),
+  'store.encrypt': {
+    kind: 'text',
+    value: 'auto',
+    help: 'on, off, or auto: databases are encrypted on ait-mainnet. Decided when a database is made.',
+    check: (text: string) => (['on', 'off', 'auto'].includes(text) ? null : 'on, off or auto'),
+  },
+  'store.encryption_key_file': {
+    kind: 'text',
+    value: '',
+    help: 'Key of encrypted databases; empty: the systemd credential aitbc-store-key, else identity/store_key.',
+    check: (path: string) => (path === '' || path.startsWith('/') ? null : 'an absolute path'),
+  },
 } as const satisfies Record<string, Option>;
 
 export type ConfigPath = keyof typeof OPTIONS;

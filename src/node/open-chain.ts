@@ -19,6 +19,8 @@ import type { ChainFolder } from '../store/data-folder.ts';
 import type { SignGuard } from '../store/guard.ts';
 import { openSignGuard } from '../store/guard.ts';
 import { readKeyFile } from '../store/key-file.ts';
+import { isEncrypted, readStoreKey, storeKeySource } from '../store/store-key.ts';
+import type { ChainStore } from '../store/types.ts';
 
 export interface ChainParts {
   readonly folder: ChainFolder;
@@ -35,16 +37,7 @@ export interface ChainParts {
 export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
   const { folder, chainId, config, log, metrics, verifier, onFatal } = parts;
   const { genesis, genesisJson } = await readGenesis(folder, chainId);
-  const store = await openChainStore({
-    folder: folder.dbFolder,
-    chainId: genesis.chain.chainId,
-    genesisHash: genesis.chain.genesisHash,
-    hasher: nativeCrypto,
-    stateCacheEntries: config.store.stateCacheEntries,
-    journal: { memory: !config.mempool.journal },
-    log: log.child('store'),
-    metrics,
-  });
+  const store = await openStore(parts, genesis);
   try {
     const signing = await openSigning(parts, genesis, store);
     const { consensus, mempool } = config;
@@ -60,6 +53,28 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
     await store.close();
     throw error;
   }
+}
+
+async function openStore(parts: ChainParts, genesis: Genesis): Promise<ChainStore> {
+  const { folder, config, log, metrics, onFatal } = parts;
+  const storeKey = await storeKeyOf(parts);
+  return openChainStore({
+    folder: folder.dbFolder,
+    chainId: genesis.chain.chainId,
+    genesisHash: genesis.chain.genesisHash,
+    hasher: nativeCrypto,
+    stateCacheEntries: config.store.stateCacheEntries,
+    journal: { memory: !config.mempool.journal },
+    log: log.child('store'),
+    metrics,
+    onDamage: onFatal,
+    ...(storeKey && { storeKey }),
+  }).finally(() => storeKey?.fill(0));
+}
+
+async function storeKeyOf({ chainId, config, folder }: ChainParts): Promise<Uint8Array | undefined> {
+  if (!isEncrypted(config.store, chainId)) return undefined;
+  return readStoreKey(storeKeySource(config.store, folder.storeKeyFile, process.env));
 }
 
 async function readGenesis(folder: ChainFolder, chainId: string): Promise<{ genesis: Genesis; genesisJson: Json }> {
@@ -94,7 +109,7 @@ async function readGenesis(folder: ChainFolder, chainId: string): Promise<{ gene
 async function openSigning(
   { folder, config, log }: ChainParts,
   genesis: Genesis,
-  store: Awaited<ReturnType<typeof openChainStore>>,
+  store: ChainStore,
 ): Promise<{ signer: ReturnType<typeof createNativeSigner>; guard: SignGuard } | null> {
   if (!config.consensus.sign) return null;
   if (!existsSync(folder.validatorKeyFile)) return null;

@@ -1,9 +1,8 @@
 /** A chain's blocks and state in LevelDB. Keys: src/store/keys.ts; rules of writing: README.md beside this file. */
 import type { Hash, PublicKey } from '../bytes.ts';
-import { equalBytes, toHex, utf8 } from '../bytes.ts';
+import { equalBytes, toHex } from '../bytes.ts';
 import type { Block, Header } from '../chain/block.ts';
 import { blockId, decodeBlock } from '../chain/block.ts';
-import { Reader, Writer } from '../chain/codec.ts';
 import type { Hasher } from '../chain/crypto/types.ts';
 import type { Receipt } from '../chain/receipt.ts';
 import type { StateChanges, StateKey, StateReader } from '../chain/state.ts';
@@ -22,18 +21,9 @@ import type { Database, DatabaseOptions, Snapshot, WriteBatch } from './db.ts';
 import { corruptDatabase, openDatabase } from './db.ts';
 import type { JournalOptions } from './journal.ts';
 import { DiskJournal, memoryJournal } from './journal.ts';
-import {
-  BASE_KEY,
-  bytesKeyOf,
-  decodeU64,
-  HEAD_KEY,
-  heightKey,
-  KEY,
-  META,
-  metaKey,
-  prefixRange,
-  stateDbKey,
-} from './keys.ts';
+import type { KeyPrefix } from './keys.ts';
+import { BASE_KEY, bytesKeyOf, decodeU64, HEAD_KEY, heightKey, KEY, prefixRange, stateDbKey } from './keys.ts';
+import { checkMeta, openSealing, putMeta } from './meta.ts';
 import {
   decodeHead,
   decodeHeaderOfBlock,
@@ -48,9 +38,6 @@ import {
 import { StateCache } from './state-cache.ts';
 import type { ChainStore, CommittedBlock, MempoolJournal, StoredHead, StoredTransaction } from './types.ts';
 
-/** Version of the key table and of the values' forms. A database with a higher one is refused. */
-const SCHEMA = 1;
-
 /** Blocks below the head whose presence and links are checked at every start. */
 const CHECKED_BLOCKS = 64;
 
@@ -62,6 +49,10 @@ export interface ChainStoreOptions {
   readonly chainId: string;
   readonly genesisHash: Hash;
   readonly hasher: Hasher;
+  /** The store key, 32 bytes, when values are encrypted. Not needed any more once the store is open. */
+  readonly storeKey?: Uint8Array;
+  /** Told of the first damage that a read finds; the read itself throws CORRUPT. */
+  readonly onDamage?: (error: NodeError) => void;
   readonly stateCacheEntries?: number;
   /** `memory`: pending transactions are not written to disk. */
   readonly journal?: JournalOptions & { readonly memory?: boolean };
@@ -71,11 +62,12 @@ export interface ChainStoreOptions {
   readonly clock?: Clock;
 }
 
-/** @throws NodeError WRONG_GENESIS | DATA_TOO_NEW | DATA_LOCKED | CORRUPT | STORAGE */
+/** @throws NodeError WRONG_GENESIS | DATA_FOLDER | DATA_TOO_NEW | DATA_LOCKED | KEY_FILE | CORRUPT | STORAGE */
 export async function openChainStore(options: ChainStoreOptions): Promise<ChainStore> {
   const db = await openDatabase(options.folder, options.database);
   try {
     const initialised = checkMeta(db, options);
+    await openSealing(db, options, initialised);
     const { memory = false, ...journalOptions } = options.journal ?? {};
     const { clock = systemClock, log = nopLogger, metrics = nopRegister } = options;
     const journal = memory ? null : new DiskJournal(db, clock, log, metrics, journalOptions);
@@ -105,6 +97,7 @@ class LevelChainStore implements ChainStore {
   #initialised: boolean;
   readonly #base: number;
   #head: StoredHead | null;
+  #isDamaged = false;
   /** Set while a write is under way: reads must not see it in part, nor before it is acknowledged. */
   #before: Snapshot | undefined;
   #writing: Promise<void> | undefined;
@@ -137,9 +130,7 @@ class LevelChainStore implements ChainStore {
   async initialise(genesisState: StateChanges): Promise<void> {
     if (this.#initialised) return;
     await this.#write((batch) => {
-      batch.put(metaKey(META.SCHEMA), new Writer(4).u32(SCHEMA).finish());
-      batch.put(metaKey(META.CHAIN_ID), utf8(this.#options.chainId));
-      batch.put(metaKey(META.GENESIS_HASH), this.#options.genesisHash);
+      putMeta(batch, this.#options);
       putState(batch, genesisState);
     });
     for (const [key, value] of genesisState) this.#cache.set(key, value);
@@ -163,16 +154,16 @@ class LevelChainStore implements ChainStore {
   }
 
   block(height: number): Block | undefined {
-    return this.#decode(heightKey(KEY.BLOCK, height), (bytes) => decodeBlock(this.#options.hasher, bytes));
+    return this.#at(KEY.BLOCK, height, (bytes) => decodeBlock(this.#options.hasher, bytes));
   }
 
   blockBytes(height: number): Uint8Array | undefined {
-    return this.#get(heightKey(KEY.BLOCK, height));
+    return this.#at(KEY.BLOCK, height, (bytes) => bytes);
   }
 
   header(height: number): Header | undefined {
     if (this.#head?.height === height) return this.#head.header;
-    return this.#decode(heightKey(KEY.BLOCK, height), decodeHeaderOfBlock);
+    return this.#at(KEY.BLOCK, height, decodeHeaderOfBlock);
   }
 
   heightOf(id: Hash): number | undefined {
@@ -181,11 +172,11 @@ class LevelChainStore implements ChainStore {
 
   certificate(height: number): Certificate | undefined {
     if (this.#head?.height === height) return this.#head.certificate;
-    return this.#decode(heightKey(KEY.CERTIFICATE, height), decodeCertificate);
+    return this.#at(KEY.CERTIFICATE, height, decodeCertificate);
   }
 
   receipts(height: number): Receipt[] | undefined {
-    return this.#decode(heightKey(KEY.RECEIPTS, height), decodeReceipts);
+    return this.#at(KEY.RECEIPTS, height, decodeReceipts);
   }
 
   transaction(id: Hash): StoredTransaction | undefined {
@@ -209,13 +200,38 @@ class LevelChainStore implements ChainStore {
     await this.#db.close();
   }
 
-  #get(key: Uint8Array): Uint8Array | undefined {
-    return this.#db.get(key, this.#before);
+  /** Every block from the base to the head has its records. @throws NodeError CORRUPT when one is gone */
+  #at<T>(prefix: KeyPrefix, height: number, decode: (bytes: Uint8Array) => T): T | undefined {
+    const found = this.#decode(heightKey(prefix, height), decode);
+    if (found === undefined && height >= this.#base && height <= (this.#head?.height ?? 0)) {
+      throw this.#damaged(corruptDatabase(this.#db.folder, `the record ${prefix} of height ${height} is missing`));
+    }
+    return found;
   }
 
   #decode<T>(key: Uint8Array, decode: (bytes: Uint8Array) => T): T | undefined {
     const bytes = this.#get(key);
-    return bytes === undefined ? undefined : decodeStored(this.#db.folder, key, bytes, decode);
+    try {
+      return bytes === undefined ? undefined : decodeStored(this.#db.folder, key, bytes, decode);
+    } catch (error) {
+      throw this.#damaged(error);
+    }
+  }
+
+  #get(key: Uint8Array): Uint8Array | undefined {
+    try {
+      return this.#db.get(key, this.#before);
+    } catch (error) {
+      throw this.#damaged(error);
+    }
+  }
+
+  #damaged(error: unknown): unknown {
+    if (isNodeError(error) && error.code === 'CORRUPT' && !this.#isDamaged) {
+      this.#isDamaged = true;
+      this.#options.onDamage?.(error);
+    }
+    return error;
   }
 
   async #write(fill: (batch: WriteBatch) => void): Promise<void> {
@@ -247,34 +263,6 @@ class LevelChainStore implements ChainStore {
       parent = id;
     }
   }
-}
-
-/** @returns whether the database was used before */
-function checkMeta(db: Database, { chainId, genesisHash, folder }: ChainStoreOptions): boolean {
-  const schema = db.get(metaKey(META.SCHEMA));
-  if (!schema) return false;
-  const version = new Reader(schema, 'schema version').u32();
-  if (version > SCHEMA) {
-    throw new NodeError('DATA_TOO_NEW', `the block database has schema ${version}, this program knows ${SCHEMA}`, {
-      data: { path: folder, version, known: SCHEMA },
-      hint: 'start the newer program, or use another data folder',
-    });
-  }
-  const storedChain = latin1(db.get(metaKey(META.CHAIN_ID)) ?? new Uint8Array());
-  const storedGenesis = db.get(metaKey(META.GENESIS_HASH)) ?? new Uint8Array();
-  if (storedChain !== chainId || !equalBytes(storedGenesis, genesisHash)) {
-    throw new NodeError('WRONG_GENESIS', 'the block database belongs to another chain or genesis', {
-      data: {
-        path: folder,
-        chainId,
-        genesisHash: toHex(genesisHash),
-        storedChain,
-        storedGenesis: toHex(storedGenesis),
-      },
-      hint: 'use the genesis file this folder was made with, or another data folder',
-    });
-  }
-  return true;
 }
 
 function readBase(db: Database): number {

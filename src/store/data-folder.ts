@@ -5,6 +5,7 @@
  *     LOCK                       the process that uses the folder
  *     identity/node_key          libp2p key
  *     identity/operator_token    what proves the operator to the node
+ *     identity/store_key         key for encrypted databases, unless it is kept elsewhere
  *     chains/<chain id>/         genesis.json, db/, validator_key, sign_guard-<key>/
  */
 import { readFile } from 'node:fs/promises';
@@ -26,6 +27,8 @@ export interface ChainFolder {
   readonly genesisFile: string;
   readonly dbFolder: string;
   readonly validatorKeyFile: string;
+  /** Of the whole home; the usual place, which the configuration may replace. */
+  readonly storeKeyFile: string;
 }
 
 export interface DataFolder {
@@ -84,6 +87,7 @@ export function chainFolderOf(home: string, chainId: string): ChainFolder {
     genesisFile: join(folder, 'genesis.json'),
     dbFolder: join(folder, 'db'),
     validatorKeyFile: join(folder, 'validator_key'),
+    storeKeyFile: join(resolve(home), 'identity', 'store_key'),
   };
 }
 

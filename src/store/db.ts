@@ -1,11 +1,15 @@
 /**
  * LevelDB as the store uses it: synchronous reads, chained batches (an array batch blocks the event loop some ten times
- * longer), plain Uint8Arrays. After one failed write no further write is tried: LevelDB would append behind a torn
+ * longer), plain Uint8Arrays, values sealed (src/store/sealer.ts). After one failed write no further write is tried: LevelDB would append behind a torn
  * record, and could then lose what follows when it replays its log.
  */
 import { Level } from 'level';
+import { toHex } from '../bytes.ts';
 import { NodeError } from '../errors.ts';
 import type { KeyRange } from './keys.ts';
+import { KEY } from './keys.ts';
+import type { Sealer } from './sealer.ts';
+import { checksumSealer } from './sealer.ts';
 import { errorCode, storageError } from './storage-error.ts';
 
 export interface DatabaseOptions {
@@ -21,7 +25,10 @@ export interface WriteBatch {
   del(key: Uint8Array): unknown;
 }
 
-type ByteLevel = Level<Uint8Array, Uint8Array>;
+/** The types of `level` name what browsers have too; on Node it is LevelDB. */
+type ByteLevel = Level<Uint8Array, Uint8Array> & {
+  compactRange(start: Uint8Array, end: Uint8Array): Promise<void>;
+};
 
 /** A fixed view of the database, to be closed. */
 export type Snapshot = ReturnType<ByteLevel['snapshot']>;
@@ -31,6 +38,8 @@ const ITERATOR_CHUNK = 1_000;
 export class Database {
   readonly folder: string;
   readonly #level: ByteLevel;
+  /** Of all values but META, which must be readable before any key is known. */
+  #sealer: Sealer = checksumSealer;
   #failure: NodeError | undefined;
 
   constructor(folder: string, level: ByteLevel) {
@@ -43,8 +52,19 @@ export class Database {
     return this.#failure;
   }
 
+  /** From now on values are sealed so. Done once, before any value but META is read or written. */
+  useSealer(sealer: Sealer): void {
+    this.#sealer = sealer;
+  }
+
   /** @throws NodeError CORRUPT | STORAGE */
   get(key: Uint8Array, snapshot?: Snapshot): Uint8Array | undefined {
+    const sealed = this.getSealed(key, snapshot);
+    return sealed === undefined ? undefined : this.#opened(key, sealed);
+  }
+
+  /** A value as it lies on disk. @throws NodeError CORRUPT | STORAGE */
+  getSealed(key: Uint8Array, snapshot?: Snapshot): Uint8Array | undefined {
     let value: Uint8Array | undefined;
     try {
       value = this.#level.getSync(key, snapshot === undefined ? {} : { snapshot });
@@ -59,7 +79,10 @@ export class Database {
     if (this.#failure) throw this.#failure;
     const batch = this.#level.batch();
     try {
-      fill(batch);
+      fill({
+        put: (key, value) => batch.put(key, this.#sealerOf(key).seal(key, value)),
+        del: (key) => batch.del(key),
+      });
     } catch (error) {
       await batch.close();
       throw error;
@@ -83,15 +106,35 @@ export class Database {
       for (;;) {
         const chunk = await this.#nextv(iterator);
         if (chunk.length === 0) return;
-        for (const [key, value] of chunk) yield [plain(key), plain(value)];
+        for (const [key, value] of chunk) yield [plain(key), this.#opened(key, plain(value))];
       }
     } finally {
       await iterator.close();
     }
   }
 
+  /** Writes the files of a range anew, without what was deleted or overwritten. @throws NodeError CORRUPT | STORAGE */
+  async compact({ gte, lt }: KeyRange): Promise<void> {
+    try {
+      await this.#level.compactRange(gte, lt);
+    } catch (error) {
+      throw databaseError(error, 'compact the database', this.folder);
+    }
+  }
+
   async close(): Promise<void> {
     await this.#level.close();
+  }
+
+  #sealerOf(key: Uint8Array): Sealer {
+    return key[0] === KEY.META ? checksumSealer : this.#sealer;
+  }
+
+  #opened(key: Uint8Array, sealed: Uint8Array): Uint8Array {
+    const value = this.#sealerOf(key).open(key, sealed);
+    if (value === undefined)
+      throw corruptDatabase(this.folder, `the value of key ${toHex(key)} is not what was written`);
+    return value;
   }
 
   async #nextv(iterator: {
@@ -107,12 +150,12 @@ export class Database {
 
 /** @throws NodeError CORRUPT | STORAGE | DATA_LOCKED */
 export async function openDatabase(folder: string, options: DatabaseOptions = {}): Promise<Database> {
-  const level: ByteLevel = new Level<Uint8Array, Uint8Array>(folder, {
+  const level = new Level<Uint8Array, Uint8Array>(folder, {
     keyEncoding: 'view',
     valueEncoding: 'view',
     cacheSize: options.cacheBytes ?? 16 * 1024 * 1024,
     writeBufferSize: options.writeBufferBytes ?? 16 * 1024 * 1024,
-  });
+  }) as ByteLevel;
   try {
     await level.open();
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Node and validator keys: a 32-byte Ed25519 seed in hex, in a file that only its owner reads. */
+/** Node, validator and store keys: 32 bytes in hex, in a file that only its owner reads. */
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fromHex, toHex } from '../bytes.ts';
@@ -8,7 +8,14 @@ import { errorCode, storageError } from './storage-error.ts';
 
 const SEED_BYTES = 32;
 const MAX_FILE_BYTES = 128;
-const READABLE_BY_OTHERS = 0o077;
+const OPEN_TO_OTHERS = 0o077;
+const GROUP_MAY_READ = 0o040;
+
+export interface KeyFileRules {
+  readonly groupMayRead?: boolean;
+  /** What to do when there is no such file. */
+  readonly hint?: string;
+}
 
 /** Never replaces a key: losing one loses a validator. @throws NodeError KEY_EXISTS | STORAGE */
 export async function writeKeyFile(path: string, seed: Uint8Array): Promise<void> {
@@ -29,9 +36,9 @@ export async function writeKeyFile(path: string, seed: Uint8Array): Promise<void
 }
 
 /** @throws NodeError KEY_FILE when it is missing, malformed or readable by others, STORAGE when the disk fails */
-export async function readKeyFile(path: string): Promise<Uint8Array> {
-  const { mode, text } = await readSmall(path);
-  if ((mode & READABLE_BY_OTHERS) !== 0) {
+export async function readKeyFile(path: string, rules: KeyFileRules = {}): Promise<Uint8Array> {
+  const { mode, text } = await readSmall(path, rules.hint);
+  if ((mode & OPEN_TO_OTHERS & ~(rules.groupMayRead ? GROUP_MAY_READ : 0)) !== 0) {
     throw new NodeError('KEY_FILE', 'others may read this key', {
       data: { path, mode: (mode & 0o777).toString(8) },
       hint: `chmod 600 ${path}; make a new key if someone may have read this one`,
@@ -47,7 +54,10 @@ export async function readKeyFile(path: string): Promise<Uint8Array> {
   return fromHex(hex, SEED_BYTES);
 }
 
-async function readSmall(path: string): Promise<{ mode: number; text: string }> {
+async function readSmall(
+  path: string,
+  hint = 'make it with `aitbc init`, or restore it from your backup',
+): Promise<{ mode: number; text: string }> {
   try {
     const file = await open(path, 'r');
     try {
@@ -61,7 +71,7 @@ async function readSmall(path: string): Promise<{ mode: number; text: string }> 
     if (errorCode(error) !== 'ENOENT') throw storageError(error, 'read the key file', path);
     throw new NodeError('KEY_FILE', 'there is no such key file', {
       data: { path },
-      hint: 'make it with `aitbc init`, or restore it from your backup',
+      hint,
     });
   }
 }

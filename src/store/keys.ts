@@ -1,10 +1,11 @@
 /**
  * The one table of keys in a chain's database: a prefix byte, then the key. Integers are big-endian, so that ranges sort
- * by them. A number is never reused: a record that is given up keeps its line here, marked as such.
+ * by them. A number is never reused: a record that is given up keeps its line here, marked as such. Values lie on disk
+ * in the form of src/store/sealer.ts; those of META are never encrypted.
  *
  * | number | key                | value                                                        |
  * | ------ | ------------------ | ------------------------------------------------------------ |
- * | 1      | name u8 (META)     | schema u32, chain id ASCII, genesis hash                     |
+ * | 1      | name u8 (META)     | schema u32, chain id ASCII, genesis hash, wrapped data key   |
  * | 2      | none               | head: height u64, block id                                   |
  * | 3      | height u64         | encoded block                                                |
  * | 4      | height u64         | encoded certificate of that block                            |
@@ -37,7 +38,7 @@ export const KEY = {
 
 export type KeyPrefix = (typeof KEY)[keyof typeof KEY];
 
-export const META = { SCHEMA: 1, CHAIN_ID: 2, GENESIS_HASH: 3 } as const;
+export const META = { SCHEMA: 1, CHAIN_ID: 2, GENESIS_HASH: 3, DATA_KEY: 4 } as const;
 
 export type MetaName = (typeof META)[keyof typeof META];
 

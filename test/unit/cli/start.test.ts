@@ -63,6 +63,32 @@ describe('init and start', () => {
       ...['--metrics-listen', 'off', '--p2p-listen', '/ip4/127.0.0.1/tcp/0', ...args],
     ]);
 
+  it('keeps an encrypted database with --encrypt, opens it with its key alone, and takes a new key', async () => {
+    const made = await init('--encrypt', '--json');
+    assert.equal(made.code, 0, made.stderr);
+    const { storeKey } = homeLayout(home, 'ait-devnet');
+    assert.equal(made.json.store_key, storeKey);
+    assert.equal(statSync(storeKey).mode & 0o777, 0o600);
+    const run = async (): Promise<void> => {
+      const node = await startNode(home);
+      node.signal('SIGTERM');
+      assert.equal(await node.exit, 0, node.stderr());
+    };
+    await run();
+    const other = join(folder, 'other-key');
+    const rotated = await cli(['node', 'rotate-store-key', '--home', home, '--to', other, '--json']);
+    assert.equal(rotated.code, 0, rotated.stderr);
+    assert.deepEqual(rotated.json.chains, ['ait-devnet']);
+    const refused = await cli(['start', '--home', home]);
+    assert.equal(refused.code, 3);
+    assert.match(refused.stderr, /KEY_FILE/);
+    const hex = readFileSync(other, 'utf8').trim();
+    assert.match(hex, /^[0-9a-f]{64}$/);
+    for (const text of [rotated.stdout, rotated.stderr, refused.stderr]) assert.equal(text.includes(hex), false);
+    writeFileSync(storeKey, `${hex}\n`);
+    await run();
+  });
+
   it('makes a home once and finds it again', async () => {
     const first = await init('--name', 'n1', '--json');
     assert.equal(first.code, 0, first.stderr);

@@ -165,7 +165,7 @@ describe('chain store', () => {
       await assert.rejects(open(folder, { genesisHash: filled(1) }), coded('WRONG_GENESIS'));
       await assert.rejects(open(folder, { chainId: 'ait-testnet' }), coded('WRONG_GENESIS'));
       const db = await openDatabase(folder);
-      await db.write((batch) => batch.put(metaKey(META.SCHEMA), Uint8Array.of(0, 0, 0, 2)), { sync: true });
+      await db.write((batch) => batch.put(metaKey(META.SCHEMA), Uint8Array.of(0, 0, 0, 3)), { sync: true });
       await db.close();
       await assert.rejects(open(folder), coded('DATA_TOO_NEW'));
     }));
