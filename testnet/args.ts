@@ -1,14 +1,17 @@
 /** The command line of the launcher. */
 import { resolve } from 'node:path';
+import { MAX_CHAINS } from '../protocols/hello.ts';
 import { createCommandLine } from './command-line.ts';
 import { DEFAULT_CHAIN, defaultDataDir } from './layout.ts';
 
 export const USAGE = `Local clusters of real validator processes.
 
-  npm run testnet -- [--nodes N] [--chain ID] [--data DIR] [--base-port P] [--accounts K] [--detach] [--json]
+  npm run testnet -- [--nodes N] [--chain ID | --chains LIST] [--data DIR] [--base-port P] [--accounts K] [--detach] [--json]
 
   --nodes N      validators, named n1..nN (default 3)
   --chain ID     chain (default ait-devnet)
+  --chains LIST  chains that every node runs, the default one first, e.g. ait-devnet,ait-testnet; a number takes that
+                 many of ait-devnet, ait-testnet, ait-mainnet
   --data DIR     folder of keys, chain and logs (default .testnet/<chain>); used again, it resumes the chain
   --base-port P  node i uses P+10(i-1) for P2P, +1 RPC, +2 metrics (default: free ports, kept for later starts)
   --accounts K   K further funded accounts for load, derived from DATA/keys/load_seed (devnets only)
@@ -33,6 +36,7 @@ export interface LauncherArgs {
   readonly action: Action | undefined;
   readonly nodes: number;
   readonly chainId: string;
+  readonly furtherChains: readonly string[];
   readonly dataDir: string;
   readonly basePort: number | undefined;
   readonly accounts: number;
@@ -45,6 +49,7 @@ const { parse, integer, usage } = createCommandLine('npm run testnet -- --help')
 const OPTIONS = {
   nodes: { type: 'string' },
   chain: { type: 'string' },
+  chains: { type: 'string' },
   data: { type: 'string' },
   'base-port': { type: 'string' },
   accounts: { type: 'string' },
@@ -60,6 +65,7 @@ const OPTIONS = {
 } as const;
 
 const DEFAULT_NODES = 3;
+const KNOWN_CHAINS = [DEFAULT_CHAIN, 'ait-testnet', 'ait-mainnet'] as const;
 const NODE_ACTIONS = ['kill', 'restart', 'pause', 'resume'] as const;
 const PLAIN_ACTIONS = ['add', 'down'] as const;
 
@@ -74,16 +80,31 @@ export function parseLauncherArgs(argv: readonly string[]): LauncherArgs {
     ...PLAIN_ACTIONS.filter((type) => values[type] === true).map((type) => ({ type })),
   ];
   if (actions.length > 1) throw usage('one action at a time');
-  const chainId = values.chain ?? DEFAULT_CHAIN;
+  if (values.chain !== undefined && values.chains !== undefined) throw usage('--chain or --chains, not both');
+  const [chainId = DEFAULT_CHAIN, ...furtherChains] = chainList(values.chains ?? values.chain ?? DEFAULT_CHAIN);
   return {
     help: values.help === true,
     action: actions[0],
     nodes: values.nodes === undefined ? DEFAULT_NODES : integer('--nodes', values.nodes, 1),
     chainId,
-    dataDir: values.data === undefined ? defaultDataDir(chainId) : resolve(values.data),
+    furtherChains,
+    dataDir: values.data === undefined ? defaultDataDir([chainId, ...furtherChains].join('+')) : resolve(values.data),
     basePort: values['base-port'] === undefined ? undefined : integer('--base-port', values['base-port'], 1),
     accounts: values.accounts === undefined ? 0 : integer('--accounts', values.accounts, 0),
     detach: values.detach === true,
     json: values.json === true,
   };
+}
+
+function chainList(text: string): readonly string[] {
+  if (/^\d+$/.test(text)) {
+    const count = integer('--chains', text, 1);
+    if (count > KNOWN_CHAINS.length) throw usage(`--chains takes up to ${KNOWN_CHAINS.length}, or the ids themselves`);
+    return KNOWN_CHAINS.slice(0, count);
+  }
+  const ids = text.split(',');
+  if (ids.length > MAX_CHAINS || new Set(ids).size < ids.length || ids.includes('')) {
+    throw usage(`--chains takes 1 to ${MAX_CHAINS} different ids with commas between`);
+  }
+  return ids;
 }

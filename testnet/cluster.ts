@@ -10,7 +10,7 @@ import { publicKeyOf } from '../src/chain/crypto/pure.ts';
 import type { ErrorCode } from '../src/errors.ts';
 import { NodeError } from '../src/errors.ts';
 import type { ClusterOptions } from './create.ts';
-import { addNode, createCluster, nodePorts } from './create.ts';
+import { addNode, chainIdsOf, createCluster, nodePorts } from './create.ts';
 import { getJson, probe } from './http.ts';
 import { nodeLayout, readSeed } from './layout.ts';
 import { logTail } from './log-file.ts';
@@ -308,7 +308,9 @@ function checkSame(saved: Manifest, options: ClusterOptions): Manifest {
       hint: 'give the same options, use another --data, or remove the folder',
     });
   };
-  if (saved.chain_id !== options.chainId) refuse(`its chain is ${saved.chain_id}`);
+  const chainIds = chainIdsOf(saved).join(', ');
+  const wanted = [options.chainId, ...(options.furtherChains ?? [])].join(', ');
+  if (chainIds !== wanted) refuse(`its ${saved.further_chains ? 'chains are' : 'chain is'} ${chainIds}`);
   const settings = readSettings(options.dataDir);
   if (settings.validators !== options.validators) refuse(`it was made with --nodes ${settings.validators}`);
   if (options.basePort !== undefined && settings.basePort !== options.basePort) {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { toHex } from '../src/bytes.ts';
 import { publicKeyOf } from '../src/chain/crypto/pure.ts';
 import type { JsonObject } from '../src/chain/modules/types.ts';
+import { homeLayout } from '../src/config/home.ts';
 import { NodeError } from '../src/errors.ts';
 import {
   LOAD_BALANCE_UAIT,
@@ -13,9 +14,9 @@ import {
   namedAccounts,
   operatorName,
 } from './accounts.ts';
-import { buildGenesis, templateOf } from './genesis.ts';
-import { ensureSeed, nodeLayout, loadSeedPath, writePrivate } from './layout.ts';
-import type { Manifest, ManifestNode } from './manifest.ts';
+import { buildGenesis, genesisPath, templateOf } from './genesis.ts';
+import { DEFAULT_CHAIN, ensureSeed, nodeLayout, loadSeedPath, writePrivate } from './layout.ts';
+import type { Manifest, ManifestChain, ManifestNode } from './manifest.ts';
 import { readManifest, writeManifest } from './manifest.ts';
 import { peerIdOfSeed, renderNodeConfig } from './node-config.ts';
 import type { NodePorts } from './ports.ts';
@@ -28,12 +29,15 @@ export const MAX_NODES = 32;
 export interface ClusterOptions {
   /** Absolute. */
   readonly dataDir: string;
+  /** The default chain of the nodes. */
   readonly chainId: string;
+  /** Chains that the nodes run besides, with the same validators. */
+  readonly furtherChains?: readonly string[];
   readonly validators: number;
   readonly basePort?: number;
-  /** Further funded accounts, derived from one seed. Devnets only. */
+  /** Further funded accounts on the default chain, derived from one seed. Devnets only. */
   readonly loadAccounts?: number;
-  /** Genesis parameters that replace the template's. */
+  /** Genesis parameters of the default chain that replace the template's. */
   readonly params?: JsonObject;
   /** Genesis time; now when absent. */
   readonly timeMs?: number;
@@ -41,59 +45,71 @@ export interface ClusterOptions {
 
 /** @throws NodeError USAGE | DATA_FOLDER | DEV_KEY | PORT_IN_USE */
 export async function createCluster(options: ClusterOptions): Promise<Manifest> {
-  const { dataDir, chainId, validators, loadAccounts = 0 } = options;
+  const { dataDir, chainId, furtherChains = [], validators, loadAccounts = 0 } = options;
   if (!Number.isInteger(validators) || validators < 1 || validators > MAX_NODES) {
     throw new NodeError('USAGE', `--nodes takes 1 to ${MAX_NODES}`);
   }
   if (readManifest(dataDir)) throw new NodeError('DATA_FOLDER', `${dataDir} holds a cluster already`);
   checkLoadAccounts(chainId, loadAccounts);
-  templateOf(chainId);
+  const chainIds = [chainId, ...furtherChains];
+  chainIds.forEach(templateOf);
 
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const accounts = namedAccounts(dataDir, chainId, validators);
   const nodes = await prepareNodes(options);
+  const [first, ...others] = chainIds.map((id) => makeChain(options, id, nodes));
+  if (!first) throw new NodeError('INTERNAL', 'a cluster without a chain');
+  nodes.forEach((node) => {
+    writeHome(dataDir, node, chainIds, nodes);
+  });
+  writeSettings(dataDir, { validators, basePort: options.basePort ?? null });
+  const manifest: Manifest = {
+    version: 1,
+    ...first,
+    nodes,
+    accounts: namedAccounts(dataDir, chainId, validators),
+    ...(others.length > 0 && { further_chains: others }),
+  };
+  writeManifest(dataDir, manifest);
+  return manifest;
+}
+
+/** Ids of the chains of a cluster, the default one first. */
+export function chainIdsOf({ chain_id, further_chains = [] }: Manifest): string[] {
+  return [chain_id, ...further_chains.map((chain) => chain.chain_id)];
+}
+
+function makeChain(options: ClusterOptions, chainId: string, nodes: readonly ManifestNode[]): ManifestChain {
+  const { dataDir, validators, loadAccounts = 0 } = options;
+  const isDefault = chainId === options.chainId;
+  const accounts = namedAccounts(dataDir, chainId, validators);
   const { json, genesis } = buildGenesis(
     chainId,
     options.timeMs ?? Date.now(),
     [
       ...accounts.map(({ address, balance_uait }) => ({ address, balanceUait: balance_uait })),
-      ...loadGenesisAccounts(dataDir, loadAccounts),
+      ...loadGenesisAccounts(dataDir, isDefault ? loadAccounts : 0),
     ],
     nodes.map(({ name, validator }, i) => ({
       name,
       publicKey: publicKeyOf(ensureSeed(nodeLayout(join(dataDir, name), chainId).validatorKey)),
       operator: operatorAddress(accounts, i + 1, validator),
     })),
-    options.params,
+    isDefault ? options.params : {},
   );
-  const text = `${JSON.stringify(json)}\n`;
-  writeFileSync(join(dataDir, 'genesis.json'), text);
-  nodes.forEach((node) => {
-    writeHome(node, chainId, text, nodes);
-  });
-  writeSettings(dataDir, { validators, basePort: options.basePort ?? null });
-  const manifest: Manifest = {
-    version: 1,
-    chain_id: chainId,
-    genesis_hash: toHex(genesis.chain.genesisHash),
-    quorum: quorumOf(validators),
-    nodes,
-    accounts,
-  };
-  writeManifest(dataDir, manifest);
-  return manifest;
+  writeFileSync(genesisPath(dataDir, isDefault ? undefined : chainId), `${JSON.stringify(json)}\n`);
+  return { chain_id: chainId, genesis_hash: toHex(genesis.chain.genesisHash), quorum: quorumOf(validators) };
 }
 
 /** A further node that follows the chain and can be voted in. The manifest with it is returned, not yet written. */
 export async function addNode(dataDir: string, manifest: Manifest): Promise<Manifest> {
   const { basePort } = readSettings(dataDir);
-  const genesisText = readFileSync(join(dataDir, 'genesis.json'), 'utf8');
   const index = manifest.nodes.length + 1;
   if (index > MAX_NODES) throw new NodeError('USAGE', `a cluster has at most ${MAX_NODES} nodes`);
   const ports = basePort === null ? await freePorts(portsOf(manifest.nodes)) : portsFromBase(basePort, index);
-  const node = prepareNode(dataDir, manifest.chain_id, index, ports);
+  const chainIds = chainIdsOf(manifest);
+  const node = prepareNode(dataDir, chainIds, index, ports);
   const nodes = [...manifest.nodes, node];
-  writeHome(node, manifest.chain_id, genesisText, nodes);
+  writeHome(dataDir, node, chainIds, nodes);
   return { ...manifest, nodes };
 }
 
@@ -105,21 +121,24 @@ export function nodePorts({ p2p, rpc, metrics }: ManifestNode): number[] {
   return [Number(p2p.split('/')[4]), Number(new URL(rpc).port), Number(new URL(metrics).port)];
 }
 
-async function prepareNodes({ dataDir, chainId, validators, basePort }: ClusterOptions): Promise<ManifestNode[]> {
+async function prepareNodes(options: ClusterOptions): Promise<ManifestNode[]> {
+  const { dataDir, chainId, furtherChains = [], validators, basePort } = options;
   const nodes: ManifestNode[] = [];
   for (let index = 1; index <= validators; index++) {
     const ports = basePort === undefined ? await freePorts(portsOf(nodes)) : portsFromBase(basePort, index);
-    nodes.push(prepareNode(dataDir, chainId, index, ports));
+    nodes.push(prepareNode(dataDir, [chainId, ...furtherChains], index, ports));
   }
   return nodes;
 }
 
 /** Makes the node's keys and describes it. */
-function prepareNode(dataDir: string, chainId: string, index: number, ports: NodePorts): ManifestNode {
+function prepareNode(dataDir: string, chainIds: readonly string[], index: number, ports: NodePorts): ManifestNode {
   const name = `n${index}`;
   const home = join(dataDir, name);
-  const layout = nodeLayout(home, chainId);
+  const [layout, ...others] = chainIds.map((chainId) => nodeLayout(home, chainId));
+  if (!layout) throw new NodeError('INTERNAL', 'a node without a chain');
   const peerId = peerIdOfSeed(ensureSeed(layout.nodeKey));
+  for (const { validatorKey } of others) ensureSeed(validatorKey);
   return {
     index,
     name,
@@ -134,21 +153,28 @@ function prepareNode(dataDir: string, chainId: string, index: number, ports: Nod
   };
 }
 
-function writeHome(node: ManifestNode, chainId: string, genesisText: string, all: readonly ManifestNode[]): void {
-  const layout = nodeLayout(node.home, chainId);
-  writePrivate(layout.genesis, genesisText);
+function writeHome(
+  dataDir: string,
+  node: ManifestNode,
+  chainIds: readonly string[],
+  all: readonly ManifestNode[],
+): void {
+  chainIds.forEach((chainId, i) => {
+    const text = readFileSync(genesisPath(dataDir, i === 0 ? undefined : chainId), 'utf8');
+    writePrivate(nodeLayout(node.home, chainId).genesis, text);
+  });
   const peers = all.filter(({ index }) => index !== node.index).map(({ p2p }) => p2p);
-  writePrivate(layout.config, renderNodeConfig(node, [chainId], peers));
+  writePeers(node, chainIds, peers);
 }
 
 /** Replaces what a node was told about its peers; it hears of it when it starts. */
 export function writePeers(
   node: ManifestNode,
-  chainId: string,
+  chainIds: readonly string[],
   peers: readonly string[],
-  announce: readonly string[],
+  announce: readonly string[] = [],
 ): void {
-  writePrivate(nodeLayout(node.home, chainId).config, renderNodeConfig(node, [chainId], peers, announce));
+  writePrivate(homeLayout(node.home, DEFAULT_CHAIN).config, renderNodeConfig(node, chainIds, peers, announce));
 }
 
 function operatorAddress(accounts: Manifest['accounts'], index: number, validator: string): string {

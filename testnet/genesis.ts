@@ -33,9 +33,14 @@ export function templateOf(chainId: string): JsonObject {
   return JSON.parse(readFileSync(join(REPOSITORY, 'genesis', `${kind}.json`), 'utf8')) as JsonObject;
 }
 
-/** Genesis of a cluster that was made. */
-export function clusterGenesis(dataDir: string): Genesis {
-  return parseGenesis(pureCrypto, JSON.parse(readFileSync(join(dataDir, 'genesis.json'), 'utf8')) as Json);
+/** Where the genesis lies that every node was given. @param chainId that of a further chain; the default one's when absent */
+export function genesisPath(dataDir: string, chainId?: string): string {
+  return join(dataDir, chainId === undefined ? 'genesis.json' : `genesis-${chainId}.json`);
+}
+
+/** Genesis of a cluster that was made. @param chainId as for `genesisPath` */
+export function clusterGenesis(dataDir: string, chainId?: string): Genesis {
+  return parseGenesis(pureCrypto, JSON.parse(readFileSync(genesisPath(dataDir, chainId), 'utf8')) as Json);
 }
 
 /** @param params values that replace those of the template, for measurements */

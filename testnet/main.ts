@@ -33,6 +33,7 @@ async function launch(args: LauncherArgs): Promise<void> {
   const cluster = await Cluster.open({
     dataDir: args.dataDir,
     chainId: args.chainId,
+    furtherChains: args.furtherChains,
     validators: args.nodes,
     loadAccounts: args.accounts,
     ...(args.basePort !== undefined && { basePort: args.basePort }),

@@ -44,18 +44,26 @@ const Account = Type.Object(
   closed,
 );
 
+const chain = {
+  chain_id: Type.String(),
+  genesis_hash: Type.String(),
+  quorum: Type.Integer({ minimum: 1 }),
+};
+
+const Chain = Type.Object(chain, closed);
+
 const Manifest = Type.Object(
   {
     version: Type.Literal(1),
-    chain_id: Type.String(),
-    genesis_hash: Type.String(),
-    quorum: Type.Integer({ minimum: 1 }),
+    ...chain,
     nodes: Type.Array(Node),
     accounts: Type.Array(Account),
+    further_chains: Type.Optional(Type.Array(Chain)),
   },
   closed,
 );
 
+export type ManifestChain = Static<typeof Chain>;
 export type ManifestNode = Static<typeof Node>;
 export type ManifestAccount = Static<typeof Account>;
 export type Manifest = Static<typeof Manifest>;

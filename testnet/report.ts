@@ -25,10 +25,13 @@ export function formatAit(uait: string): string {
 }
 
 export function readyReport(manifest: Manifest, dataDir: string, readyMs: number, validators: number): string {
-  const { chain_id: chainId, nodes, accounts } = manifest;
-  const short = `${manifest.genesis_hash.slice(0, 8)}…${manifest.genesis_hash.slice(-4)}`;
+  const { chain_id: chainId, nodes, accounts, further_chains: further = [] } = manifest;
+  const short = (hash: string): string => `${hash.slice(0, 8)}…${hash.slice(-4)}`;
   return [
-    `aitbc testnet   chain ${chainId}   genesis ${short}   quorum ${manifest.quorum} of ${validators}`,
+    ...[manifest, ...further].map(
+      ({ chain_id, genesis_hash, quorum }) =>
+        `aitbc testnet   chain ${chain_id}   genesis ${short(genesis_hash)}   quorum ${quorum} of ${validators}`,
+    ),
     '',
     columns([
       ['Node', 'RPC', 'PID', 'Data'],
@@ -75,6 +78,9 @@ function nextCommands(manifest: Manifest, dataDir: string): string[][] {
     ...(from?.key_file && to
       ? [[`npx aitbc send ${to.address} 10 --key-file ${here(from.key_file)} --rpc ${rpc} -y`, '']]
       : []),
+    ...(manifest.further_chains ?? [])
+      .slice(0, 1)
+      .map(({ chain_id }) => [`npx aitbc status --chain ${chain_id} --rpc ${rpc}`, '']),
     [`npm run testnet -- --kill ${victim?.index ?? 1}${where}`, ''],
     [`npm run testnet -- --restart ${victim?.index ?? 1}${where}`, ''],
     [`npm run testnet -- --add${where}`, ''],

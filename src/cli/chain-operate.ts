@@ -1,7 +1,6 @@
 /** `aitbc chain list|start|stop`: the chains of a running node. Starting and stopping is for its operator. */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { homeLayout } from '../config/home.ts';
 import { NodeError } from '../errors.ts';
 import type { ChainSummaryResponse } from '../sdk/types.ts';
 import type { Context } from './context.ts';
@@ -43,7 +42,7 @@ async function readToken(context: Context): Promise<string> {
       hint: 'run this on the machine of the node, with --home of the node',
     });
   }
-  const path = homeLayout(context.home, '').operatorToken;
+  const path = context.layout().operatorToken;
   try {
     return (await readFile(path, 'utf8')).trim();
   } catch (error) {

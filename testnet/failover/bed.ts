@@ -272,7 +272,7 @@ export async function proxied(cluster: Cluster, random: Random): Promise<ProxyNe
     const peers = nodes
       .filter(({ index }) => index !== node.index)
       .map(({ index, peer_id: peerId }) => `/ip4/127.0.0.1/tcp/${network.port(node.index, index)}/p2p/${peerId}`);
-    writePeers(node, chainId, peers, [NOWHERE]);
+    writePeers(node, [chainId], peers, [NOWHERE]);
   }
   return network;
 }

@@ -15,6 +15,18 @@ describe('testnet arguments', () => {
     assert.equal(args.action, undefined);
   });
 
+  it('take several chains, by number or by id', () => {
+    const two = parseLauncherArgs(['--chains', '2']);
+    assert.deepEqual([two.chainId, two.furtherChains], ['ait-devnet', ['ait-testnet']]);
+    assert.ok(two.dataDir.endsWith('/.testnet/ait-devnet+ait-testnet'));
+    const named = parseLauncherArgs(['--chains', 'my-testnet,ait-devnet']);
+    assert.deepEqual([named.chainId, named.furtherChains], ['my-testnet', ['ait-devnet']]);
+    for (const chains of ['0', '4', '', 'a,,b', 'ait-devnet,ait-devnet']) {
+      assert.throws(() => parseLauncherArgs(['--chains', chains]), refused, chains);
+    }
+    assert.throws(() => parseLauncherArgs('--chains 2 --chain ait-devnet'.split(' ')), refused);
+  });
+
   it('read every option', () => {
     const args = parseLauncherArgs(
       '--nodes 4 --chain ait-testnet --data here --base-port 26000 --detach --json'.split(' '),
@@ -24,6 +36,7 @@ describe('testnet arguments', () => {
       action: undefined,
       nodes: 4,
       chainId: 'ait-testnet',
+      furtherChains: [],
       dataDir: resolve('here'),
       basePort: 26000,
       accounts: 0,

@@ -56,6 +56,29 @@ describe('testnet folder', () => {
     }
   });
 
+  it('gives every node all its chains, each with keys and a genesis of its own', async () => {
+    const options = { dataDir, chainId: 'ait-devnet', furtherChains: ['ait-testnet'], validators: 2 };
+    const manifest = await createCluster(options);
+    assert.deepEqual(readManifest(dataDir), manifest);
+    const [further] = manifest.further_chains ?? [];
+    assert.equal(further?.chain_id, 'ait-testnet');
+    assert.notEqual(further.genesis_hash, manifest.genesis_hash);
+    const keys = new Set<string>();
+    for (const { home } of manifest.nodes) {
+      for (const { chain_id, genesis_hash } of [manifest, further]) {
+        const layout = nodeLayout(home, chain_id);
+        const genesis = parseGenesis(pureCrypto, JSON.parse(readFileSync(layout.genesis, 'utf8')));
+        assert.equal(Buffer.from(genesis.chain.genesisHash).toString('hex'), genesis_hash);
+        keys.add(readFileSync(layout.validatorKey, 'utf8'));
+        const config = parse(readFileSync(layout.config, 'utf8'));
+        assert.deepEqual(config['chains'], ['ait-devnet', 'ait-testnet']);
+      }
+    }
+    assert.equal(keys.size, 4);
+    await assert.rejects(Cluster.open({ dataDir, chainId: 'ait-devnet', validators: 2 }), code('DATA_FOLDER'));
+    assert.deepEqual((await Cluster.open(options)).manifest.further_chains, manifest.further_chains);
+  });
+
   it('makes operators only off devnets, without naming their keys', async () => {
     const manifest = await createCluster({ dataDir, chainId: 'ait-testnet', validators: 2 });
     assert.deepEqual(
