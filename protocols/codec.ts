@@ -18,8 +18,11 @@ import type { Hasher } from '../src/chain/crypto/types.ts';
 import { decodeEvidence, encodeEvidence } from '../src/chain/evidence.ts';
 import type { ChainContext } from '../src/chain/signing.ts';
 import { signBytesWriter } from '../src/chain/signing.ts';
+import type { StateManifest } from '../src/chain/state-chunks.ts';
+import { decodeManifest, encodeManifest, MAX_CHUNK_BYTES } from '../src/chain/state-chunks.ts';
 import type { Transaction } from '../src/chain/tx.ts';
 import { decodeTransaction, MAX_TX_BYTES, MIN_TX_BYTES } from '../src/chain/tx.ts';
+import { readValidatorSet, writeValidatorSet } from '../src/chain/validator-set.ts';
 import type { Vote } from '../src/chain/votes.ts';
 import {
   MIN_VOTE_BYTES,
@@ -34,11 +37,15 @@ import { NodeError } from '../src/errors.ts';
 import type {
   BlocksRequest,
   CertifiedBlock,
+  ChunkRequest,
+  LightAnswer,
+  LightRequest,
   Method,
   Methods,
   PeerStatus,
   ProposalMessage,
   SignedStatus,
+  SnapshotRequest,
   Topic,
   Topics,
   TxsRequest,
@@ -99,6 +106,18 @@ export const METHOD_CODECS: {
   votes: {
     request: { encode: encodeVotesRequest, decode: (_, bytes) => decodeVotesRequest(bytes) },
     response: { encode: encodeVotesResponse, decode: (_, bytes) => decodeVotesResponse(bytes) },
+  },
+  light: {
+    request: { encode: encodeLightRequest, decode: (_, bytes) => decodeLightRequest(bytes) },
+    response: { encode: encodeLightAnswer, decode: (_, bytes) => decodeLightAnswer(bytes) },
+  },
+  snapshot: {
+    request: { encode: encodeSnapshotRequest, decode: (_, bytes) => decodeSnapshotRequest(bytes) },
+    response: { encode: encodeSnapshotResponse, decode: decodeSnapshotResponse },
+  },
+  chunk: {
+    request: { encode: encodeChunkRequest, decode: (_, bytes) => decodeChunkRequest(bytes) },
+    response: { encode: encodeChunkResponse, decode: (_, bytes) => decodeChunkResponse(bytes) },
   },
 };
 
@@ -296,6 +315,81 @@ export function decodeVotesResponse(bytes: Uint8Array): VotesResponse {
   const proposals = Array.from({ length: count }, () => readProposalMessage(reader));
   reader.end();
   return { votes, proposals };
+}
+
+function encodeLightRequest({ height }: LightRequest): Uint8Array {
+  return new Writer(8).u64(height).finish();
+}
+
+function decodeLightRequest(bytes: Uint8Array): LightRequest {
+  const reader = new Reader(bytes, 'light request');
+  const height = reader.u64();
+  if (height === 0) throw reader.reject('out-of-range');
+  reader.end();
+  return { height };
+}
+
+function encodeLightAnswer({ header, certificate, validators, nextValidators }: LightAnswer): Uint8Array {
+  const writer = new Writer(2_048);
+  writeHeader(writer, header);
+  writeCertificate(writer, certificate);
+  writeValidatorSet(writer, validators);
+  writeValidatorSet(writer, nextValidators);
+  return writer.finish();
+}
+
+function decodeLightAnswer(bytes: Uint8Array): LightAnswer {
+  const reader = new Reader(bytes, 'light answer');
+  const answer = {
+    header: readHeader(reader),
+    certificate: readCertificate(reader),
+    validators: readValidatorSet(reader),
+    nextValidators: readValidatorSet(reader),
+  };
+  reader.end();
+  return answer;
+}
+
+function encodeSnapshotRequest({ below }: SnapshotRequest): Uint8Array {
+  return new Writer(8).u64(below).finish();
+}
+
+function decodeSnapshotRequest(bytes: Uint8Array): SnapshotRequest {
+  const reader = new Reader(bytes, 'snapshot request');
+  const below = reader.u64();
+  reader.end();
+  return { below };
+}
+
+/** Nothing at all when there is none. */
+function encodeSnapshotResponse(manifest: StateManifest | null): Uint8Array {
+  return manifest ? encodeManifest(manifest) : new Uint8Array();
+}
+
+function decodeSnapshotResponse(hasher: Hasher, bytes: Uint8Array): StateManifest | null {
+  return bytes.length === 0 ? null : decodeManifest(hasher, bytes);
+}
+
+function encodeChunkRequest({ manifest, index }: ChunkRequest): Uint8Array {
+  return new Writer(36).fixed(manifest, 32).u32(index).finish();
+}
+
+function decodeChunkRequest(bytes: Uint8Array): ChunkRequest {
+  const reader = new Reader(bytes, 'chunk request');
+  const request = { manifest: reader.fixed(32), index: reader.u32() };
+  reader.end();
+  return request;
+}
+
+function encodeChunkResponse(chunk: Uint8Array): Uint8Array {
+  capped(chunk.length, MAX_CHUNK_BYTES, 'chunk response');
+  return chunk;
+}
+
+/** As it is: who asked checks it against the manifest, entries and all. */
+function decodeChunkResponse(bytes: Uint8Array): Uint8Array {
+  if (bytes.length > MAX_CHUNK_BYTES) throw new Reader(bytes, 'chunk response').reject('over-cap');
+  return bytes;
 }
 
 // Parts

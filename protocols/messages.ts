@@ -2,7 +2,9 @@
 import type { Hash, PublicKey, Signature } from '../src/bytes.ts';
 import type { Block, Header } from '../src/chain/block.ts';
 import type { Evidence } from '../src/chain/evidence.ts';
+import type { StateManifest } from '../src/chain/state-chunks.ts';
 import type { Transaction } from '../src/chain/tx.ts';
+import type { ValidatorSet } from '../src/chain/validator-set.ts';
 import type { Certificate, Proposal, Vote } from '../src/chain/votes.ts';
 
 /**
@@ -72,12 +74,38 @@ export interface VotesResponse {
   readonly proposals: readonly ProposalMessage[];
 }
 
+export interface LightRequest {
+  readonly height: number;
+}
+
+/** What a light client needs of a height; the sets are believed by their hashes in the header alone. */
+export interface LightAnswer {
+  readonly header: Header;
+  readonly certificate: Certificate;
+  readonly validators: ValidatorSet;
+  readonly nextValidators: ValidatorSet;
+}
+
+/** Asks for the manifest of the highest snapshot below a height. */
+export interface SnapshotRequest {
+  readonly below: number;
+}
+
+/** One chunk of a snapshot. `manifest`: SHA-256 of the encoded manifest that the asker goes by. */
+export interface ChunkRequest {
+  readonly manifest: Hash;
+  readonly index: number;
+}
+
 /** Request and response of each method of a chain. */
 export interface Methods {
   status: { request: PeerStatus; response: PeerStatus };
   blocks: { request: BlocksRequest; response: readonly CertifiedBlock[] };
   txs: { request: TxsRequest; response: readonly Transaction[] };
   votes: { request: VotesRequest; response: VotesResponse };
+  light: { request: LightRequest; response: LightAnswer };
+  snapshot: { request: SnapshotRequest; response: StateManifest | null };
+  chunk: { request: ChunkRequest; response: Uint8Array };
 }
 
 export type Method = keyof Methods;

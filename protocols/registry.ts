@@ -4,6 +4,7 @@
  */
 import { MAX_BLOCK_TXS } from '../src/chain/block.ts';
 import { MAX_BLOCK_BYTES } from '../src/chain/block.ts';
+import { MAX_CHUNK_BYTES, MAX_MANIFEST_BYTES } from '../src/chain/state-chunks.ts';
 import { ANSWER_BYTES, MAX_BATCH_BYTES, MAX_TX_IDS } from './codec.ts';
 import type { Method, Methods, Topic } from './messages.ts';
 import type { QuotaRule } from './quotas.ts';
@@ -92,6 +93,49 @@ export const METHODS: { readonly [M in Method]: MethodRule<M> } = {
       refillPerSecond: 8,
       unit: 'requests',
       reason: 'a validator without progress asks every 500 ms, and a restarted one asks each peer at once',
+    },
+    cost: one,
+  },
+  light: {
+    name: 'light',
+    maxRequestBytes: 64,
+    // A header, a certificate of 128 signatures and two sets of 128 validators.
+    maxResponseBytes: 40 * KIB,
+    timeoutMs: 3_000,
+    maxInFlight: 4,
+    quota: {
+      capacity: 512,
+      refillPerSecond: 8,
+      unit: 'requests',
+      reason: 'a node that joins walks up to 256 steps from what it trusts to a snapshot, and may have to try twice',
+    },
+    cost: one,
+  },
+  snapshot: {
+    name: 'snapshot',
+    maxRequestBytes: 64,
+    maxResponseBytes: MAX_MANIFEST_BYTES,
+    timeoutMs: 8_000,
+    maxInFlight: 2,
+    quota: {
+      capacity: 16,
+      refillPerSecond: 1,
+      unit: 'requests',
+      reason: 'few snapshots are kept, and asked for when a node joins',
+    },
+    cost: one,
+  },
+  chunk: {
+    name: 'chunk',
+    maxRequestBytes: 64,
+    maxResponseBytes: MAX_CHUNK_BYTES,
+    timeoutMs: 8_000,
+    maxInFlight: 4,
+    quota: {
+      capacity: 512,
+      refillPerSecond: 256,
+      unit: 'chunks',
+      reason: 'some 200 KiB each: what one asker may draw in bytes, and twice as many small ones',
     },
     cost: one,
   },

@@ -63,6 +63,9 @@ export const DEFAULT_TRUSTING_PERIOD_MS = 180 * 24 * 60 * 60 * 1000;
 /** Validators propose within 2.5 s of their own clocks; the rest is for clocks of people's machines. */
 export const DEFAULT_MAX_CLOCK_DRIFT_MS = 60_000;
 
+/** Blocks fetched to move trust once. Each change of the set costs at most two, and far fewer where sets overlap. */
+export const MAX_STEPS = 256;
+
 /** The genesis as the first trusted block. */
 export function genesisHead(crypto: Crypto, genesis: Genesis): TrustedHead {
   const { current } = getSets(memoryState(genesisState(crypto, genesis)));
@@ -140,6 +143,34 @@ export function verifyLightBlock(
   }
   verifyCertificate(rules.crypto, rules.chain, block.validators, block.certificate);
   return trustedHead(block);
+}
+
+/**
+ * Moves trust forward over as few blocks as the rules allow: yields heights whose light blocks it needs, and returns the
+ * block asked for as trusted. What is too far from a trusted block is reached over one half-way between.
+ *
+ * @throws NodeError as `verifyLightBlock`
+ */
+export function* walkForward(
+  rules: LightRules,
+  from: TrustedHead,
+  block: LightBlock,
+  nowMs: number,
+): Generator<number, TrustedHead, LightBlock> {
+  let trusted = from;
+  const ahead = [block];
+  let steps = 0;
+  for (let next = ahead.at(-1); next; next = ahead.at(-1)) {
+    const isNeighbour = next.header.height === trusted.height + 1;
+    if (isNeighbour || isWithinTrust(rules.crypto, trusted, next)) {
+      trusted = verifyLightBlock(rules, trusted, next, nowMs);
+      ahead.pop();
+      continue;
+    }
+    if (++steps > MAX_STEPS) throw badProof(`more than ${MAX_STEPS} steps from block ${from.height}`);
+    ahead.push(yield Math.floor((trusted.height + next.header.height) / 2));
+  }
+  return trusted;
 }
 
 export function isExpired({ trustingPeriodMs }: LightRules, trusted: TrustedHead, nowMs: number): boolean {

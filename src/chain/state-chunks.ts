@@ -126,32 +126,46 @@ export function decodeChunk(bytes: Uint8Array): StateEntry[] {
   return entries;
 }
 
-/** The entries of a chunk, once they prove to be all that the manifest says is there. @throws NodeError BAD_PROOF */
-export function verifyChunk(hasher: Hasher, { prefix, depth, node }: ChunkRef, bytes: Uint8Array): StateEntry[] {
-  let entries: StateEntry[];
+/** An entry with its place in the tree. */
+export interface HashedEntry extends TreeLeafHashes {
+  readonly key: StateKey;
+  readonly value: Uint8Array;
+}
+
+/** Entries of a chunk as they stand there, which proves nothing yet. @throws NodeError CODEC */
+export function readChunk(hasher: Hasher, bytes: Uint8Array): HashedEntry[] {
+  return decodeChunk(bytes).map(([key, value]) => ({
+    key,
+    value,
+    path: statePath(hasher, key),
+    valueHash: hasher.hash(value),
+  }));
+}
+
+/** Do these bytes hold what the manifest says is there, all of it and nothing else? @throws NodeError BAD_PROOF */
+export function verifyChunk(hasher: Hasher, { prefix, depth, node }: ChunkRef, bytes: Uint8Array): void {
+  let leaves: HashedEntry[];
   try {
-    entries = decodeChunk(bytes);
+    leaves = readChunk(hasher, bytes);
   } catch (error) {
     throw badChunk(depth, toNodeError(error).message);
   }
-  const leaves = entries.map(([key, value]) => ({ path: statePath(hasher, key), valueHash: hasher.hash(value) }));
   leaves.forEach(({ path }, i) => {
     const previous = leaves[i - 1];
     if (!sharesPrefix(path, prefix, depth)) throw badChunk(depth, 'an entry belongs elsewhere');
     if (previous && compareBytes(previous.path, path) >= 0) throw badChunk(depth, 'entries are not in path order');
   });
-  const [only] = leaves;
-  const holds =
-    node.kind === 'branch'
-      ? equalBytes(subtreeHash(hasher, leaves, depth), node.hash)
-      : node.kind === 'empty'
-        ? leaves.length === 0
-        : only !== undefined &&
-          leaves.length === 1 &&
-          equalBytes(only.path, node.path) &&
-          equalBytes(only.valueHash, node.valueHash);
-  if (!holds) throw badChunk(depth, 'its entries are not those of the manifest');
-  return entries;
+  if (!sameNode(chunkNode(hasher, leaves, depth), node)) {
+    throw badChunk(depth, 'its entries are not those of the manifest');
+  }
+}
+
+function sameNode(found: ChunkNode, told: ChunkNode): boolean {
+  if (told.kind === 'empty') return found.kind === 'empty';
+  if (told.kind === 'branch') return found.kind === 'branch' && equalBytes(found.hash, told.hash);
+  return (
+    found.kind === 'leaf' && equalBytes(found.path, told.path) && equalBytes(found.valueHash, told.valueHash)
+  );
 }
 
 function badChunk(depth: number, reason: string): NodeError {
@@ -172,7 +186,7 @@ export function subtreeHash(hasher: Hasher, leaves: readonly TreeLeafHashes[], d
 export function chunkNode(hasher: Hasher, leaves: readonly TreeLeafHashes[], depth: number): ChunkNode {
   const [first] = leaves;
   if (!first) return { kind: 'empty' };
-  if (leaves.length === 1) return { kind: 'leaf', path: first.path, valueHash: first.valueHash };
+  if (leaves.length === 1) return { kind: 'leaf', path: first.path.slice(), valueHash: first.valueHash.slice() };
   return { kind: 'branch', hash: subtreeHash(hasher, leaves, depth) };
 }
 

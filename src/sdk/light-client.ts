@@ -15,7 +15,7 @@ import type { Client } from './client.ts';
 import type { Claim as BlockClaim } from './fork.ts';
 import { fork, forkOfTrusted } from './fork.ts';
 import type { LightBlock, LightRules, TrustedHead } from '../chain/light.ts';
-import { badProof, checkTrustAge, isExpired, isWithinTrust, trustedHead, verifyLightBlock } from '../chain/light.ts';
+import { badProof, checkTrustAge, isExpired, MAX_STEPS, trustedHead, walkForward } from '../chain/light.ts';
 import { readLightBlock } from './light-block.ts';
 import { fromSource, isLie, named } from './light-source.ts';
 import type { TransactionResponse } from './types.ts';
@@ -25,8 +25,6 @@ import { provenAccount, provenTransaction, provenValue } from './verify.ts';
 export const MAX_SOURCES = 16;
 /** Trusted heads kept beside the root; the oldest makes room. */
 export const MAX_HEADS = 8;
-/** Blocks fetched to move trust once. Each change of the set costs at most two, and far fewer where sets overlap. */
-const MAX_STEPS = 256;
 
 /** For all fetches of one move of trust, so that a node that answers slowly does not hold up the honest ones. */
 const DEFAULT_MOVE_TIMEOUT_MS = 60_000;
@@ -323,22 +321,12 @@ export class LightClient {
     throw forkOfTrusted(trusted, { source, block });
   }
 
-  /** Bisection: what is too far from the trusted block is reached over a block between. */
   async #verifyForward(from: TrustedHead, { source, block }: Claim): Promise<void> {
     const deadline = performance.now() + this.#moveTimeoutMs;
-    let trusted = from;
-    const ahead = [block];
-    let steps = 0;
-    for (let next = ahead.at(-1); next; next = ahead.at(-1)) {
-      const isNeighbour = next.header.height === trusted.height + 1;
-      if (isNeighbour || isWithinTrust(this.rules.crypto, trusted, next)) {
-        trusted = verifyLightBlock(this.rules, trusted, next, this.#nowMs());
-        ahead.pop();
-        continue;
-      }
-      if (++steps > MAX_STEPS) throw badProof(`more than ${MAX_STEPS} steps from block ${from.height}`);
+    const walk = walkForward(this.rules, from, block, this.#nowMs());
+    for (let step = walk.next(); !step.done; ) {
       checkDeadline(deadline, source);
-      ahead.push(await this.#fetch(source, Math.floor((trusted.height + next.header.height) / 2)));
+      step = walk.next(await this.#fetch(source, step.value));
     }
   }
 

@@ -146,7 +146,8 @@ describe('chunks of the state', () => {
     const texts = cuts.map(({ leaves }) => leaves.map(({ entry }) => entry));
     chunks.forEach((chunk, i) => {
       const own = texts[i] ?? [];
-      assert.deepEqual(verifyChunk(hasher, chunk, encodeChunk(own)), own);
+      verifyChunk(hasher, chunk, encodeChunk(own));
+      assert.deepEqual(decodeChunk(encodeChunk(own)), own);
       const [first, second, ...rest] = own;
       const other = texts[(i + 1) % texts.length] ?? [];
       assert.ok(first && second);
@@ -171,12 +172,12 @@ describe('chunks of the state', () => {
     assert.ok(entry);
     const [chunk] = manifestOf(leavesOf([entry])).chunks;
     assert.equal(chunk?.node.kind, 'leaf');
-    assert.deepEqual(verifyChunk(hasher, chunk, encodeChunk([entry])), [entry]);
+    verifyChunk(hasher, chunk, encodeChunk([entry]));
     assert.throws(() => verifyChunk(hasher, chunk, encodeChunk([[entry[0], new Uint8Array(5).fill(9)]])), isBadProof);
     assert.throws(() => verifyChunk(hasher, chunk, new Uint8Array()), isBadProof);
     const nothing = manifestOf([]);
     assert.deepEqual(manifestRoot(hasher, nothing), ZERO_HASH);
-    assert.deepEqual(verifyChunk(hasher, nothing.chunks[0] as ChunkRef, new Uint8Array()), []);
+    verifyChunk(hasher, nothing.chunks[0] as ChunkRef, new Uint8Array());
   });
 });
 

@@ -1,11 +1,16 @@
 /** Random messages of every kind, each with an encoding. */
 import fc from 'fast-check';
+import { bytesKey, compareBytes, ZERO_HASH } from '../../../src/bytes.ts';
 import type { Header } from '../../../src/chain/block.ts';
 import { pureHasher } from '../../../src/chain/crypto/pure.ts';
 import type { Evidence } from '../../../src/chain/evidence.ts';
 import type { Transaction } from '../../../src/chain/tx.ts';
 import { assembleTransaction } from '../../../src/chain/tx.ts';
 import type { Certificate, Proposal, Vote } from '../../../src/chain/votes.ts';
+import type { ChunkRef, StateManifest } from '../../../src/chain/state-chunks.ts';
+import { chunkNode, cutLeaves } from '../../../src/chain/state-chunks.ts';
+import type { ValidatorSet } from '../../../src/chain/validator-set.ts';
+import { createValidatorSet } from '../../../src/chain/validator-set.ts';
 import type { CertifiedBlock, ProposalMessage } from '../../../protocols/messages.ts';
 
 export const bytes = (length: number): fc.Arbitrary<Uint8Array> =>
@@ -49,7 +54,7 @@ export const proposal: fc.Arbitrary<Proposal> = record({
   signature: bytes(64),
 }).map(({ back, ...core }) => ({ ...core, polRound: Math.max(-1, core.round - 1 - back) }));
 
-const certificate: fc.Arbitrary<Certificate> = record({
+export const certificate: fc.Arbitrary<Certificate> = record({
   type: voteType,
   height: u64,
   round: u32,
@@ -124,3 +129,32 @@ export const chains = fc
   .chain((ids) =>
     fc.tuple(...ids.sort().map((chainId) => record({ chainId: fc.constant(chainId), genesisHash: bytes(32) }))),
   );
+
+export const validatorSet: fc.Arbitrary<ValidatorSet> = fc
+  .uniqueArray(
+    record({
+      publicKey: bytes(32),
+      power: fc.integer({ min: 1, max: 1_000 }),
+      operator: bytes(20),
+      name: ascii(32),
+      priority: fc.integer(),
+      demoted: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 3, selector: ({ publicKey }) => bytesKey(publicKey) },
+  )
+  .map(createValidatorSet);
+
+/** Of up to eight leaves, each as large as a chunk may be, so that every prefix with two is cut. */
+export const manifest: fc.Arbitrary<StateManifest> = record({
+  height: u64,
+  leaves: fc.uniqueArray(record({ path: bytes(32), valueHash: bytes(32), bytes: fc.constantFrom(1, 262_144) }), {
+    maxLength: 8,
+    selector: ({ path }) => bytesKey(path),
+  }),
+}).map(({ height, leaves }) => {
+  const cuts = [...cutLeaves(leaves.sort((a, b) => compareBytes(a.path, b.path)), ZERO_HASH, 0)];
+  const chunks = cuts.map(
+    ({ prefix, depth, leaves: own }): ChunkRef => ({ prefix, depth, node: chunkNode(pureHasher, own, depth) }),
+  );
+  return { height, chunks };
+});

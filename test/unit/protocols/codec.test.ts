@@ -33,6 +33,7 @@ import { equalBytes, toHex } from '../../../src/bytes.ts';
 import { MAX_BLOCK_TXS } from '../../../src/chain/block.ts';
 import { MAX_EVIDENCE } from '../../../src/chain/evidence.ts';
 import { assembleTransaction, MAX_PAYLOAD_BYTES } from '../../../src/chain/tx.ts';
+import { createValidatorSet, MAX_VALIDATORS } from '../../../src/chain/validator-set.ts';
 import type { Certificate, Vote } from '../../../src/chain/votes.ts';
 import { isNodeError } from '../../../src/errors.ts';
 import { nativeHasher } from '../../../src/native/hasher.ts';
@@ -69,6 +70,20 @@ covers(
   METHOD_CODECS.votes.response,
   record({ votes: list(any.vote), proposals: list(any.proposalMessage) }),
 );
+covers('light request', METHOD_CODECS.light.request, record({ height: fc.integer({ min: 1 }) }));
+covers(
+  'light answer',
+  METHOD_CODECS.light.response,
+  record({
+    header: any.header,
+    certificate: any.certificate,
+    validators: any.validatorSet,
+    nextValidators: any.validatorSet,
+  }),
+);
+covers('snapshot request', METHOD_CODECS.snapshot.request, record({ below: fc.maxSafeNat() }));
+covers('snapshot response', METHOD_CODECS.snapshot.response, fc.option(any.manifest, { freq: 20 }));
+covers('chunk request', METHOD_CODECS.chunk.request, record({ manifest: any.bytes(32), index: fc.nat() }));
 covers(
   'hello',
   { encode: encodeHello, decode: (_, bytes) => decodeHello(bytes) },
@@ -210,6 +225,40 @@ describe('protocols/codec', () => {
         .length <= METHODS.status.maxRequestBytes,
       true,
     );
+  });
+
+  it('fits the largest light answer into its cap, and no larger chunk than there is', () => {
+    const [header] = fc.sample(
+      any.header.map((value) => ({ ...value, chainId: 'x'.repeat(32) })),
+      1,
+    );
+    assert.ok(header);
+    const validators = createValidatorSet(
+      Array.from({ length: MAX_VALIDATORS }, (_, i) => ({
+        publicKey: new Uint8Array(32).fill(i),
+        power: 1,
+        operator: new Uint8Array(20),
+        name: 'x'.repeat(32),
+        priority: 0,
+        demoted: false,
+      })),
+    );
+    const signers = [...Array(MAX_VALIDATORS).keys()];
+    const certificate: Certificate = {
+      type: 'precommit',
+      height: 1,
+      round: 0,
+      blockId: new Uint8Array(32),
+      signers,
+      signatures: signers.map(() => new Uint8Array(64)),
+    };
+    const answer = METHOD_CODECS.light.response.encode({ header, certificate, validators, nextValidators: validators });
+    assert.ok(answer.length <= METHODS.light.maxResponseBytes, `${answer.length}`);
+    const chunk = new Uint8Array(METHODS.chunk.maxResponseBytes);
+    assert.equal(METHOD_CODECS.chunk.response.decode(nativeHasher, METHOD_CODECS.chunk.response.encode(chunk)), chunk);
+    const larger = new Uint8Array(chunk.length + 1);
+    assert.throws(() => METHOD_CODECS.chunk.response.encode(larger), { code: 'CODEC' });
+    assert.throws(() => METHOD_CODECS.chunk.response.decode(nativeHasher, larger), { code: 'CODEC' });
   });
 
   it('keeps nothing of the batch alive but the transactions', () => {

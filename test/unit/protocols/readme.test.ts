@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { MAX_EVIDENCE } from '../../../src/chain/evidence.ts';
 import { MAX_BLOCK_TXS } from '../../../src/chain/block.ts';
 import { MAX_CHAIN_ID_BYTES } from '../../../src/chain/signing.ts';
+import { CHUNK_BYTES, MAX_CHUNKS, MAX_KEY_BYTES, MAX_VALUE_BYTES } from '../../../src/chain/state-chunks.ts';
 import { MAX_SERVED } from '../../../src/net/request-server.ts';
 import {
   ANSWER_BYTES,
@@ -120,6 +121,9 @@ describe('protocols/README.md', () => {
       `agent \`ascii8\` (at most ${MAX_AGENT_BYTES})`,
       `count (at most ${MAX_CHAINS}) of`,
       `(UTF-8, at most ${MAX_ERROR_TEXT_BYTES})`,
+      `At most ${number(MAX_CHUNKS)} subtrees`,
+      `keys up to ${number(MAX_KEY_BYTES)} bytes, values up to ${number(MAX_VALUE_BYTES)}`,
+      `would exceed ${number(CHUNK_BYTES)} bytes`,
       `beyond ${ANSWER_BYTES / 2 ** 20} MiB`,
       `without a handshake ${HELLO_TIMEOUT_MS / 1_000} s`,
     );
