@@ -2,8 +2,7 @@
  * One chain as it runs in a node: store, ledger, pool, agreement, sync, and their share of the network, put together in
  * order and taken apart in reverse. Everything about one chain is in here, so that chains never meet.
  */
-import type { PublicKey } from './bytes.ts';
-import type { Block } from './chain/block.ts';
+import type { Hash, PublicKey } from './bytes.ts';
 import type { BatchVerifier, Crypto, Signer } from './chain/crypto/types.ts';
 import type { AppliedBlock } from './chain/execute.ts';
 import type { Genesis } from './chain/genesis.ts';
@@ -12,6 +11,7 @@ import type { Transaction } from './chain/tx.ts';
 import { decodeTransaction } from './chain/tx.ts';
 import type { Clock } from './clock.ts';
 import type { Timeouts } from './consensus/types.ts';
+import { blocksOf, chunkOf, lightAnswer, transactionsOf } from './chains/serving.ts';
 import { votesFrom } from './consensus/selectors.ts';
 import { TxAdmission } from './engine/admission.ts';
 import { Bodies } from './engine/bodies.ts';
@@ -30,20 +30,16 @@ import type { Logger } from './log.ts';
 import type { MempoolLimits } from './mempool.ts';
 import { Mempool } from './mempool.ts';
 import type { MetricsRegister } from './metrics.ts';
-import type { BlocksRequest, CertifiedBlock, TxsRequest } from '../protocols/messages.ts';
 import type { ChainHandlers, ChainNetwork, PeerId } from '../protocols/network.ts';
 import type { SignGuard } from './store/guard.ts';
 import { guardAdvice } from './store/guard-advice.ts';
+import type { Snapshots } from './store/snapshots.ts';
 import type { ChainStore } from './store/types.ts';
 import type { SyncTarget } from './sync.ts';
 import { Sync } from './sync.ts';
 
 /** Peers asked for votes after catching up. */
 const MAX_ASKED = 16;
-/** Served at once; the registry caps the bytes. */
-const MAX_BLOCKS_SERVED = 64;
-const MAX_BYTES_SERVED = 1_900_000;
-const MAX_TXS_SERVED = 2_048;
 
 export interface ChainOptions {
   readonly timeouts: Timeouts;
@@ -57,6 +53,8 @@ export interface ChainModules {
   readonly store: ChainStore;
   /** Null on a follower. */
   readonly signing: { readonly signer: Signer; readonly guard: SignGuard } | null;
+  /** Of the state, for nodes that join; null where none are made. */
+  readonly snapshots: Snapshots | null;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: MetricsRegister;
@@ -66,6 +64,7 @@ export interface ChainModules {
 
 export interface RunningChain {
   readonly genesis: Genesis;
+  readonly snapshots: Snapshots | null;
   readonly ledger: Ledger;
   readonly pool: Mempool;
   readonly admission: TxAdmission;
@@ -105,6 +104,7 @@ class ChainRuntime implements RunningChain {
   readonly sync: Sync;
   readonly validatorKey: PublicKey | null;
   readonly handlers: ChainHandlers;
+  readonly snapshots: Snapshots | null;
   fault: NodeError | null = null;
   readonly #modules: ChainModules;
   readonly #bodies: Bodies;
@@ -119,6 +119,7 @@ class ChainRuntime implements RunningChain {
     const { genesis, verifier, clock, log, metrics, signing, store } = modules;
     this.#modules = modules;
     this.genesis = genesis;
+    this.snapshots = modules.snapshots;
     this.ledger = ledger;
     this.pool = new Mempool(options.mempool);
     this.validatorKey = signing?.signer.publicKey ?? null;
@@ -225,6 +226,7 @@ class ChainRuntime implements RunningChain {
     this.admission.close();
     await this.sync.stop();
     await this.engine.stop();
+    await this.#modules.snapshots?.stop();
     await this.#network?.close();
     await this.#modules.signing?.guard.close();
     await this.#modules.store.journal.flush().catch((error: unknown) => {
@@ -332,6 +334,8 @@ class ChainRuntime implements RunningChain {
   // What happens
 
   #onCommit(applied: readonly AppliedBlock[]): void {
+    const last = applied.at(-1);
+    if (last) this.#modules.snapshots?.onCommit(last.block.header, last.version.size, this.#modules.store);
     for (const listener of this.#listeners) {
       try {
         listener(applied);
@@ -376,6 +380,7 @@ class ChainRuntime implements RunningChain {
   // What peers ask
 
   #createHandlers(): ChainHandlers {
+    const { store, snapshots } = this.#modules;
     return {
       gossip: {
         tx: (txs) => (this.sync.progress ? Promise.resolve('NOT_READY') : this.admission.onGossip(txs)),
@@ -393,9 +398,12 @@ class ChainRuntime implements RunningChain {
           this.sync.hint(from, status);
           return Promise.resolve(this.sync.ownStatus());
         },
-        blocks: async (request) => this.#blocks(request),
-        txs: (request) => Promise.resolve(this.#transactions(request)),
+        blocks: async (request) => blocksOf(store, request),
+        txs: (request) => Promise.resolve(transactionsOf((id) => this.#transaction(id), request)),
         votes: (request) => Promise.resolve(this.#intake.answer(request)),
+        light: async (request) => lightAnswer(this.ledger, request),
+        snapshot: ({ below }) => Promise.resolve(snapshots?.manifestBelow(below) ?? null),
+        chunk: (request) => chunkOf(snapshots, request),
       },
       onPeer: (peer) => {
         if (this.#network) this.#onPeer(peer);
@@ -405,41 +413,7 @@ class ChainRuntime implements RunningChain {
       },
     };
   }
-
-  #blocks({ from, count }: BlocksRequest): CertifiedBlock[] {
-    const { store } = this.#modules;
-    if (from < store.base()) {
-      throw new NodeError('PRUNED', `blocks are kept from height ${store.base()} on`, {
-        data: { from, base: store.base() },
-      });
-    }
-    const found: CertifiedBlock[] = [];
-    let bytes = 0;
-    for (let height = from; height < from + Math.min(count, MAX_BLOCKS_SERVED); height++) {
-      const block = store.block(height);
-      const certificate = store.certificate(height);
-      if (!block || !certificate) break;
-      bytes += blockBytes(block);
-      if (found.length > 0 && bytes > MAX_BYTES_SERVED) break;
-      found.push({ block, certificate });
-    }
-    return found;
+  #transaction(id: Hash): Transaction | undefined {
+    return this.pool.get(id) ?? this.#bodies.transaction(id);
   }
-
-  #transactions({ ids }: TxsRequest): Transaction[] {
-    const found: Transaction[] = [];
-    let bytes = 0;
-    for (const id of ids.slice(0, MAX_TXS_SERVED)) {
-      const tx = this.pool.get(id) ?? this.#bodies.transaction(id);
-      if (!tx) continue;
-      bytes += tx.bytes.length + 4;
-      if (bytes > MAX_BYTES_SERVED) break;
-      found.push(tx);
-    }
-    return found;
-  }
-}
-
-function blockBytes(block: Block): number {
-  return 8192 + block.txs.reduce((sum, tx) => sum + tx.bytes.length + 4, 0);
 }

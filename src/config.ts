@@ -45,6 +45,7 @@ export interface NodeConfig {
     /** Absolute; empty: the usual places. */
     readonly encryptionKeyFile: string;
   };
+  readonly snapshot: { readonly interval: number; readonly keep: number };
 }
 
 /** Values by path, e.g. `{ 'rpc.listen': '127.0.0.1:8006' }`, in the form that config.toml has. */
@@ -124,6 +125,7 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
       encrypt: text('store.encrypt') as NodeConfig['store']['encrypt'],
       encryptionKeyFile: text('store.encryption_key_file'),
     },
+    snapshot: { interval: number('snapshot.interval'), keep: number('snapshot.keep') },
   };
 }
 

@@ -8,7 +8,7 @@ import { isNodeError, NodeError } from '../errors.ts';
 import { getAccount, setAccount } from './accounts.ts';
 import type { Block, Header } from './block.ts';
 import { blockId, lastCommitHash, PROTOCOL_VERSION } from './block.ts';
-import type { Crypto } from './crypto/types.ts';
+import type { Crypto, Hasher } from './crypto/types.ts';
 import type { Evidence } from './evidence.ts';
 import { checkEvidence, evidenceRoot, MAX_EVIDENCE } from './evidence.ts';
 import { listRoot } from './list-root.ts';
@@ -187,6 +187,16 @@ function checkLastCommit(
   require(lastCommit.type === 'precommit' && lastCommit.height === tip.height, 'last commit is not of the parent');
   require(equalBytes(lastCommit.blockId, tip.blockId), 'last commit is not for the parent');
   checkCertificatePower(last, lastCommit);
+}
+
+/** Does the body have the roots that its header names? With a proven header, it is then the block. */
+export function isBodyOf(crypto: Hasher, { header, lastCommit, evidence, txs }: Block): boolean {
+  const ids = txs.map((tx) => tx.id);
+  return (
+    equalBytes(header.lastCommitHash, lastCommitHash(crypto, lastCommit)) &&
+    equalBytes(header.evidenceRoot, evidenceRoot(crypto, evidence)) &&
+    equalBytes(header.txRoot, listRoot(crypto, ids))
+  );
 }
 
 /**

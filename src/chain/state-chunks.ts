@@ -163,9 +163,7 @@ export function verifyChunk(hasher: Hasher, { prefix, depth, node }: ChunkRef, b
 function sameNode(found: ChunkNode, told: ChunkNode): boolean {
   if (told.kind === 'empty') return found.kind === 'empty';
   if (told.kind === 'branch') return found.kind === 'branch' && equalBytes(found.hash, told.hash);
-  return (
-    found.kind === 'leaf' && equalBytes(found.path, told.path) && equalBytes(found.valueHash, told.valueHash)
-  );
+  return found.kind === 'leaf' && equalBytes(found.path, told.path) && equalBytes(found.valueHash, told.valueHash);
 }
 
 function badChunk(depth: number, reason: string): NodeError {

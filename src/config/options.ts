@@ -133,6 +133,14 @@ export const OPTIONS = {
     help: 'Key of encrypted databases; empty: the systemd credential aitbc-store-key, else identity/store_key.',
     check: (path: string) => (path === '' || path.startsWith('/') ? null : 'an absolute path'),
   },
+  // 1,000 blocks are 8 to 33 minutes of a busy chain; making one of a million accounts takes about one.
+  'snapshot.interval': count(
+    1_000,
+    0,
+    1_000_000_000,
+    'Blocks between two snapshots of the state, for nodes that join; 0 makes none.',
+  ),
+  'snapshot.keep': count(2, 1, 100, 'Snapshots kept; one in use by a node that joins must outlive its joining.'),
 } as const satisfies Record<string, Option>;
 
 export type ConfigPath = keyof typeof OPTIONS;

@@ -4,7 +4,7 @@
  */
 import type { Hash } from '../bytes.ts';
 import { bytesKey, equalBytes, toHex } from '../bytes.ts';
-import type { Block } from '../chain/block.ts';
+import type { Block, Header } from '../chain/block.ts';
 import { blockId } from '../chain/block.ts';
 import type { AppliedBlock, BlockProposal, ChainRules, Tip, VerifiedTransactions } from '../chain/execute.ts';
 import { applyBlock, buildBlock, verifyBlock } from '../chain/execute.ts';
@@ -12,10 +12,12 @@ import type { Genesis } from '../chain/genesis.ts';
 import { genesisBlockId, genesisState } from '../chain/genesis.ts';
 import { getSets } from '../chain/modules/validators-state.ts';
 import type { ValidatorSets } from '../chain/modules/validators-state.ts';
+import type { HashedEntry } from '../chain/state-chunks.ts';
 import type { StateChanges, StateReader } from '../chain/state.ts';
-import { statePath } from '../chain/state.ts';
+import { memoryState, statePath } from '../chain/state.ts';
 import { StateTree } from '../chain/tree.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
+import { validatorSetHash } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
 import { isNodeError, NodeError, toNodeError } from '../errors.ts';
 import type { ChainStore, CommittedBlock, GuardMark } from '../store/types.ts';
@@ -34,15 +36,17 @@ export interface CertifiedCandidate {
 export class Ledger {
   readonly rules: ChainRules;
   readonly store: ChainStore;
-  readonly #tree: StateTree;
+  readonly #genesisSet: ValidatorSet;
+  #tree: StateTree;
   readonly #candidates = new Map<string, AppliedBlock>();
   #tip: Tip;
   /** Those of the tip: the store shows the state of a block before its write has ended. */
   #validators: ValidatorSets;
 
-  private constructor(rules: ChainRules, store: ChainStore, tree: StateTree, tip: Tip) {
+  private constructor(rules: ChainRules, store: ChainStore, genesisSet: ValidatorSet, tree: StateTree, tip: Tip) {
     this.rules = rules;
     this.store = store;
+    this.#genesisSet = genesisSet;
     this.#tree = tree;
     this.#tip = tip;
     this.#validators = getSets(tip.state);
@@ -55,7 +59,8 @@ export class Ledger {
    * @throws NodeError CORRUPT when the state does not have the root that the head's header names
    */
   static async open(rules: ChainRules, genesis: Genesis, store: ChainStore): Promise<Ledger> {
-    await store.initialise(genesisState(rules.crypto, genesis));
+    const first = genesisState(rules.crypto, genesis);
+    await store.initialise(first);
     const loader = StateTree.loader(rules.crypto);
     for await (const [key, value] of store.stateEntries()) {
       loader.add(statePath(rules.crypto, key), rules.crypto.hash(value));
@@ -76,7 +81,7 @@ export class Ledger {
       tree,
       version: tree.head,
     };
-    return new Ledger(rules, store, tree, tip);
+    return new Ledger(rules, store, getSets(memoryState(first)).current, tree, tip);
   }
 
   get tip(): Tip {
@@ -86,6 +91,14 @@ export class Ledger {
   /** The sets of the head, the next height and the one after. */
   get validators(): ValidatorSets {
     return this.#validators;
+  }
+
+  /** A set by its hash in headers: those at hand, those that took effect since genesis, and that of genesis. */
+  validatorSet(hash: Hash): ValidatorSet | undefined {
+    const { last, current, next } = this.#validators;
+    const isIt = (set: ValidatorSet | null): boolean =>
+      set !== null && equalBytes(validatorSetHash(this.rules.crypto, set), hash);
+    return [current, next, last].find(isIt) ?? this.store.validatorSet(hash) ?? [this.#genesisSet].find(isIt);
   }
 
   /** Asking for one keeps it: the oldest that nobody asked for make room first. */
@@ -163,6 +176,30 @@ export class Ledger {
     return { applied: done.map(({ applied }) => applied), fault };
   }
 
+  /**
+   * Puts the state after a block in the place of the genesis state, chunk by chunk, and the tip on that block. The block
+   * proved to be the chain's; the entries prove themselves by its state root, before anything of them counts.
+   *
+   * @throws NodeError CORRUPT when they do not have that root, INTERNAL after the first block, STORAGE
+   */
+  async adopt(
+    { block, certificate }: CertifiedCandidate,
+    chunks: AsyncIterable<readonly HashedEntry[]>,
+  ): Promise<void> {
+    if (this.#tip.height !== 0)
+      throw new NodeError('INTERNAL', 'a state is adopted in place of the genesis state alone');
+    const { header } = block;
+    const tree = StateTree.load(this.rules.crypto, []);
+    const id = blockId(this.rules.crypto, header);
+    await this.store.adopt({ block, blockId: id, certificate, entries: grown(tree, header, chunks) });
+    for (const { version } of this.#candidates.values()) this.#tree.release(version);
+    this.#candidates.clear();
+    this.#tree = tree;
+    const { height, timeMs } = header;
+    this.#tip = { height, blockId: id, timeMs, state: this.store.state, tree, version: tree.head };
+    this.#validators = getSets(this.#tip.state);
+  }
+
   #checkCertificate(tip: Tip, { header }: Block, certificate: Certificate): void {
     const height = tip.height + 1;
     const fits =
@@ -210,6 +247,23 @@ export class Ledger {
 /** Not a judgement on a block: a disk that fails, or a fault of this program. Nothing may go on after it. */
 export function isOwnFailure(error: unknown): boolean {
   return !isNodeError(error) || error.code === 'STORAGE' || error.code === 'CORRUPT';
+}
+
+/** Grows the tree with the entries that pass, and lets the last ones pass when it has the root. */
+async function* grown(
+  tree: StateTree,
+  { height, stateRoot }: Header,
+  chunks: AsyncIterable<readonly HashedEntry[]>,
+): AsyncGenerator<readonly HashedEntry[]> {
+  for await (const entries of chunks) {
+    tree.commit(tree.fork(tree.head, entries));
+    yield entries;
+  }
+  if (equalBytes(tree.head.root, stateRoot)) return;
+  throw new NodeError('CORRUPT', 'the chunks of a snapshot do not have the root of their block', {
+    data: { height, expected: toHex(stateRoot), found: toHex(tree.head.root) },
+    hint: 'start again: the state is fetched anew',
+  });
 }
 
 function committed(applied: AppliedBlock, certificate: Certificate, guard: GuardMark | null): CommittedBlock {

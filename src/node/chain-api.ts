@@ -1,11 +1,8 @@
 /** One chain as the interfaces see it: ChainApi over a running chain and the host. */
 import type { PublicKey } from '../bytes.ts';
-import { equalBytes, toHex } from '../bytes.ts';
-import { genesisState } from '../chain/genesis.ts';
-import { getSets } from '../chain/modules/validators-state.ts';
-import { memoryState, statePath } from '../chain/state.ts';
-import type { ValidatorSet } from '../chain/validator-set.ts';
-import { proposerOf, validatorSetHash } from '../chain/validator-set.ts';
+import { toHex } from '../bytes.ts';
+import { statePath } from '../chain/state.ts';
+import { proposerOf } from '../chain/validator-set.ts';
 import type { Vote } from '../chain/votes.ts';
 import type { OpenChain } from '../chains/chain-set.ts';
 import type { RunningChain } from '../chains.ts';
@@ -62,9 +59,8 @@ export function createChainApi(around: ChainApiModules, { chain, genesisJson, cl
 }
 
 function createChainView({ chain, crypto }: ApiModules): ChainView {
-  const { ledger, genesis } = chain;
+  const { ledger } = chain;
   const { store } = ledger;
-  let first: ValidatorSet | undefined;
   return {
     tip: () => {
       const { tip } = ledger;
@@ -79,15 +75,7 @@ function createChainView({ chain, crypto }: ApiModules): ChainView {
     certificate: (height) => store.certificate(height),
     heightOf: (blockId) => store.heightOf(blockId),
     transaction: (id) => store.transaction(id),
-    validatorSet: (hash) => {
-      const isIt = (set: ValidatorSet | null): boolean =>
-        set !== null && equalBytes(validatorSetHash(crypto, set), hash);
-      const { last, current, next } = ledger.validators;
-      const known = [current, next, last].find(isIt) ?? store.validatorSet(hash);
-      if (known) return known;
-      first ??= getSets(memoryState(genesisState(crypto, genesis))).current;
-      return isIt(first) ? first : undefined;
-    },
+    validatorSet: (hash) => ledger.validatorSet(hash),
     receipts: (height) => store.receipts(height),
     onCommit: (listener) => chain.onCommit(listener),
   };

@@ -21,6 +21,7 @@ import { openSignGuard } from '../store/guard.ts';
 import { readKeyFile } from '../store/key-file.ts';
 import { isEncrypted, readStoreKey, storeKeySource } from '../store/store-key.ts';
 import type { ChainStore } from '../store/types.ts';
+import { Snapshots } from '../store/snapshots.ts';
 
 export interface ChainParts {
   readonly folder: ChainFolder;
@@ -40,13 +41,17 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
   const store = await openStore(parts, genesis);
   try {
     const signing = await openSigning(parts, genesis, store);
+    const snapshots = await Snapshots.open({
+      ...{ folder: folder.snapshotsFolder, ...config.snapshot, hasher: nativeCrypto, clock: systemClock, metrics },
+      log: log.child('snapshot'),
+    });
     const { consensus, mempool } = config;
     const chain = await openChain(
       {
         timeouts: consensus,
         mempool: { ...DEFAULT_MEMPOOL_LIMITS, maxTxs: mempool.maxTxs, maxBytes: mempool.maxBytes },
       },
-      { genesis, crypto: nativeCrypto, verifier, store, signing, clock: systemClock, log, metrics, onFatal },
+      { genesis, crypto: nativeCrypto, verifier, store, signing, snapshots, clock: systemClock, log, metrics, onFatal },
     );
     return { chain, genesisJson };
   } catch (error) {

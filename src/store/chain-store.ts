@@ -4,6 +4,7 @@ import { equalBytes, toHex } from '../bytes.ts';
 import type { Block, Header } from '../chain/block.ts';
 import { blockId, decodeBlock } from '../chain/block.ts';
 import type { Hasher } from '../chain/crypto/types.ts';
+import { getSets } from '../chain/modules/validators-state.ts';
 import type { Receipt } from '../chain/receipt.ts';
 import type { StateChanges, StateKey, StateReader } from '../chain/state.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
@@ -17,6 +18,7 @@ import type { Logger } from '../log.ts';
 import { nopLogger } from '../log.ts';
 import type { MetricsRegister } from '../metrics.ts';
 import { nopRegister } from '../metrics.ts';
+import { clearState, disown, putAdoptedBlock, writeEntries } from './adoption.ts';
 import type { Database, DatabaseOptions, Snapshot, WriteBatch } from './db.ts';
 import { corruptDatabase, openDatabase } from './db.ts';
 import type { JournalOptions } from './journal.ts';
@@ -36,7 +38,14 @@ import {
   putState,
 } from './records.ts';
 import { StateCache } from './state-cache.ts';
-import type { ChainStore, CommittedBlock, MempoolJournal, StoredHead, StoredTransaction } from './types.ts';
+import type {
+  AdoptedState,
+  ChainStore,
+  CommittedBlock,
+  MempoolJournal,
+  StoredHead,
+  StoredTransaction,
+} from './types.ts';
 
 /** Blocks below the head whose presence and links are checked at every start. */
 const CHECKED_BLOCKS = 64;
@@ -93,9 +102,9 @@ class LevelChainStore implements ChainStore {
   readonly journal: MempoolJournal;
   readonly #db: Database;
   readonly #options: ChainStoreOptions;
-  readonly #cache: StateCache;
+  #cache: StateCache;
   #initialised: boolean;
-  readonly #base: number;
+  #base: number;
   #head: StoredHead | null;
   #isDamaged = false;
   /** Set while a write is under way: reads must not see it in part, nor before it is acknowledged. */
@@ -103,13 +112,12 @@ class LevelChainStore implements ChainStore {
   #writing: Promise<void> | undefined;
 
   constructor(db: Database, options: ChainStoreOptions, { initialised, base, head }: Found, journal: MempoolJournal) {
-    const entries = options.stateCacheEntries ?? 65_536;
     this.#db = db;
     this.#options = options;
     this.#initialised = initialised;
     this.#base = base;
     this.#head = head;
-    this.#cache = new StateCache(entries, entries * CACHE_BYTES_PER_ENTRY);
+    this.#cache = cacheOf(options);
     const load = (key: StateKey): Uint8Array | undefined => this.#get(stateDbKey(key));
     this.state = { get: (key) => this.#cache.get(key, load) };
     this.journal = journal;
@@ -129,6 +137,8 @@ class LevelChainStore implements ChainStore {
 
   async initialise(genesisState: StateChanges): Promise<void> {
     if (this.#initialised) return;
+    // What a state that came from peers left when it was cut off.
+    await clearState(this.#db);
     await this.#write((batch) => {
       putMeta(batch, this.#options);
       putState(batch, genesisState);
@@ -150,6 +160,31 @@ class LevelChainStore implements ChainStore {
     });
     for (const [key, value] of changes) this.#cache.set(key, value);
     const { block, blockId: id, certificate } = last;
+    this.#head = { height: block.header.height, blockId: id, header: block.header, certificate };
+  }
+
+  async adopt(state: AdoptedState): Promise<void> {
+    if (this.#head || !this.#initialised) {
+      throw new NodeError('INTERNAL', 'a state is adopted in place of the genesis state alone');
+    }
+    await this.#exclusively(async () => {
+      await disown(this.#db);
+      this.#initialised = false;
+      await clearState(this.#db);
+      await writeEntries(this.#db, state);
+      const sets = getSets({ get: (key) => this.#db.get(stateDbKey(key)) });
+      await this.#db.write(
+        (batch) => {
+          putMeta(batch, this.#options);
+          putAdoptedBlock(batch, state, sets);
+        },
+        { sync: true },
+      );
+    });
+    const { block, blockId: id, certificate } = state;
+    this.#initialised = true;
+    this.#cache = cacheOf(this.#options);
+    this.#base = block.header.height;
     this.#head = { height: block.header.height, blockId: id, header: block.header, certificate };
   }
 
@@ -234,11 +269,16 @@ class LevelChainStore implements ChainStore {
     return error;
   }
 
-  async #write(fill: (batch: WriteBatch) => void): Promise<void> {
+  #write(fill: (batch: WriteBatch) => void): Promise<void> {
+    return this.#exclusively(() => this.#db.write(fill, { sync: true }));
+  }
+
+  /** Meanwhile reads see what was there before. */
+  async #exclusively(write: () => Promise<void>): Promise<void> {
     if (this.#writing) throw new NodeError('INTERNAL', 'the block store is being written already');
     const before = this.#db.snapshot();
     this.#before = before;
-    this.#writing = this.#db.write(fill, { sync: true });
+    this.#writing = write();
     try {
       await this.#writing;
     } finally {
@@ -263,6 +303,10 @@ class LevelChainStore implements ChainStore {
       parent = id;
     }
   }
+}
+
+function cacheOf({ stateCacheEntries = 65_536 }: ChainStoreOptions): StateCache {
+  return new StateCache(stateCacheEntries, stateCacheEntries * CACHE_BYTES_PER_ENTRY);
 }
 
 function readBase(db: Database): number {

@@ -6,7 +6,8 @@
  *     identity/node_key          libp2p key
  *     identity/operator_token    what proves the operator to the node
  *     identity/store_key         key for encrypted databases, unless it is kept elsewhere
- *     chains/<chain id>/         genesis.json, db/, validator_key, sign_guard-<key>/
+ *     chains/<chain id>/         genesis.json, db/, validator_key, sign_guard-<key>/, snapshots/,
+ *                                joining/
  */
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -26,6 +27,9 @@ export interface ChainFolder {
   readonly folder: string;
   readonly genesisFile: string;
   readonly dbFolder: string;
+  readonly snapshotsFolder: string;
+  /** What a node that joins by a snapshot has fetched. */
+  readonly joinFolder: string;
   readonly validatorKeyFile: string;
   /** Of the whole home; the usual place, which the configuration may replace. */
   readonly storeKeyFile: string;
@@ -86,6 +90,8 @@ export function chainFolderOf(home: string, chainId: string): ChainFolder {
     folder,
     genesisFile: join(folder, 'genesis.json'),
     dbFolder: join(folder, 'db'),
+    snapshotsFolder: join(folder, 'snapshots'),
+    joinFolder: join(folder, 'joining'),
     validatorKeyFile: join(folder, 'validator_key'),
     storeKeyFile: join(resolve(home), 'identity', 'store_key'),
   };

@@ -1,6 +1,6 @@
 /** Small files that must survive a crash whole: written aside, synced, put in place in one step, and the folder synced. */
 import type { FileHandle } from 'node:fs/promises';
-import { link, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { link, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { errorCode } from './storage-error.ts';
 
@@ -37,6 +37,12 @@ export async function createFile(path: string, bytes: Uint8Array): Promise<boole
   }
   await syncFolder(dirname(path));
   return true;
+}
+
+/** Plain bytes: the methods of the Buffer that Node returns differ from those of a Uint8Array. */
+export async function readBytes(path: string): Promise<Uint8Array> {
+  const bytes = await readFile(path);
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 export async function writeAll(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {

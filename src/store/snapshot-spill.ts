@@ -7,6 +7,7 @@ import { open } from 'node:fs/promises';
 import { compareBytes } from '../bytes.ts';
 import type { SizedLeaf } from '../chain/state-chunks.ts';
 import { entryBytes } from '../chain/state-chunks.ts';
+import { NodeError } from '../errors.ts';
 import { writeAll } from './files.ts';
 
 /** So that sorting and hashing one bucket stays within a few milliseconds. */
@@ -45,7 +46,13 @@ export class Spill {
   private constructor(file: FileHandle, bits: number) {
     this.bits = bits;
     this.#file = file;
-    this.#buckets = Array.from({ length: 2 ** bits }, () => ({ buffer: null, used: 0, count: 0, bytes: 0, extents: [] }));
+    this.#buckets = Array.from({ length: 2 ** bits }, () => ({
+      buffer: null,
+      used: 0,
+      count: 0,
+      bytes: 0,
+      extents: [],
+    }));
     this.#bufferBytes = Math.min(MAX_BUFFER_BYTES, BUFFER_BYTES / 2 ** bits);
   }
 
@@ -143,7 +150,9 @@ export class Spill {
     for (let i = 0; i < extents.length; i += 2) {
       const length = extents[i + 1] ?? 0;
       const { bytesRead } = await this.#file.read(bytes, at, length, extents[i]);
-      if (bytesRead !== length) throw new Error('a file of a snapshot in the making is shorter than what was written');
+      if (bytesRead !== length) {
+        throw new NodeError('CORRUPT', 'a file of a snapshot in the making is shorter than what was written to it');
+      }
       at += length;
     }
     if (buffer) bytes.set(buffer.subarray(0, used), at);

@@ -6,7 +6,7 @@
  *     snapshots/<height>/chunks    the chunks in order
  *     snapshots/making-<height>/   what a crash leaves is removed at the next start
  */
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Hash } from '../bytes.ts';
 import { equalBytes, toHex } from '../bytes.ts';
@@ -17,7 +17,7 @@ import type { Clock } from '../clock.ts';
 import { NodeError, toNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Counter, Gauge, MetricsRegister } from '../metrics.ts';
-import { ensurePrivateFolder, syncFolder } from './files.ts';
+import { ensurePrivateFolder, readBytes, syncFolder } from './files.ts';
 import type { SnapshotIndex } from './snapshot-index.ts';
 import { CHUNKS_FILE, decodeIndex, INDEX_FILE } from './snapshot-index.ts';
 import { writeSnapshot } from './snapshot-writer.ts';
@@ -145,7 +145,8 @@ export class Snapshots {
       await rename(making, final);
       await syncFolder(folder);
       const index = await this.#load(height);
-      if (index) this.#held = [...this.#held.filter(({ manifest }) => manifest.height !== height), index].sort(byHeight);
+      if (index)
+        this.#held = [...this.#held.filter(({ manifest }) => manifest.height !== height), index].sort(byHeight);
       for (const old of this.#held.slice(0, -keep)) await this.#remove(old);
       const seconds = (clock.monotonic() - startMs) / 1000;
       const bytes = sizeOf(index?.chunks ?? []);
@@ -181,7 +182,7 @@ export class Snapshots {
   async #load(height: number): Promise<SnapshotIndex | null> {
     const { folder, hasher } = this.#options;
     try {
-      return decodeIndex(hasher, await readFile(join(folder, String(height), INDEX_FILE)));
+      return decodeIndex(hasher, await readBytes(join(folder, String(height), INDEX_FILE)));
     } catch {
       return null;
     }

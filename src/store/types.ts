@@ -30,6 +30,15 @@ export interface CommittedBlock {
   readonly guard: GuardMark | null;
 }
 
+/** The state after a block, in place of the genesis state of a store without blocks. */
+export interface AdoptedState {
+  readonly block: Block;
+  readonly blockId: Hash;
+  readonly certificate: Certificate;
+  /** All entries; what it throws at its end keeps the state from counting. */
+  readonly entries: AsyncIterable<readonly { readonly key: StateKey; readonly value: Uint8Array }[]>;
+}
+
 export interface StoredTransaction {
   readonly height: number;
   readonly index: number;
@@ -56,6 +65,13 @@ export interface ChainStore {
    * @throws NodeError INTERNAL when the blocks do not follow the head
    */
   commit(blocks: readonly CommittedBlock[]): Promise<void>;
+  /**
+   * Replaces the genesis state; the block becomes head and base. Until the last, synced write, the store counts as one
+   * that was never used: after a crash, or when `entries` throws, it begins with `initialise` once it is opened again.
+   *
+   * @throws NodeError INTERNAL when there are blocks; STORAGE; what `entries` throws. Then it takes no more writes
+   */
+  adopt(state: AdoptedState): Promise<void>;
   block(height: number): Block | undefined;
   /** The encoded block, as stored. */
   blockBytes(height: number): Uint8Array | undefined;

@@ -4,6 +4,7 @@ import type { CertifiedBlock, Methods, SignedStatus, Topic, Topics } from '../..
 import type { ChainHandlers, ChainNetwork } from '../../protocols/network.ts';
 import type { GossipCode } from '../../protocols/verdicts.ts';
 import type { ChainContext } from '../../src/chain/signing.ts';
+import { NodeError } from '../../src/errors.ts';
 import type { LogContext, Logger, LogLevel } from '../../src/log.ts';
 import { nativeHasher } from '../../src/native/hasher.ts';
 import type { Host, HostOptions } from '../../src/net/host.ts';
@@ -66,12 +67,20 @@ export function recorder(code: GossipCode = 'OK'): Recorder {
         blocks: async (request, from) => (await out.requests.blocks?.(request, from)) ?? ([] as CertifiedBlock[]),
         txs: async (request, from) => (await out.requests.txs?.(request, from)) ?? [],
         votes: async (request, from) => (await out.requests.votes?.(request, from)) ?? { votes: [], proposals: [] },
+        light: (request, from) => answered(out.requests.light?.(request, from)),
+        snapshot: async (request, from) => (await out.requests.snapshot?.(request, from)) ?? null,
+        chunk: (request, from) => answered(out.requests.chunk?.(request, from)),
       },
       onPeer: (peer) => out.joined.push(peer),
       onPeerGone: (peer) => out.gone.push(peer),
     },
   };
   return out;
+}
+
+async function answered<T>(answer: Promise<T> | undefined): Promise<T> {
+  if (!answer) throw new NodeError('NOT_FOUND', 'this peer holds nothing of the kind');
+  return answer;
 }
 
 export interface LogLine {

@@ -219,6 +219,7 @@ export class SimNode {
         verifier,
         store,
         signing: { signer, guard },
+        snapshots: null,
         clock,
         log: this.#logger('chain'),
         metrics: nopRegister,

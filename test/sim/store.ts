@@ -9,6 +9,7 @@ import { decodeCertificate, encodeCertificate } from '../../src/chain/votes.ts';
 import { NodeError } from '../../src/errors.ts';
 import { storageError } from '../../src/store/storage-error.ts';
 import type {
+  AdoptedState,
   ChainStore,
   CommittedBlock,
   MempoolJournal,
@@ -25,9 +26,11 @@ interface StoredBlock {
   readonly receipts: readonly Receipt[];
 }
 
-/** What the disk holds; height h at index h − 1. */
+/** What the disk holds. */
 export class StoredChain {
   initialised = false;
+  /** Height of the first block held. */
+  base = 1;
   readonly state = new Map<StateKey, Uint8Array>();
   readonly blocks: StoredBlock[] = [];
   readonly heights = new Map<string, number>();
@@ -36,19 +39,34 @@ export class StoredChain {
   readonly pending = new Map<string, Uint8Array>();
 
   get height(): number {
-    return this.blocks.length;
+    return this.base - 1 + this.blocks.length;
+  }
+
+  at(height: number): StoredBlock | undefined {
+    return this.blocks[height - this.base];
   }
 
   /** A copy of the files as they are. */
   copy(): StoredChain {
     const copy = new StoredChain();
     copy.initialised = this.initialised;
+    copy.base = this.base;
     copy.blocks.push(...this.blocks);
     for (const name of ['state', 'heights', 'places', 'guardMarks', 'pending'] as const) {
       const to = copy[name] as Map<string, unknown>;
       for (const [key, value] of this[name]) to.set(key, value);
     }
     return copy;
+  }
+
+  /** The state after a block in place of what there was. */
+  adopt({ block, blockId, certificate }: AdoptedState, entries: ReadonlyMap<StateKey, Uint8Array>): void {
+    const { height } = block.header;
+    this.base = height;
+    this.blocks.push({ blockId, bytes: encodeBlock(block), certificate: encodeCertificate(certificate), receipts: [] });
+    this.heights.set(bytesKey(blockId), height);
+    this.state.clear();
+    for (const [key, value] of entries) this.state.set(key, value);
   }
 
   put({ block, blockId, certificate, receipts, changes, guard }: CommittedBlock): void {
@@ -101,7 +119,7 @@ export class SimStore implements ChainStore {
   }
 
   base(): number {
-    return 1;
+    return this.#chain.base;
   }
 
   guardSequence(publicKey: Uint8Array): number {
@@ -127,13 +145,24 @@ export class SimStore implements ChainStore {
     this.#head = this.#readHead();
   }
 
+  async adopt(state: AdoptedState): Promise<void> {
+    if (this.#chain.height > 0)
+      throw new NodeError('INTERNAL', 'a state is adopted in place of the genesis state alone');
+    const entries = new Map<StateKey, Uint8Array>();
+    for await (const chunk of state.entries) for (const { key, value } of chunk) entries.set(key, value);
+    await this.#write(() => {
+      this.#chain.adopt(state, entries);
+    });
+    this.#head = this.#readHead();
+  }
+
   block(height: number): Block | undefined {
     const bytes = this.blockBytes(height);
     return bytes && decodeBlock(simCrypto, bytes);
   }
 
   blockBytes(height: number): Uint8Array | undefined {
-    return this.#chain.blocks[height - 1]?.bytes;
+    return this.#chain.at(height)?.bytes;
   }
 
   header(height: number): Header | undefined {
@@ -145,12 +174,12 @@ export class SimStore implements ChainStore {
   }
 
   certificate(height: number): Certificate | undefined {
-    const bytes = this.#chain.blocks[height - 1]?.certificate;
+    const bytes = this.#chain.at(height)?.certificate;
     return bytes && decodeCertificate(bytes);
   }
 
   receipts(height: number): Receipt[] | undefined {
-    const receipts = this.#chain.blocks[height - 1]?.receipts;
+    const receipts = this.#chain.at(height)?.receipts;
     return receipts && [...receipts];
   }
 
@@ -189,8 +218,8 @@ export class SimStore implements ChainStore {
   }
 
   #readHead(): StoredHead | null {
-    const { height, blocks } = this.#chain;
-    const last = blocks[height - 1];
+    const { height } = this.#chain;
+    const last = this.#chain.at(height);
     if (!last) return null;
     const { header } = decodeBlock(simCrypto, last.bytes);
     return { height, blockId: last.blockId, header, certificate: decodeCertificate(last.certificate) };
@@ -198,7 +227,7 @@ export class SimStore implements ChainStore {
 
   #checkFollows(blocks: readonly CommittedBlock[]): void {
     let height = this.#chain.height;
-    let parent = this.#chain.blocks[height - 1]?.blockId ?? null;
+    let parent = this.#chain.at(height)?.blockId ?? null;
     for (const { block, blockId, certificate } of blocks) {
       const follows = block.header.height === ++height && (!parent || equalBytes(block.header.parent, parent));
       if (!follows || !equalBytes(certificate.blockId, blockId)) {

@@ -9,6 +9,7 @@ import type { StateChanges, StateKey, StateReader } from '../../src/chain/state.
 import type { ValidatorSet } from '../../src/chain/validator-set.ts';
 import type { Certificate } from '../../src/chain/votes.ts';
 import type {
+  AdoptedState,
   ChainStore,
   CommittedBlock,
   MempoolJournal,
@@ -40,6 +41,7 @@ export class MemoryStore implements ChainStore {
   readonly entries = new Map<StateKey, Uint8Array>();
   readonly journal = new MemoryJournal();
   readonly blocks: CommittedBlock[] = [];
+  #base = 1;
   /** Thrown by every commit from now on. */
   commitFault: Error | null = null;
   /** Thrown by every read of the state from now on. */
@@ -64,7 +66,7 @@ export class MemoryStore implements ChainStore {
   }
 
   base(): number {
-    return 1;
+    return this.#base;
   }
 
   guardSequence(publicKey: Uint8Array): number {
@@ -89,8 +91,17 @@ export class MemoryStore implements ChainStore {
     }
   }
 
+  async adopt({ block, blockId, certificate, entries }: AdoptedState): Promise<void> {
+    const adopted = new Map<StateKey, Uint8Array>();
+    for await (const chunk of entries) for (const { key, value } of chunk) adopted.set(key, value);
+    this.entries.clear();
+    for (const [key, value] of adopted) this.entries.set(key, value);
+    this.blocks.push({ block, blockId, certificate, receipts: [], changes: adopted, guard: null });
+    this.#base = block.header.height;
+  }
+
   block(height: number): Block | undefined {
-    return this.blocks[height - 1]?.block;
+    return this.blocks[height - this.#base]?.block;
   }
 
   blockBytes(height: number): Uint8Array | undefined {
@@ -107,11 +118,11 @@ export class MemoryStore implements ChainStore {
   }
 
   certificate(height: number): Certificate | undefined {
-    return this.blocks[height - 1]?.certificate;
+    return this.blocks[height - this.#base]?.certificate;
   }
 
   receipts(height: number): Receipt[] | undefined {
-    const found = this.blocks[height - 1]?.receipts;
+    const found = this.blocks[height - this.#base]?.receipts;
     return found && [...found];
   }
 

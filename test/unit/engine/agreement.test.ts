@@ -63,6 +63,7 @@ describe('agreement of chains in one process', () => {
         verifier,
         store,
         signing: { signer: chainSigner, guard },
+        snapshots: null,
         clock: systemClock,
         log: process.env['DEBUG_LOG']
           ? createLogger({ level: 'debug', format: 'pretty', stream: process.stderr })

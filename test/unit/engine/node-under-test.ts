@@ -97,6 +97,7 @@ export class NodeUnderTest {
         verifier,
         store,
         signing,
+        snapshots: null,
         clock,
         log: nopLogger,
         metrics: nopRegister,

@@ -152,7 +152,13 @@ export const manifest: fc.Arbitrary<StateManifest> = record({
     selector: ({ path }) => bytesKey(path),
   }),
 }).map(({ height, leaves }) => {
-  const cuts = [...cutLeaves(leaves.sort((a, b) => compareBytes(a.path, b.path)), ZERO_HASH, 0)];
+  const cuts = [
+    ...cutLeaves(
+      leaves.sort((a, b) => compareBytes(a.path, b.path)),
+      ZERO_HASH,
+      0,
+    ),
+  ];
   const chunks = cuts.map(
     ({ prefix, depth, leaves: own }): ChunkRef => ({ prefix, depth, node: chunkNode(pureHasher, own, depth) }),
   );
