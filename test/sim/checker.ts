@@ -26,6 +26,8 @@ const MAX_VOTES_A_VALIDATOR = 2 * (32 + 8 + 16) * 3;
 interface Agreed {
   readonly blockId: Uint8Array;
   readonly timeMs: number;
+  /** Of the first certificate. */
+  readonly round: number;
   readonly changes: string;
 }
 
@@ -36,6 +38,8 @@ export class Checker {
   demotions = 0;
   evidence = 0;
   transactions = 0;
+  /** Heights whose block was decided in more than one round. */
+  readonly splitHeights = new Set<number>();
   readonly #genesis: Genesis;
   readonly #isTraitor: (publicKey: Uint8Array) => boolean;
   readonly #agreed: Agreed[];
@@ -53,7 +57,7 @@ export class Checker {
     const { current } = getSets(memoryState(state));
     this.#genesis = genesis;
     this.#isTraitor = isTraitor;
-    this.#agreed = [{ blockId: genesisBlockId(genesis), timeMs: genesis.timeMs, changes: '' }];
+    this.#agreed = [{ blockId: genesisBlockId(genesis), timeMs: genesis.timeMs, round: 0, changes: '' }];
     this.#sets = [current, current];
     this.#takeAccounts(state);
     this.#suppliedUait = this.#heldUait();
@@ -102,13 +106,14 @@ export class Checker {
       if (!equalBytes(agreed.blockId, blockId)) {
         this.fail(`agreement: ${where} is ${short(blockId)} here and ${short(agreed.blockId)} elsewhere`);
       } else if (agreed.changes !== digest) this.fail(`roots: ${where}: the state differs between nodes`);
+      if (agreed.round !== certificate.round) this.splitHeights.add(height);
       return;
     }
     const before = this.#agreed[height - 1];
     if (before && !equalBytes(before.blockId, parent))
       this.fail(`agreement: ${where} does not follow the agreed parent`);
     if (before && timeMs < before.timeMs) this.fail(`time: ${where} is earlier than its parent`);
-    this.#agreed[height] = { blockId, timeMs, changes: digest };
+    this.#agreed[height] = { blockId, timeMs, round: certificate.round, changes: digest };
     const sets = getSets({ get: (key) => changes.get(key) });
     this.#sets[height + 1] = sets.current;
     if (membersOf(sets.current) !== membersOf(set)) this.setChanges++;

@@ -90,12 +90,18 @@ export class Faults {
       frozen: () => this.frozen,
       isHealthy: (a, b) => this.frozen && this.#core.has(a) && this.#core.has(b),
       validators: modules.validators,
-      cutOff: (some, ms) => {
+      cutOff: (some, ms, bothWays) => {
         const others = nodes.filter((node) => !some.includes(node));
-        this.#cutFor(ms, some, others, true);
+        this.#cutFor(ms, some, others, bothWays);
       },
+      restorable: () => this.#restorable(),
     });
     network.loses = (hop) => this.#adversary.loses(hop);
+  }
+
+  /** A scheme is in the middle of what it is for. */
+  get isHolding(): boolean {
+    return this.#adversary.isHolding;
   }
 
   get count(): number {
@@ -115,7 +121,7 @@ export class Faults {
     const { plan, time } = this.#modules;
     time.after(this.#moments.between(0, 2 * plan.faultEveryMs), () => {
       const name = String(++this.#turns);
-      if (!this.frozen && this.#happens(name)) this.#strike(name);
+      if (!this.frozen && !this.isHolding && this.#happens(name)) this.#strike(name);
       this.start();
     });
   }
@@ -128,6 +134,7 @@ export class Faults {
       if (left >= 0) continue;
       this.#begin(name, kind, rng);
       fault(this);
+      this.#backUpAll();
       return;
     }
   }
@@ -148,7 +155,7 @@ export class Faults {
 
   /** A vote or proposal is about to leave: the worst moment for those who need it. */
   onMessage(from: SimNode): void {
-    if (this.frozen || --this.#untilMeddling > 0) return;
+    if (this.frozen || this.isHolding || --this.#untilMeddling > 0) return;
     this.#untilMeddling = this.#drawMeddling();
     const name = `m${++this.#meddled}`;
     if (this.#happens(name)) this.#meddle(name, from);
@@ -206,27 +213,34 @@ export class Faults {
   }
 
   /**
-   * Copies a folder, or puts an older copy back where the others can do without that node: it must find out by itself, and
-   * signs nothing until it is past all that its key may have signed.
+   * Puts an older copy of a folder back where the others can do without that node: it must find out by itself, and signs
+   * nothing until it is past all that its key may have signed.
    */
   restore(): void {
-    const { plan, nodes, validators } = this.#modules;
-    if (!plan.restores) return;
+    const ripe = this.#restorable();
+    if (ripe.length > 0) this.rng.pick(ripe).restore();
+  }
+
+  #backUpAll(): void {
+    if (!this.#modules.plan.restores) return;
+    for (const node of this.#modules.nodes) if (node.backupHeight === null && !node.isRestored) node.backUp();
+  }
+
+  #restorable(): SimNode[] {
+    const { nodes, validators } = this.#modules;
     const set = validators();
-    const powerOf = (some: readonly SimNode[]): number =>
-      some.reduce((sum, { publicKey }) => sum + (findValidator(set, publicKey)?.power ?? 0), 0);
-    const isRipe = ({ stored, backupHeight }: SimNode): boolean =>
-      stored.height >= (backupHeight ?? Infinity) + LEAST_RESTORED;
-    const ripe = nodes.filter(isRipe);
-    if (ripe.length === 0) {
-      for (const node of nodes) if (node.backupHeight === null) node.backUp();
-      return;
-    }
-    const node = this.rng.pick(ripe);
-    const faulty = [...nodes.filter(({ isTraitor, isRestored }) => isTraitor || isRestored), node];
-    const others = nodes.filter((other) => !faulty.includes(other)).map(({ stored }) => stored);
-    const copy = { publicKey: node.publicKey, height: node.backupHeight ?? 0 };
-    if (!node.isTraitor && !node.isRestored && isFoundOut(copy, others, powerOf(faulty), set)) node.restore();
+    const powerOf = ({ publicKey }: SimNode): number => findValidator(set, publicKey)?.power ?? 0;
+    const faulty = nodes.filter(({ isTraitor, isRestored }) => isTraitor || isRestored);
+    const sound = nodes.filter((node) => !faulty.includes(node));
+    const faultyPower = faulty.reduce((sum, node) => sum + powerOf(node), 0);
+    return sound.filter((node) => {
+      const { backupHeight, publicKey, stored } = node;
+      if (backupHeight === null || stored.height < backupHeight + LEAST_RESTORED) return false;
+      const others = sound
+        .filter((other) => other !== node)
+        .map((other) => ({ stored: other.stored, power: powerOf(other) }));
+      return isFoundOut({ publicKey, height: backupHeight }, others, faultyPower + powerOf(node), set);
+    });
   }
 
   stopOne(): void {

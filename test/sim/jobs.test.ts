@@ -139,6 +139,7 @@ describe('minima of the simulator', () => {
       topRound: 3,
       lateCommits: 30,
       conflictingLocks: 0,
+      splitHeights: 0,
       crashesAtWrites: 2,
     },
     ...{

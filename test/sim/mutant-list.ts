@@ -283,6 +283,13 @@ export const MUTANTS: readonly Mutant[] = [
     }`,
       },
       {
+        file: 'src/engine/ledger.ts',
+        from: 'const applied = applyBlock(this.rules, tip, block, verified);',
+        to: `Object.assign(globalThis, { seenRound: (done.at(-1)?.certificate ?? this.store.head()?.certificate)?.round });
+        const applied = applyBlock(this.rules, tip, block, verified);
+        Object.assign(globalThis, { seenRound: undefined });`,
+      },
+      {
         file: 'src/chain/modules/validators.ts',
         from: 'const absences = nextAbsences(getAbsences(state), sets, { height, proposer, lastCommit });',
         to: `const round = (globalThis as unknown as { seenRound?: number }).seenRound ?? lastCommit?.round ?? 0;

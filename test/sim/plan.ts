@@ -112,7 +112,7 @@ export function makePlan({ seed, nodes, minutes, control = false }: PlanOptions,
   const isFair = count > 1 && count <= 4 && powers.every((power) => power <= 1);
   const quiet = !control && isFair && rng.chance(0.4);
   // A restored node sits out; a change of the set meanwhile could leave no quorum without it.
-  const restores = !control && rng.chance(0.6) && !setChanges;
+  const restores = !control && rng.chance(0.8) && !setChanges;
   return { ...plan, cautious, quiet, restores, ...(quiet && { txEveryMs: rng.between(2_000, 6_000) }) };
 }
 

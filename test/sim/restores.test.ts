@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { ValidatorSet } from '../../src/chain/validator-set.ts';
 import { createValidatorSet } from '../../src/chain/validator-set.ts';
 import { chainOf, filled } from '../unit/store/fixtures.ts';
+import type { Witness } from './restores.ts';
 import { isFoundOut } from './restores.ts';
 import { StoredChain } from './store.ts';
 
@@ -13,10 +14,10 @@ function setOf(count: number): ValidatorSet {
 }
 
 /** The first and the third of the validators certify every block. */
-function diskAt(height: number): StoredChain {
-  const disk = new StoredChain();
-  for (const block of chainOf(height)) disk.put(block);
-  return disk;
+function diskAt(height: number): Witness {
+  const stored = new StoredChain();
+  for (const block of chainOf(height)) stored.put(block);
+  return { stored, power: 1 };
 }
 
 describe('restored folders', () => {
@@ -29,9 +30,13 @@ describe('restored folders', () => {
     assert.ok(!isFoundOut({ ...copy, publicKey: filled(2) }, [diskAt(9), diskAt(9)], 1, set), 'it certified nothing');
   });
 
-  it('one of four always meets somebody who was there, two of four are too many', () => {
+  it('one of four is found out where no quorum with it was away; two of four are too many', () => {
     const copy = { publicKey: filled(1), height: 4 };
     assert.ok(isFoundOut(copy, [diskAt(9), diskAt(9), diskAt(0)], 1, setOf(4)));
+    assert.ok(
+      !isFoundOut(copy, [diskAt(9), diskAt(0), diskAt(0)], 1, setOf(4)),
+      'two who were away are a quorum with it',
+    );
     assert.ok(!isFoundOut(copy, [diskAt(9), diskAt(9)], 2, setOf(4)));
   });
 });

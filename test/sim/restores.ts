@@ -1,7 +1,7 @@
 /** When a folder that is put back can be told from one after a crash. src/engine/README.md gives the limits. */
 import type { PublicKey } from '../../src/bytes.ts';
 import type { ValidatorSet } from '../../src/chain/validator-set.ts';
-import { validatorIndex } from '../../src/chain/validator-set.ts';
+import { hasQuorum, validatorIndex } from '../../src/chain/validator-set.ts';
 import { decodeCertificate } from '../../src/chain/votes.ts';
 import type { StoredChain } from './store.ts';
 
@@ -11,25 +11,28 @@ export interface FolderCopy {
   readonly height: number;
 }
 
+export interface Witness {
+  readonly stored: StoredChain;
+  readonly power: number;
+}
+
 /**
- * Whether those who answer know of what was signed since the copy, whoever of a quorum they are.
+ * Whether those who answer know of what was signed since the copy, whoever of a quorum they are: no quorum consists of
+ * faulty validators, the restored one included, and those who hold no proof. A folder that nobody proves old looks like
+ * any other one and must sign, or three validators could not bear the loss of one. The others must do without it meanwhile.
  *
- * Below a third of faulty power any two quorums share an honest validator besides the restored one, so one of those who
- * answer has been where the key was used. With exactly a third, as one of three validators has, that one may be down, and the
- * only one that answers may be one that was away: the folder looks like any other then, and must sign, or three
- * validators could not bear the loss of one. So each of the others must be able to prove it alone.
- *
- * @param others disks of the validators that are not faulty
+ * @param others validators that are not faulty
  * @param faultyPower that of the restored one included
  */
 export function isFoundOut(
   copy: FolderCopy,
-  others: readonly StoredChain[],
+  others: readonly Witness[],
   faultyPower: number,
   set: ValidatorSet,
 ): boolean {
-  if (3 * faultyPower < set.totalPower) return true;
-  return 3 * faultyPower === set.totalPower && others.every((stored) => holdsProof(stored, copy, set));
+  const unaware = others.filter(({ stored }) => !holdsProof(stored, copy, set));
+  const unawarePower = unaware.reduce((sum, { power }) => sum + power, faultyPower);
+  return 3 * faultyPower <= set.totalPower && !hasQuorum(set, unawarePower);
 }
 
 /** A signature of the key in a certificate above the height that the copy's guard may know, which is the one in work. */

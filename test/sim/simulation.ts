@@ -32,6 +32,8 @@ const MIN_FAULTS = 5;
 const LIVENESS_MS = 10_000;
 /** After everything healed, all nodes are at one height within this time. */
 const CONVERGENCE_MS = 30_000;
+/** The faults freeze later than meant while a scheme is under way, by so much at most. */
+const MAX_HOLD_MS = 8_000;
 const BOUNDS_EVERY_STEPS = 512;
 
 export interface Outcome {
@@ -46,6 +48,8 @@ export interface Outcome {
   /** Commits by nodes in rounds above 0. */
   readonly lateCommits: number;
   readonly conflictingLocks: number;
+  /** Heights whose block was decided in more than one round. */
+  readonly splitHeights: number;
   readonly crashesAtWrites: number;
   readonly setChanges: number;
   /** Heights at which some validator is demoted. */
@@ -162,6 +166,7 @@ class Run {
     while (!this.#isDone()) {
       this.#faultsOn = true;
       await this.#runFor(this.#rng.between(3_000, 20_000), () => this.#isDone());
+      await this.#runFor(MAX_HOLD_MS, () => this.#isDone() || !this.#faults.isHolding);
       this.#faultsOn = false;
       if (!this.#isOver() && !this.plan.control) await this.#checkLiveness();
       if (this.#time.nowMs > this.plan.maxVirtualMs && !this.#isDone()) {
@@ -426,6 +431,7 @@ class Run {
       topRound: this.#trace.topRound,
       lateCommits: this.#trace.lateCommits,
       conflictingLocks: this.#conflictingLocks,
+      splitHeights: this.checker.splitHeights.size,
       crashesAtWrites: crashes.reduce((sum, [, count]) => sum + count, 0),
       setChanges: this.checker.setChanges,
       demotions: this.checker.demotions,

@@ -22,6 +22,7 @@ export class Tally {
   topRound = 0;
   commitsAboveRound0 = 0;
   conflictingLocks = 0;
+  splitHeights = 0;
   crashesAtWrites = 0;
   setChanges = 0;
   evidence = 0;
@@ -41,6 +42,7 @@ export class Tally {
     this.topRound = Math.max(this.topRound, outcome.topRound);
     this.commitsAboveRound0 += outcome.lateCommits;
     this.conflictingLocks += outcome.conflictingLocks;
+    this.splitHeights += outcome.splitHeights;
     this.crashesAtWrites += outcome.crashesAtWrites;
     this.setChanges += outcome.setChanges;
     this.evidence += outcome.evidence;
@@ -76,6 +78,7 @@ export class Tally {
       { what: 'faults', value: this.faults, rate: 5 },
       { what: 'commits above round 0', value: this.commitsAboveRound0, rate: 10 },
       { what: 'conflicting locks', value: this.conflictingLocks, rate: 0.03 },
+      { what: 'heights decided in several rounds', value: this.splitHeights, rate: 0.1 },
       { what: 'crashes at a write', value: this.crashesAtWrites, rate: 0.5 },
       { what: 'validator set changes', value: this.setChanges, rate: 0.5 },
       { what: 'evidence in blocks', value: this.evidence, rate: 0.2 },
