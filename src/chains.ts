@@ -9,6 +9,7 @@ import type { Genesis } from './chain/genesis.ts';
 import { getKeyRecord } from './chain/modules/validators-state.ts';
 import type { Transaction } from './chain/tx.ts';
 import { decodeTransaction } from './chain/tx.ts';
+import { findValidator, hasQuorum } from './chain/validator-set.ts';
 import type { Clock } from './clock.ts';
 import type { Timeouts } from './consensus/types.ts';
 import { blocksOf, chunkOf, lightAnswer, transactionsOf } from './chains/serving.ts';
@@ -247,7 +248,7 @@ class ChainRuntime implements RunningChain {
   #checkGuard(guard: SignGuard): void {
     const { status } = guard;
     if (status.kind === 'empty' || status.kind === 'uncertain') this.gate.floorHeight = guard.signAbove;
-    const advice = guardAdvice(status, this.ledger.tip.height);
+    const advice = guardAdvice(status, this.ledger.tip.height, this.#isAlone());
     if (advice !== undefined) {
       this.gate.set('guard', advice);
       this.#modules.log.error('not signing: the sign guard refuses', { status: status.kind, reason: advice });
@@ -257,6 +258,13 @@ class ChainRuntime implements RunningChain {
         signAbove: guard.signAbove,
       });
     }
+  }
+
+  /** The own key is a quorum. */
+  #isAlone(): boolean {
+    const { current } = this.ledger.validators;
+    const own = this.validatorKey && findValidator(current, this.validatorKey);
+    return hasQuorum(current, own?.power ?? 0);
   }
 
   #createRecall(validator: Validator): Recall {

@@ -18,6 +18,7 @@ import { openChainStore } from '../store/chain-store.ts';
 import type { ChainFolder } from '../store/data-folder.ts';
 import type { SignGuard } from '../store/guard.ts';
 import { openSignGuard } from '../store/guard.ts';
+import { applySignAbove } from '../store/guard-advice.ts';
 import { readKeyFile } from '../store/key-file.ts';
 import { isEncrypted, readStoreKey, storeKeySource } from '../store/store-key.ts';
 import type { ChainStore } from '../store/types.ts';
@@ -128,13 +129,11 @@ async function openSigning(
     store: { sequence: store.guardSequence(publicKey), height: store.head()?.height ?? 0 },
   });
   const { signAbove } = config.consensus;
-  // A flag left in place must not undo what was signed since.
-  if (
-    signAbove !== null &&
-    (guard.signAbove < signAbove || guard.status.kind === 'stale' || guard.status.kind === 'corrupt')
-  ) {
-    await guard.reset(signAbove);
-    log.warn('sign guard reset by the operator', { signAbove });
+  if (signAbove !== null) {
+    const headHeight = store.head()?.height ?? 0;
+    const done = await applySignAbove(guard, signAbove, headHeight);
+    if (done === 'set') log.warn('sign guard reset by the operator', { signAbove });
+    if (done === 'too-low') log.error('--sign-above is below the blocks here: ignored', { signAbove, headHeight });
   }
   return { signer, guard };
 }

@@ -57,6 +57,7 @@ const MENU: readonly (readonly [weight: number, name: string, fault: Fault])[] =
   [2, 'clock jump', (f) => f.jump()],
   [6, 'scheme', (f) => f.scheme()],
   [4, 'restored folder', (f) => f.restore()],
+  [3, 'lost guard', (f) => f.loseGuard()],
 ];
 
 export class Faults {
@@ -223,23 +224,63 @@ export class Faults {
 
   #backUpAll(): void {
     if (!this.#modules.plan.restores) return;
-    for (const node of this.#modules.nodes) if (node.backupHeight === null && !node.isRestored) node.backUp();
+    for (const node of this.#modules.nodes) if (node.backupHeight === null && !this.#sitsOut(node)) node.backUp();
   }
 
-  #restorable(): SimNode[] {
+  /**
+   * The files of a sign guard are gone, where the others can do without that node. It signs nothing until its operator gives
+   * the word, who comes some time later, and may leave it in place.
+   */
+  loseGuard(): void {
+    const { plan, time } = this.#modules;
+    if (!plan.restores) return;
+    const { set, sound, faultyPower, powerOf } = this.#soundness();
+    const spare = sound.filter((node) => node.hasGuard && 3 * (faultyPower + powerOf(node)) <= set.totalPower);
+    if (spare.length === 0) return;
+    const { rng } = this;
+    const node = rng.pick(spare);
+    node.loseGuard();
+    time.after(rng.between(500, 12_000), () => {
+      if (!node.care.isLost) return;
+      node.care.giveWord();
+      if (rng.chance(0.5)) node.crash('is started with --sign-above');
+      else void node.stop();
+    });
+  }
+
+  /** It signs nothing at the height after its own, as its folder is. */
+  #sitsOut(node: SimNode): boolean {
+    return node.sitsOut(node.stored.height + 1);
+  }
+
+  #soundness(): {
+    readonly set: ValidatorSet;
+    readonly sound: readonly SimNode[];
+    readonly faultyPower: number;
+    readonly powerOf: (node: SimNode) => number;
+  } {
     const { nodes, validators } = this.#modules;
     const set = validators();
     const powerOf = ({ publicKey }: SimNode): number => findValidator(set, publicKey)?.power ?? 0;
-    const faulty = nodes.filter(({ isTraitor, isRestored }) => isTraitor || isRestored);
+    const faulty = nodes.filter((node) => node.isTraitor || this.#sitsOut(node));
     const sound = nodes.filter((node) => !faulty.includes(node));
-    const faultyPower = faulty.reduce((sum, node) => sum + powerOf(node), 0);
+    return { set, sound, powerOf, faultyPower: faulty.reduce((sum, node) => sum + powerOf(node), 0) };
+  }
+
+  #restorable(): SimNode[] {
+    const { set, sound, faultyPower, powerOf } = this.#soundness();
     return sound.filter((node) => {
       const { backupHeight, publicKey, stored } = node;
       if (backupHeight === null || stored.height < backupHeight + LEAST_RESTORED) return false;
       const others = sound
         .filter((other) => other !== node)
         .map((other) => ({ stored: other.stored, power: powerOf(other) }));
-      return isFoundOut({ publicKey, height: backupHeight }, others, faultyPower + powerOf(node), set);
+      return isFoundOut(
+        { publicKey, height: Math.max(backupHeight, node.care.word ?? 0) },
+        others,
+        faultyPower + powerOf(node),
+        set,
+      );
     });
   }
 

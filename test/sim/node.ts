@@ -12,6 +12,7 @@ import type { Topic, Topics } from '../../protocols/messages.ts';
 import type { ChainHandlers, ChainNetwork, PeerId } from '../../protocols/network.ts';
 import { openSignGuard } from '../../src/store/guard.ts';
 import type { Checker } from './checker.ts';
+import { GuardCare } from './guard-care.ts';
 import type { Files, WriteFate } from './disk.ts';
 import { ProcessDisk, simGuardDisk } from './disk.ts';
 import type { SimNetwork } from './network.ts';
@@ -64,6 +65,8 @@ export class SimNode {
   #guards = new Map<string, Files>();
   #backup: Folder | null = null;
   #isRestored = false;
+  /** Of the sign guard. */
+  readonly care: GuardCare;
   /** The process that signed since the folder was put back; what it signed is on the disk once it publishes. */
   #signing: Process | null = null;
   /** When several blocks came at once, by catching up; null after a single one. */
@@ -79,6 +82,15 @@ export class SimNode {
     this.clock = new MachineClock(around.time);
     this.#around = around;
     this.#rng = rng;
+    this.care = new GuardCare({
+      fail: (message) => {
+        around.checker.fail(`${message} (node ${index})`);
+      },
+      count: (name) => {
+        around.trace.count(name);
+        around.trace.say(index, name);
+      },
+    });
   }
 
   get publicKey(): Uint8Array {
@@ -104,6 +116,23 @@ export class SimNode {
     return this.#backup?.stored.height ?? null;
   }
 
+  /** It signs nothing at this height, rightly. */
+  sitsOut(height: number): boolean {
+    return this.#isRestored || this.care.isLost || height <= this.care.floor;
+  }
+
+  /** The block store knows of a guard. */
+  get hasGuard(): boolean {
+    return (this.#stored.guardMarks.get(bytesKey(this.publicKey)) ?? 0) > 0;
+  }
+
+  /** The files of its sign guard are gone, the blocks are as they were. */
+  loseGuard(): void {
+    this.crash('crashes');
+    this.#guards.delete(bytesKey(this.publicKey));
+    this.care.onLoss();
+  }
+
   backUp(): void {
     this.#backup = { stored: this.#stored.copy(), guards: copyGuards(this.#guards) };
   }
@@ -121,6 +150,7 @@ export class SimNode {
     this.#backup = null;
     this.#isRestored = true;
     this.#signing = null;
+    this.care.onRestore();
   }
 
   get isUp(): boolean {
@@ -178,6 +208,7 @@ export class SimNode {
     if (!process) return;
     process.alive = false;
     process.disk.end();
+    this.care.isWriting = false;
     this.#process = null;
     this.#stopping = false;
     this.#around.network.leave(this.id);
@@ -190,6 +221,7 @@ export class SimNode {
     const clock = this.clock.forProcess(() => process.alive);
     const store = new SimStore(this.#stored, process.disk, (blocks) => {
       checker.onCommit(this.index, blocks);
+      this.care.onCommit(this.#stored.height);
       this.#importedAtMs = blocks.length > 1 ? time.nowMs : null;
       for (const { block, blockId, certificate } of blocks) {
         trace.commit(this.index, block.header.height, certificate.round, blockId, block.txs.length);
@@ -203,9 +235,7 @@ export class SimNode {
       store: { sequence: store.guardSequence(signer.publicKey), height: store.head()?.height ?? 0 },
       disk: simGuardDisk(this.#files(), process.disk, this.#rng, plan.tornSectors),
     });
-    if ('reason' in guard.status) {
-      checker.fail(`guard: node ${this.index} finds its guard ${guard.status.kind}: ${guard.status.reason}`);
-    }
+    await this.care.open(guard, store.head()?.height ?? 0);
     const verifier = simVerifier({
       delayMs: () => (plan.verifyMs > 0 ? this.#rng.between(0, plan.verifyMs) : 0),
       isFull: () => this.#around.faultsOn() && this.#rng.chance(0.001),
@@ -249,9 +279,11 @@ export class SimNode {
   }
 
   onPublish(topic: Topic, message: Topics[Topic]): void {
-    if (this.#signing !== null && this.#signing === this.#process && isOwn(this.publicKey, topic, message)) {
-      this.#isRestored = false;
-    }
+    if (this.#signing === null || this.#signing !== this.#process) return;
+    const height = ownHeight(this.publicKey, topic, message);
+    if (height === null) return;
+    this.#isRestored = false;
+    if (this.care.onSigned(height) && this.#rng.chance(0.5)) this.care.dropWord();
   }
 
   #onSign(process: Process): void {
@@ -288,6 +320,9 @@ export class SimNode {
   #fate(what: 'guard' | 'store'): WriteFate {
     const { plan } = this.#around;
     if (!this.#around.faultsOn()) return 'ok';
+    if (what === 'guard' && this.care.isWriting && this.#rng.chance(0.2)) {
+      return this.#rng.pick(['crash-before', 'crash-during', 'crash-after'] as const);
+    }
     // A block is written far less often than the guard.
     if (!this.#rng.chance(plan.writeFaults * (what === 'store' ? 3 : 1))) return 'ok';
     return this.#rng.pick(['EIO', 'ENOSPC', 'crash-before', 'crash-during', 'crash-after', 'crash-after'] as const);
@@ -330,11 +365,14 @@ export class SimNode {
   }
 }
 
-/** Whether a vote or proposal in the message is by the key. */
-function isOwn(key: Uint8Array, topic: Topic, message: Topics[Topic]): boolean {
-  if (topic === 'proposal') return equalBytes((message as Topics['proposal']).proposal.proposer, key);
-  if (topic !== 'vote') return false;
-  return (message as Topics['vote']).votes.some(({ validator }) => equalBytes(validator, key));
+/** Of a vote or proposal in the message that is by the key; null without one. */
+function ownHeight(key: Uint8Array, topic: Topic, message: Topics[Topic]): number | null {
+  if (topic === 'proposal') {
+    const { proposal } = message as Topics['proposal'];
+    return equalBytes(proposal.proposer, key) ? proposal.height : null;
+  }
+  if (topic !== 'vote') return null;
+  return (message as Topics['vote']).votes.find(({ validator }) => equalBytes(validator, key))?.height ?? null;
 }
 
 function copyGuards(guards: ReadonlyMap<string, Files>): Map<string, Files> {

@@ -278,11 +278,14 @@ class Run {
 
   /** Honest nodes, one after another until they are a quorum now and after pending changes. */
   #chooseCore(): SimNode[] {
-    const honest = this.#nodes.filter(({ isTraitor, isRestored }) => !isTraitor && !isRestored);
+    const honest = this.#nodes.filter(({ isTraitor, isRestored, care }) => !isTraitor && !isRestored && !care.isLost);
     const state = this.#agreedState();
     const { current, next } = getSets(state);
     const isQuorum = (set: ValidatorSet, core: readonly SimNode[]): boolean => {
-      const members = core.map(({ publicKey }) => findValidator(set, publicKey)?.power ?? 0);
+      // A floor of its own keeps a node from the height that they must decide, if it is not below.
+      const next = Math.max(0, ...core.map(({ stored }) => stored.height)) + 1;
+      const able = core.filter((node) => !node.sitsOut(next));
+      const members = able.map(({ publicKey }) => findValidator(set, publicKey)?.power ?? 0);
       return hasQuorum(
         set,
         members.reduce((sum, power) => sum + power, 0),

@@ -1,0 +1,116 @@
+/** What becomes of a machine's sign guard when its files are gone, and the word that its operator gives then. */
+import type { SignGuard } from '../../src/store/guard.ts';
+import { applySignAbove } from '../../src/store/guard-advice.ts';
+
+export interface CareModules {
+  fail(message: string): void;
+  count(name: string): void;
+}
+
+export class GuardCare {
+  readonly #modules: CareModules;
+  /** Newest block that a machine with this key ever held: the key signed at most one height above. */
+  #topHeight = 0;
+  #isLost = false;
+  /** The word is being written, or was when the process ended: files in which a write was cut off. */
+  #isWordOpen = false;
+  #word: number | null = null;
+  #floor = 0;
+  /** While true, a crash is likely. */
+  isWriting = false;
+
+  constructor(modules: CareModules) {
+    this.#modules = modules;
+  }
+
+  /** The files are gone, and the word of the operator was not taken yet: nothing is signed. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** Nothing is signed up to this height. */
+  get floor(): number {
+    return this.#floor;
+  }
+
+  /** Height given with `--sign-above` at every start, until it is taken away; null without. */
+  get word(): number | null {
+    return this.#word;
+  }
+
+  onCommit(height: number): void {
+    this.#topHeight = Math.max(this.#topHeight, height);
+  }
+
+  onLoss(): void {
+    this.#isLost = true;
+    this.#isWordOpen = false;
+    this.#modules.count('guard lost');
+    if (this.#word !== null) this.#modules.count('guard lost with a word left in place');
+  }
+
+  /** An operator who does it right: above all that this key can have signed. */
+  giveWord(): void {
+    this.#word = this.#topHeight + 1;
+    this.#isWordOpen = true;
+  }
+
+  /**
+   * Judges a guard that was opened, and gives it the word as every start does.
+   *
+   * @param headHeight of the block store
+   */
+  async open(guard: SignGuard, headHeight: number): Promise<void> {
+    const { status } = guard;
+    const found = status.kind;
+    if (this.#isLost && !this.#isWordOpen && found !== 'stale') {
+      this.#modules.fail(`guard: it is gone, and found ${found}`);
+    }
+    const isExplained = found === 'stale' ? this.#isLost : found === 'uncertain' && this.#isWordOpen;
+    if ('reason' in status && !isExplained) this.#modules.fail(`guard: found ${found}: ${status.reason}`);
+    if (this.#isWordOpen && found === 'uncertain') this.#modules.count('word cut off');
+    if (this.#word !== null) await this.#give(guard, this.#word, headHeight);
+    const isReady = guard.status.kind === 'ready';
+    if (guard.status.kind !== 'stale') this.#isLost = false;
+    this.#floor = isReady || this.#isLost ? 0 : guard.signAbove;
+    // A word that was cut off costs one height more.
+    if (this.#floor > Math.max(this.#word ?? 0, headHeight) + 1) {
+      this.#modules.fail(`guard: signs above ${this.#floor}, the word was ${this.#word ?? 'not given'}`);
+    }
+  }
+
+  async #give(guard: SignGuard, word: number, headHeight: number): Promise<void> {
+    const before = guard.status;
+    this.isWriting = true;
+    const taken = await applySignAbove(guard, word, headHeight);
+    this.isWriting = false;
+    if (taken === 'set') this.#modules.count('word taken');
+    if (taken === 'set' && before.kind === 'ready' && before.record.height > word) {
+      this.#modules.fail(`guard: the word ${word} undoes signatures at ${before.record.height}`);
+    }
+    if (taken === 'too-low') this.#modules.count('word too low');
+  }
+
+  /** A vote or proposal of the own key leaves. @returns whether it is the first since the word */
+  onSigned(height: number): boolean {
+    if (this.#isLost) this.#modules.fail(`guard: it is gone, and signs at ${height}`);
+    if (height <= Math.max(this.#floor, this.#word ?? 0)) {
+      this.#modules.fail(`guard: signs at ${height}, not above ${Math.max(this.#floor, this.#word ?? 0)}`);
+    }
+    const isFirst = this.#isWordOpen;
+    this.#isWordOpen = false;
+    if (isFirst) this.#modules.count('signed above the word');
+    return isFirst;
+  }
+
+  /** The operator takes the word away, which then is in the guard. */
+  dropWord(): void {
+    this.#word = null;
+  }
+
+  /** A whole folder was put back, guard and blocks of one time. */
+  onRestore(): void {
+    this.#isLost = false;
+    this.#isWordOpen = false;
+  }
+}
