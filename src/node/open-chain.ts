@@ -129,11 +129,8 @@ async function openSigning(
     store: { sequence: store.guardSequence(publicKey), height: store.head()?.height ?? 0 },
   });
   const { signAbove } = config.consensus;
-  if (signAbove !== null) {
-    const headHeight = store.head()?.height ?? 0;
-    const done = await applySignAbove(guard, signAbove, headHeight);
-    if (done === 'set') log.warn('sign guard reset by the operator', { signAbove });
-    if (done === 'too-low') log.error('--sign-above is below the blocks here: ignored', { signAbove, headHeight });
+  if (signAbove !== null && (await applySignAbove(guard, signAbove))) {
+    log.warn('sign guard reset by the operator', { signAbove });
   }
   return { signer, guard };
 }

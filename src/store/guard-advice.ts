@@ -29,22 +29,14 @@ export function guardAdvice(status: GuardStatus, headHeight: number, isAlone: bo
 }
 
 /**
- * Carries out `--sign-above`, at every start with it. The flag may be left in place: it undoes nothing that was signed since,
- * and says nothing of a guard that is lost later, when the blocks are past it.
+ * Carries out `--sign-above`, at every start with it: a flag left in place must not undo what was signed since.
  *
- * @param headHeight newest block of the store
- * @returns whether the guard's floor was set; `too-low`: the guard refuses, and the flag is below the blocks
+ * @returns whether the guard's floor was set
  * @throws NodeError GUARD when the guard knows of signatures above, STORAGE
  */
-export async function applySignAbove(
-  guard: SignGuard,
-  signAbove: number,
-  headHeight: number,
-): Promise<'set' | 'nothing-to-do' | 'too-low'> {
+export async function applySignAbove(guard: SignGuard, signAbove: number): Promise<boolean> {
   const { kind } = guard.status;
-  const refuses = kind === 'stale' || kind === 'corrupt';
-  if (refuses && signAbove < headHeight) return 'too-low';
-  if (!refuses && guard.signAbove >= signAbove) return 'nothing-to-do';
+  if (kind !== 'stale' && kind !== 'corrupt' && guard.signAbove >= signAbove) return false;
   await guard.reset(signAbove);
-  return 'set';
+  return true;
 }

@@ -9,7 +9,7 @@ import type { Methods, Topics } from '../../protocols/messages.ts';
 import type { Hop } from './network.ts';
 import type { SimNode } from './node.ts';
 import type { Prng } from './prng.ts';
-import { SCHEMES } from './schemes.ts';
+import { forgottenVotes, SCHEMES } from './schemes.ts';
 import type { Trace } from './trace.ts';
 import type { VirtualTime } from './time.ts';
 
@@ -104,13 +104,26 @@ export class Adversary {
    * @param rng of this fault alone: another one left out does not change it
    */
   begin(rng: Prng): void {
-    const { time, trace } = this.#modules;
     if (this.#isActive() || this.nodes.length < 3) return;
     this.#rng = rng;
-    // Some need powers or a copy of a folder that are not there.
+    // Some need powers that are not there.
     for (let tries = 0; tries < MAX_TRIES && !this.#scheme; tries++) this.#scheme = this.#choose();
+    this.#onBegin();
+  }
+
+  /** A folder is to be put back when it matters most. @returns whether one will be, perhaps */
+  beginForgetting(rng: Prng): boolean {
+    if (this.#isActive() || this.nodes.length < 3) return false;
+    this.#rng = rng;
+    this.#scheme = forgottenVotes(this);
+    this.#onBegin();
+    return this.#scheme !== null;
+  }
+
+  #onBegin(): void {
     if (!this.#scheme) return;
-    this.#untilMs = time.nowMs + rng.between(2_000, 12_000);
+    const { time, trace } = this.#modules;
+    this.#untilMs = time.nowMs + this.#rng.between(2_000, 12_000);
     trace.count(`scheme: ${this.#scheme.name}`);
     trace.say(null, `scheme: ${this.#scheme.name}`);
   }

@@ -9,7 +9,7 @@ import { GOOD_LINK } from './network.ts';
 import type { SimNode } from './node.ts';
 import type { Plan } from './plan.ts';
 import type { Prng } from './prng.ts';
-import { isFoundOut } from './restores.ts';
+import { holdsProof, isFoundOut } from './restores.ts';
 import type { VirtualTime } from './time.ts';
 import type { Trace } from './trace.ts';
 
@@ -219,6 +219,7 @@ export class Faults {
    */
   restore(): void {
     const ripe = this.#restorable();
+    if (ripe.length > 0 && this.rng.chance(0.5) && this.#adversary.beginForgetting(this.rng)) return;
     if (ripe.length > 0) this.rng.pick(ripe).restore();
   }
 
@@ -235,7 +236,12 @@ export class Faults {
     const { plan, time } = this.#modules;
     if (!plan.restores) return;
     const { set, sound, faultyPower, powerOf } = this.#soundness();
-    const spare = sound.filter((node) => node.hasGuard && 3 * (faultyPower + powerOf(node)) <= set.totalPower);
+    const spare = sound.filter((node) => {
+      const { care, hasGuard, publicKey, stored } = node;
+      if (!hasGuard || 3 * (faultyPower + powerOf(node)) > set.totalPower) return false;
+      // What it signed since must show in its own blocks.
+      return care.word === null || holdsProof(stored, { publicKey, height: care.word }, set);
+    });
     if (spare.length === 0) return;
     const { rng } = this;
     const node = rng.pick(spare);

@@ -42,11 +42,11 @@ export class GuardCare {
     this.#topHeight = Math.max(this.#topHeight, height);
   }
 
+  /** A word left in place is taken for a new one. */
   onLoss(): void {
     this.#isLost = true;
-    this.#isWordOpen = false;
-    this.#modules.count('guard lost');
-    if (this.#word !== null) this.#modules.count('guard lost with a word left in place');
+    this.#isWordOpen = this.#word !== null;
+    this.#modules.count(this.#word === null ? 'guard lost' : 'guard lost with a word left in place');
   }
 
   /** An operator who does it right: above all that this key can have signed. */
@@ -69,7 +69,7 @@ export class GuardCare {
     const isExplained = found === 'stale' ? this.#isLost : found === 'uncertain' && this.#isWordOpen;
     if ('reason' in status && !isExplained) this.#modules.fail(`guard: found ${found}: ${status.reason}`);
     if (this.#isWordOpen && found === 'uncertain') this.#modules.count('word cut off');
-    if (this.#word !== null) await this.#give(guard, this.#word, headHeight);
+    if (this.#word !== null) await this.#give(guard, this.#word);
     const isReady = guard.status.kind === 'ready';
     if (guard.status.kind !== 'stale') this.#isLost = false;
     this.#floor = isReady || this.#isLost ? 0 : guard.signAbove;
@@ -79,16 +79,15 @@ export class GuardCare {
     }
   }
 
-  async #give(guard: SignGuard, word: number, headHeight: number): Promise<void> {
+  async #give(guard: SignGuard, word: number): Promise<void> {
     const before = guard.status;
     this.isWriting = true;
-    const taken = await applySignAbove(guard, word, headHeight);
+    const isTaken = await applySignAbove(guard, word);
     this.isWriting = false;
-    if (taken === 'set') this.#modules.count('word taken');
-    if (taken === 'set' && before.kind === 'ready' && before.record.height > word) {
+    if (isTaken) this.#modules.count('word taken');
+    if (isTaken && before.kind === 'ready' && before.record.height > word) {
       this.#modules.fail(`guard: the word ${word} undoes signatures at ${before.record.height}`);
     }
-    if (taken === 'too-low') this.#modules.count('word too low');
   }
 
   /** A vote or proposal of the own key leaves. @returns whether it is the first since the word */

@@ -131,6 +131,9 @@ export class SimNode {
     this.crash('crashes');
     this.#guards.delete(bytesKey(this.publicKey));
     this.care.onLoss();
+    // The word is of old: it must find that out as if its folder were.
+    if (this.care.word !== null) this.#isRestored = true;
+    this.#signing = null;
   }
 
   backUp(): void {

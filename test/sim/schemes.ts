@@ -11,7 +11,6 @@ export const SCHEMES: readonly (readonly [weight: number, make: (adversary: Adve
   [4, (adversary) => splitDecision(adversary)],
   [2, (adversary) => unheard(adversary)],
   [4, (adversary) => stranded(adversary)],
-  [4, (adversary) => forgottenVotes(adversary)],
 ];
 
 function isOf({ validator }: Vote, nodes: Iterable<SimNode>): boolean {
@@ -187,19 +186,19 @@ function splitDecision(adversary: Adversary): Scheme | null {
  * What one key signs at a height reaches nobody, and nobody decides it. Then its folder is replaced by an older copy: only
  * certificates of lower heights tell that the key was used, and nothing tells what it signed here.
  */
-function forgottenVotes(adversary: Adversary): Scheme | null {
+export function forgottenVotes(adversary: Adversary): Scheme | null {
   const { rng } = adversary;
   const [victim] = rng.shuffled(adversary.restorable);
   if (!victim) return null;
-  /** Nobody has heard of a proposal for it. */
-  const height = adversary.height + 2;
+  const begunAt = adversary.height + 1;
+  /** Nobody has heard of a proposal for it when it is chosen. */
+  let height: number | null = null;
   /** It votes nil, and would vote for the proposal once it hears it. */
   const isDeaf = rng.chance(0.8);
   let restoredAtMs: number | null = null;
   let isBegun = false;
   const strike = (): void => {
     isBegun = true;
-    adversary.hold(6_000);
     adversary.strike(
       'restore of the one nobody heard',
       () => {
@@ -218,6 +217,11 @@ function forgottenVotes(adversary: Adversary): Scheme | null {
     },
     loses: ({ from, to, votes, proposals }) => {
       const isHere = (place: { readonly height: number }): boolean => place.height === height;
+      const fresh = proposals.find((proposal) => proposal.round === 0 && proposal.height > begunAt);
+      if (height === null && fresh && adversary.restorable.includes(victim)) {
+        height = fresh.height;
+        adversary.hold(8_000);
+      }
       if (!isBegun && from === victim && votes.some((vote) => isHere(vote) && isOf(vote, [victim]))) strike();
       if (restoredAtMs !== null && to === victim) return false;
       if (votes.some(isHere)) return true;
