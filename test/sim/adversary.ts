@@ -9,13 +9,16 @@ import type { Methods, Topics } from '../../protocols/messages.ts';
 import type { Hop } from './network.ts';
 import type { SimNode } from './node.ts';
 import type { Prng } from './prng.ts';
-import { forgottenVotes, SCHEMES } from './schemes.ts';
 import type { Trace } from './trace.ts';
 import type { VirtualTime } from './time.ts';
+
+/** Null where powers or folders do not allow it. */
+export type MakeScheme = (adversary: Adversary) => Scheme | null;
 
 const MAX_TRIES = 3;
 
 export interface AdversaryModules {
+  readonly schemes: readonly (readonly [weight: number, make: MakeScheme])[];
   readonly time: VirtualTime;
   readonly nodes: readonly SimNode[];
   readonly rng: Prng;
@@ -111,11 +114,11 @@ export class Adversary {
     this.#onBegin();
   }
 
-  /** A folder is to be put back when it matters most. @returns whether one will be, perhaps */
-  beginForgetting(rng: Prng): boolean {
+  /** @returns whether it is under way now */
+  beginOne(make: MakeScheme, rng: Prng): boolean {
     if (this.#isActive() || this.nodes.length < 3) return false;
     this.#rng = rng;
-    this.#scheme = forgottenVotes(this);
+    this.#scheme = make(this);
     this.#onBegin();
     return this.#scheme !== null;
   }
@@ -129,8 +132,9 @@ export class Adversary {
   }
 
   #choose(): Scheme | null {
-    let left = this.#rng.below(SCHEMES.reduce((sum, [weight]) => sum + weight, 0));
-    for (const [weight, make] of SCHEMES) {
+    const { schemes } = this.#modules;
+    let left = this.#rng.below(schemes.reduce((sum, [weight]) => sum + weight, 0));
+    for (const [weight, make] of schemes) {
       left -= weight;
       if (left < 0) return make(this);
     }

@@ -10,6 +10,7 @@ import type { SimNode } from './node.ts';
 import type { Plan } from './plan.ts';
 import type { Prng } from './prng.ts';
 import { holdsProof, isFoundOut } from './restores.ts';
+import { forgottenVotes, SCHEMES } from './schemes.ts';
 import type { VirtualTime } from './time.ts';
 import type { Trace } from './trace.ts';
 
@@ -87,6 +88,7 @@ export class Faults {
     const { network, time, nodes, rng, trace } = modules;
     this.#adversary = new Adversary({
       ...{ time, nodes, trace },
+      schemes: SCHEMES,
       rng: rng.stream('adversary'),
       frozen: () => this.frozen,
       isHealthy: (a, b) => this.frozen && this.#core.has(a) && this.#core.has(b),
@@ -219,7 +221,7 @@ export class Faults {
    */
   restore(): void {
     const ripe = this.#restorable();
-    if (ripe.length > 0 && this.rng.chance(0.5) && this.#adversary.beginForgetting(this.rng)) return;
+    if (ripe.length > 0 && this.rng.chance(0.5) && this.#adversary.beginOne(forgottenVotes, this.rng)) return;
     if (ripe.length > 0) this.rng.pick(ripe).restore();
   }
 

@@ -2,10 +2,10 @@
 import { equalBytes } from '../../src/bytes.ts';
 import { hasQuorum } from '../../src/chain/validator-set.ts';
 import type { Proposal, Vote } from '../../src/chain/votes.ts';
-import type { Adversary, Carried, Scheme } from './adversary.ts';
+import type { Adversary, Carried, MakeScheme, Scheme } from './adversary.ts';
 import type { SimNode } from './node.ts';
 
-export const SCHEMES: readonly (readonly [weight: number, make: (adversary: Adversary) => Scheme | null])[] = [
+export const SCHEMES: readonly (readonly [weight: number, make: MakeScheme])[] = [
   [5, (adversary) => lonelyPolka(adversary)],
   [2, (adversary) => lonelyDecision(adversary)],
   [4, (adversary) => splitDecision(adversary)],
