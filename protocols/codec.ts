@@ -4,15 +4,7 @@
  * single transactions.
  */
 import type { Hash } from '../src/bytes.ts';
-import {
-  MAX_BLOCK_TXS,
-  readBlock,
-  readBodyHead,
-  readHeader,
-  writeBlock,
-  writeBodyHead,
-  writeHeader,
-} from '../src/chain/block.ts';
+import { MAX_BLOCK_TXS, readBlock, readBodyHead, readHeader, writeBodyHead, writeHeader } from '../src/chain/block.ts';
 import { Reader, Writer } from '../src/chain/codec.ts';
 import type { Hasher } from '../src/chain/crypto/types.ts';
 import { decodeEvidence, encodeEvidence } from '../src/chain/evidence.ts';
@@ -35,11 +27,13 @@ import {
 } from '../src/chain/votes.ts';
 import { NodeError } from '../src/errors.ts';
 import type {
+  Answer,
   BlocksRequest,
   CertifiedBlock,
   ChunkRequest,
   LightAnswer,
   LightRequest,
+  EncodedBlock,
   Method,
   Methods,
   PeerStatus,
@@ -57,7 +51,7 @@ import type {
 export const MAX_BATCH_TXS = 1_024;
 export const MAX_BATCH_BYTES = 128 * 1024;
 export const MAX_VOTES = 512;
-export const MAX_BLOCKS = 64;
+export const MAX_BLOCKS = 256;
 export const MAX_TX_IDS = 2_048;
 export const MAX_VOTES_PROPOSALS = 8;
 export const MAX_PEER_ID_BYTES = 64;
@@ -70,9 +64,9 @@ const MIN_HEADER_BYTES = 2 + 1 + 8 + 8 + 9 * 32;
 const MIN_BLOCK_BYTES = MIN_HEADER_BYTES + 1 + 2 + 4;
 const MIN_PROPOSAL_MESSAGE_BYTES = 2 + (8 + 4 + 4 + 32 + 32 + 64) + MIN_HEADER_BYTES + 1 + 2 + 4 + 1;
 
-export interface Codec<T> {
+export interface Codec<T, E = T> {
   /** @throws NodeError CODEC when the value has no encoding */
-  encode(value: T): Uint8Array;
+  encode(value: E): Uint8Array;
   /** @throws NodeError CODEC */
   decode(hasher: Hasher, bytes: Uint8Array): T;
 }
@@ -88,7 +82,7 @@ export const TOPIC_CODECS: { readonly [T in Topic]: Codec<Topics[T]> } = {
 export const METHOD_CODECS: {
   readonly [M in Method]: {
     readonly request: Codec<Methods[M]['request']>;
-    readonly response: Codec<Methods[M]['response']>;
+    readonly response: Codec<Methods[M]['response'], Answer<M>>;
   };
 } = {
   status: {
@@ -239,11 +233,8 @@ export function decodeBlocksRequest(bytes: Uint8Array): BlocksRequest {
 }
 
 /** The longest prefix that fits: an answer may be partial. */
-function encodeBlocksResponse(blocks: readonly CertifiedBlock[]): Uint8Array {
-  return encodePrefix(blocks, MAX_BLOCKS, (writer, { block, certificate }) => {
-    writeBlock(writer, block);
-    writeCertificate(writer, certificate);
-  });
+function encodeBlocksResponse(blocks: readonly EncodedBlock[]): Uint8Array {
+  return encodePrefix(blocks, MAX_BLOCKS, ({ block, certificate }) => [block, certificate]);
 }
 
 function decodeBlocksResponse(hasher: Hasher, bytes: Uint8Array): CertifiedBlock[] {
@@ -275,9 +266,7 @@ export function decodeTxsRequest(bytes: Uint8Array): TxsRequest {
 
 /** The longest prefix that fits: an answer may be partial. */
 export function encodeTxsResponse(txs: readonly Transaction[]): Uint8Array {
-  return encodePrefix(txs, MAX_TX_IDS, (writer, tx) => {
-    writer.bytes32(tx.bytes);
-  });
+  return encodePrefix(txs, MAX_TX_IDS, (tx) => [new Writer(4).u32(tx.bytes.length).finish(), tx.bytes]);
 }
 
 export function decodeTxsResponse(hasher: Hasher, bytes: Uint8Array): Transaction[] {
@@ -304,7 +293,9 @@ export function encodeVotesResponse(response: VotesResponse): Uint8Array {
   const votes = response.votes.slice(0, MAX_VOTES);
   const writer = new Writer(4 + votes.length * (MIN_VOTE_BYTES + 32)).u16(votes.length);
   for (const vote of votes) writeVote(writer, vote);
-  const proposals = encodePrefix(response.proposals, MAX_VOTES_PROPOSALS, writeProposalMessage);
+  const proposals = encodePrefix(response.proposals, MAX_VOTES_PROPOSALS, (message) => [
+    encodeProposalMessage(message),
+  ]);
   return writer.raw(proposals).finish();
 }
 
@@ -440,19 +431,24 @@ function capped(count: number, cap: number, what: string): number {
   return count;
 }
 
-/** u16 count, then that many items; stops at `cap` items or before the item that would exceed {@link ANSWER_BYTES}. */
-function encodePrefix<T>(items: readonly T[], cap: number, write: (writer: Writer, item: T) => void): Uint8Array {
-  const parts: Uint8Array[] = [];
+/**
+ * u16 count, then that many items; stops at `cap` items or before the item that would exceed {@link ANSWER_BYTES}.
+ *
+ * @param encode the parts of an item
+ */
+function encodePrefix<T>(items: readonly T[], cap: number, encode: (item: T) => readonly Uint8Array[]): Uint8Array {
+  const taken: Uint8Array[] = [];
+  let count = 0;
   let size = 2;
   for (const item of items.slice(0, cap)) {
-    const writer = new Writer();
-    write(writer, item);
-    const part = writer.finish();
-    if (parts.length > 0 && size + part.length > ANSWER_BYTES) break;
-    parts.push(part);
-    size += part.length;
+    const parts = encode(item);
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (count > 0 && size + length > ANSWER_BYTES) break;
+    taken.push(...parts);
+    count += 1;
+    size += length;
   }
-  const writer = new Writer(size).u16(parts.length);
-  for (const part of parts) writer.raw(part);
+  const writer = new Writer(size).u16(count);
+  for (const part of taken) writer.raw(part);
   return writer.finish();
 }

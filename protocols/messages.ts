@@ -59,6 +59,12 @@ export interface CertifiedBlock {
   readonly certificate: Certificate;
 }
 
+/** The same as the side that answers holds it: in the encodings of block and certificate, which are those of the wire. */
+export interface EncodedBlock {
+  readonly block: Uint8Array;
+  readonly certificate: Uint8Array;
+}
+
 export interface TxsRequest {
   readonly ids: readonly Hash[];
 }
@@ -97,10 +103,10 @@ export interface ChunkRequest {
   readonly index: number;
 }
 
-/** Request and response of each method of a chain. */
+/** Request and response of each method of a chain; `answer` where the side that answers has it in another form. */
 export interface Methods {
   status: { request: PeerStatus; response: PeerStatus };
-  blocks: { request: BlocksRequest; response: readonly CertifiedBlock[] };
+  blocks: { request: BlocksRequest; response: readonly CertifiedBlock[]; answer: readonly EncodedBlock[] };
   txs: { request: TxsRequest; response: readonly Transaction[] };
   votes: { request: VotesRequest; response: VotesResponse };
   light: { request: LightRequest; response: LightAnswer };
@@ -109,6 +115,9 @@ export interface Methods {
 }
 
 export type Method = keyof Methods;
+
+/** What a handler gives for the response. */
+export type Answer<M extends Method> = Methods[M] extends { answer: infer A } ? A : Methods[M]['response'];
 
 /** What each gossip topic of a chain carries. */
 export interface Topics {

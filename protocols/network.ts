@@ -1,5 +1,5 @@
 /** The network as engine and sync see it: libp2p behind it in the node, a simulated one in tests. */
-import type { Method, Methods, Topic, Topics } from './messages.ts';
+import type { Answer, Method, Methods, Topic, Topics } from './messages.ts';
 import type { GossipCode } from './verdicts.ts';
 import type { PeerAction } from './peer-actions.ts';
 
@@ -13,7 +13,7 @@ export type GossipHandlers = {
 
 /** Server side of the request protocols. Throwing NodeError answers the peer with its code. */
 export type RequestHandlers = {
-  readonly [M in Method]: (request: Methods[M]['request'], from: PeerId) => Promise<Methods[M]['response']>;
+  readonly [M in Method]: (request: Methods[M]['request'], from: PeerId) => Promise<Answer<M>>;
 };
 
 export interface ChainHandlers {

@@ -6,6 +6,7 @@ import type { Hash, PublicKey } from './bytes.ts';
 import type { BatchVerifier, Crypto, Signer } from './chain/crypto/types.ts';
 import type { AppliedBlock } from './chain/execute.ts';
 import type { Genesis } from './chain/genesis.ts';
+import { LinkedRange } from './chain/linked-range.ts';
 import { getKeyRecord } from './chain/modules/validators-state.ts';
 import type { Transaction } from './chain/tx.ts';
 import { decodeTransaction } from './chain/tx.ts';
@@ -372,9 +373,14 @@ class ChainRuntime implements RunningChain {
         const { height, blockId } = ledger.tip;
         return { height, blockId, certificate: ledger.store.head()?.certificate ?? null };
       },
-      verifyBodies: (txs) => admission.verifyBodies(txs),
-      tryAhead: (list) => certificates.tryAhead(ledger.validators.current, list),
-      import: (blocks) => engine.import(blocks),
+      link: (blocks) => LinkedRange.of(ledger.rules.crypto, blocks),
+      check: async (range) => {
+        const anchors = range.anchors().map(({ certificate }) => certificate);
+        await certificates.tryAhead(ledger.validators.current, anchors);
+        const txs = range.blocks.flatMap(({ block }) => block.txs);
+        await admission.verifyBodies(txs, false);
+      },
+      import: (range) => engine.import(range),
       get catchingUp() {
         return gate.reasons.has('catching-up');
       },

@@ -19,6 +19,11 @@ export const systemClock: Clock = {
   },
 };
 
+/** Resolves after `ms`; 0 lets others have a turn. */
+export function delay(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(ms, resolve));
+}
+
 /** Repeats `fn` every `ms` on the given clock until the returned function is called. */
 export function every(clock: Clock, ms: number, fn: () => void): () => void {
   let cancel = clock.after(ms, tick);

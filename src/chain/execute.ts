@@ -135,6 +135,28 @@ export function buildBlock(rules: ChainRules, tip: Tip, proposal: BlockProposal)
  * @throws NodeError BAD_BLOCK | UPGRADE_NEEDED
  */
 export function verifyBlock(rules: ChainRules, tip: Tip, block: Block): void {
+  verifyPlace(rules, tip, block);
+  const fault = bodyFault(rules.crypto, block);
+  if (fault !== null) throw badBlock(fault, block.header.height);
+}
+
+/** Why a body is not the one its header names, whatever chain they belong to; null when it is. */
+export function bodyFault(hasher: Hasher, { header, lastCommit, evidence, txs }: Block): string | null {
+  if (!equalBytes(header.lastCommitHash, lastCommitHash(hasher, lastCommit))) return 'wrong last commit hash';
+  if (!equalBytes(header.evidenceRoot, evidenceRoot(hasher, evidence))) return 'wrong evidence root';
+  const txRoot = listRoot(
+    hasher,
+    txs.map((tx) => tx.id),
+  );
+  return equalBytes(header.txRoot, txRoot) ? null : 'wrong transactions root';
+}
+
+/**
+ * What a block must be after this tip, its body being the one its header names.
+ *
+ * @throws NodeError BAD_BLOCK | UPGRADE_NEEDED
+ */
+export function verifyPlace(rules: ChainRules, tip: Tip, block: Block): void {
   const { header, evidence, txs } = block;
   const { crypto, params } = rules;
   const height = tip.height + 1;
@@ -156,31 +178,17 @@ export function verifyBlock(rules: ChainRules, tip: Tip, block: Block): void {
   require(findValidator(sets.current, header.proposer) !== undefined, 'proposer is not a validator of this height');
   require(equalBytes(header.validatorsHash, validatorSetHash(crypto, sets.current)), 'wrong validator set hash');
   require(equalBytes(header.nextValidatorsHash, validatorSetHash(crypto, sets.next)), 'wrong next validator set hash');
-  checkLastCommit(rules, tip, block, require);
+  checkLastCommit(tip, block, require);
   require(evidence.length <= MAX_EVIDENCE, 'too much evidence');
-  require(equalBytes(header.evidenceRoot, evidenceRoot(crypto, evidence)), 'wrong evidence root');
   require(txs.length <= params.maxBlockTxs, 'too many transactions');
   require(txs.reduce((sum, tx) => sum + tx.bytes.length, 0) <= params.maxBlockBytes, 'too many bytes');
-  require(equalBytes(
-    header.txRoot,
-    listRoot(
-      crypto,
-      txs.map((tx) => tx.id),
-    ),
-  ), 'wrong transactions root');
   if (txs.length === 0 && evidence.length === 0) {
     const work = pendingWork(tip.state);
     require(work.now || (work.atMs !== null && header.timeMs >= work.atMs), 'empty without a reason');
   }
 }
 
-function checkLastCommit(
-  rules: ChainRules,
-  tip: Tip,
-  { header, lastCommit }: Block,
-  require: (ok: boolean, reason: string) => void,
-): void {
-  require(equalBytes(header.lastCommitHash, lastCommitHash(rules.crypto, lastCommit)), 'wrong last commit hash');
+function checkLastCommit(tip: Tip, { lastCommit }: Block, require: (ok: boolean, reason: string) => void): void {
   const { last } = getSets(tip.state);
   require((lastCommit === null) === (last === null), 'last commit is missing or out of place');
   if (lastCommit === null || last === null) return;

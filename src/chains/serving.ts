@@ -1,15 +1,15 @@
 /** What peers are given of a chain: as much as was asked for and fits, found in the store and never computed. */
 import type { Hash } from '../bytes.ts';
 import { toHex } from '../bytes.ts';
-import type { Block } from '../chain/block.ts';
 import type { Transaction } from '../chain/tx.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import type { Ledger } from '../engine/ledger.ts';
 import { NodeError } from '../errors.ts';
+import { ANSWER_BYTES } from '../../protocols/codec.ts';
 import type {
   BlocksRequest,
-  CertifiedBlock,
   ChunkRequest,
+  EncodedBlock,
   LightAnswer,
   LightRequest,
   TxsRequest,
@@ -18,32 +18,29 @@ import type { Snapshots } from '../store/snapshots.ts';
 import type { ChainStore } from '../store/types.ts';
 
 /** Served at once; the registry caps the bytes. */
-const MAX_BLOCKS_SERVED = 64;
 const MAX_BYTES_SERVED = 1_900_000;
 const MAX_TXS_SERVED = 2_048;
 
-/** @throws NodeError PRUNED */
-export function blocksOf(store: ChainStore, { from, count }: BlocksRequest): CertifiedBlock[] {
-  if (from < store.base()) {
-    throw new NodeError('PRUNED', `blocks are kept from height ${store.base()} on`, {
-      data: { from, base: store.base() },
-    });
-  }
-  const found: CertifiedBlock[] = [];
-  let bytes = 0;
-  for (let height = from; height < from + Math.min(count, MAX_BLOCKS_SERVED); height++) {
-    const block = store.block(height);
-    const certificate = store.certificate(height);
-    if (!block || !certificate) break;
-    bytes += blockBytes(block);
-    if (found.length > 0 && bytes > MAX_BYTES_SERVED) break;
+/**
+ * Blocks from a height on as far as they are here, and as many as one answer takes. The stored bytes are those of the
+ * wire, and passed on undecoded.
+ *
+ * @throws NodeError PRUNED below the lowest block kept
+ */
+export function blocksOf(store: ChainStore, { from, count }: BlocksRequest): EncodedBlock[] {
+  const base = store.base();
+  if (from < base) throw new NodeError('PRUNED', `blocks are kept from height ${base} on`, { data: { from, base } });
+  const found: EncodedBlock[] = [];
+  let bytes = 2;
+  for (let height = from; height < from + count; height++) {
+    const block = store.blockBytes(height);
+    const certificate = block && store.certificateBytes(height);
+    if (!certificate) break;
+    bytes += block.length + certificate.length;
+    if (found.length > 0 && bytes > ANSWER_BYTES) break;
     found.push({ block, certificate });
   }
   return found;
-}
-
-function blockBytes(block: Block): number {
-  return 8192 + block.txs.reduce((sum, tx) => sum + tx.bytes.length + 4, 0);
 }
 
 export function transactionsOf(find: (id: Hash) => Transaction | undefined, { ids }: TxsRequest): Transaction[] {

@@ -143,14 +143,19 @@ export class TxAdmission {
     return verdicts.some((verdict) => verdict?.code === 'BAD_SIGNATURE') ? 'BAD_SIGNATURE' : 'REFUSED';
   }
 
-  /** Checks signatures of bodies that did not come through the pool. @returns whether all are good */
-  async verifyBodies(txs: readonly Transaction[]): Promise<boolean> {
+  /**
+   * Checks signatures of bodies that did not come through the pool.
+   *
+   * @param urgent agreement waits for them
+   * @returns whether all are good
+   */
+  async verifyBodies(txs: readonly Transaction[], urgent = true): Promise<boolean> {
     const { verifier, ledger } = this.#modules;
     const unknown = txs.filter((tx) => !this.verified.has(tx));
     if (unknown.length === 0) return true;
     const good = await verifier.verifyBatch(
       unknown.map((tx) => txCheck(ledger.rules.chain, tx)),
-      { urgent: true },
+      { urgent },
     );
     unknown.forEach((tx, i) => {
       if (good[i]) this.verified.add(tx);

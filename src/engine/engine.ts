@@ -8,6 +8,7 @@ import { bytesKey, equalBytes, toHex } from '../bytes.ts';
 import { blockId as blockIdOf, decodeBlock } from '../chain/block.ts';
 import type { Evidence } from '../chain/evidence.ts';
 import type { AppliedBlock } from '../chain/execute.ts';
+import { LinkedRange } from '../chain/linked-range.ts';
 import { validatorIndex } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
 import type { MachineState } from '../consensus/machine.ts';
@@ -19,7 +20,6 @@ import type { ProposalMessage } from '../../protocols/messages.ts';
 import type { ChainNetwork } from '../../protocols/network.ts';
 import { wholeBody } from './bodies.ts';
 import { EvidencePool } from './evidence-pool.ts';
-import type { CertifiedCandidate } from './ledger.ts';
 import { isOwnFailure } from './ledger.ts';
 import type { EngineEvent, EngineModules, EngineOptions, ImportResult } from './modules.ts';
 import { Pacer } from './pacer.ts';
@@ -133,10 +133,10 @@ export class Engine {
   }
 
   /** Certified blocks after the head, their transactions' signatures checked. */
-  import(blocks: readonly CertifiedCandidate[]): Promise<ImportResult> {
+  import(range: LinkedRange): Promise<ImportResult> {
     return new Promise((done) => {
       if (this.#stopped) done(STOPPED);
-      else this.#enqueue({ type: 'import', blocks, done });
+      else this.#enqueue({ type: 'import', range, done });
     });
   }
 
@@ -332,9 +332,9 @@ export class Engine {
   }
 
   /** Answers in any case: who waits for it must be able to stop. */
-  async #handleImport({ blocks, done }: EngineEvent & { type: 'import' }): Promise<void> {
+  async #handleImport({ range, done }: EngineEvent & { type: 'import' }): Promise<void> {
     try {
-      done(await this.#import(blocks));
+      done(await this.#import(range));
     } catch (error) {
       done({ count: 0, fault: toNodeError(error) });
       throw error;
@@ -342,7 +342,7 @@ export class Engine {
   }
 
   #importLater(blockId: Hash, certificate: Certificate): void {
-    const { bodies, log } = this.#modules;
+    const { bodies, log, ledger } = this.#modules;
     const heard = this.proposals.find(blockId);
     if (heard) this.#keepBody(heard);
     else this.#modules.pull();
@@ -352,18 +352,18 @@ export class Engine {
         if (!this.#stopped) this.#importLater(blockId, certificate);
       });
     };
-    bodies.prepare(blockId).then((block) => {
-      if (block) this.#enqueue({ type: 'import', blocks: [{ block, certificate }], done: () => undefined });
+    const take = async (): Promise<void> => {
+      const block = await bodies.prepare(blockId);
+      if (block) await this.import(LinkedRange.of(ledger.rules.crypto, [{ block, certificate }]));
       else if (certificate.height === this.#machine.height) again(null);
-    }, again);
+    };
+    take().catch(again);
   }
 
-  async #import(blocks: readonly CertifiedCandidate[]): Promise<ImportResult> {
-    const { ledger, admission, validator, verifyCertificate, gate } = this.#modules;
-    const fresh = blocks.filter(({ block }) => block.header.height > ledger.tip.height);
-    if (fresh.length === 0) return { count: 0, fault: null };
+  async #import(range: LinkedRange): Promise<ImportResult> {
+    const { ledger, admission, validator, verifyCertificate, gate, clock } = this.#modules;
     const mark = validator?.guardMark ?? null;
-    const { applied, fault } = await ledger.import(fresh, admission.verified, verifyCertificate, mark);
+    const { applied, fault } = await ledger.import(range, admission.verified, verifyCertificate, mark, clock);
     if (applied.length > 0) await this.#advance(applied);
     // A quorum's word, not one proposer's: its certificate was verified.
     if (fault?.code === 'UPGRADE_NEEDED') gate.set('upgrade-needed', fault.message);

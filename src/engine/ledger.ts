@@ -7,9 +7,10 @@ import { bytesKey, equalBytes, toHex } from '../bytes.ts';
 import type { Block, Header } from '../chain/block.ts';
 import { blockId } from '../chain/block.ts';
 import type { AppliedBlock, BlockProposal, ChainRules, Tip, VerifiedTransactions } from '../chain/execute.ts';
-import { applyBlock, buildBlock, verifyBlock } from '../chain/execute.ts';
+import { applyBlock, buildBlock, verifyBlock, verifyPlace } from '../chain/execute.ts';
 import type { Genesis } from '../chain/genesis.ts';
 import { genesisBlockId, genesisState } from '../chain/genesis.ts';
+import type { CertifiedCandidate, LinkedBlock, LinkedRange } from '../chain/linked-range.ts';
 import { getSets } from '../chain/modules/validators-state.ts';
 import type { ValidatorSets } from '../chain/modules/validators-state.ts';
 import type { HashedEntry } from '../chain/state-chunks.ts';
@@ -19,18 +20,25 @@ import { StateTree } from '../chain/tree.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import { validatorSetHash } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
+import type { Clock } from '../clock.ts';
+import { delay } from '../clock.ts';
 import { isNodeError, NodeError, toNodeError } from '../errors.ts';
 import type { ChainStore, CommittedBlock, GuardMark } from '../store/types.ts';
 
 /** Candidates kept executed at once; rounds rarely need more than two. */
 const MAX_CANDIDATES = 16;
 
+/** Blocks executed without a pause hold so many transactions, which is some milliseconds of work. */
+const TXS_BETWEEN_PAUSES = 128;
+
 /** Proves a certificate's signatures; power and structure are checked by the ledger. */
 export type CertificateVerifier = (set: ValidatorSet, certificate: Certificate) => Promise<void>;
 
-export interface CertifiedCandidate {
-  readonly block: Block;
+/** A block executed on the way of an import. */
+interface Imported {
+  readonly applied: AppliedBlock;
   readonly certificate: Certificate;
+  readonly tip: Tip;
 }
 
 export class Ledger {
@@ -134,45 +142,38 @@ export class Ledger {
   }
 
   /**
-   * Applies certified blocks of the following heights, as one synced batch. Stops at the first that is not valid; those
-   * before it are committed. A block is looked at when its certificate proved good: what it says is then a quorum's word.
+   * Applies certified blocks above the head, as one synced batch. Stops at the first that is not valid; those
+   * before it are committed. Blocks are executed when a certificate has proved them: what they say is then a quorum's
+   * word, and who sent them is not to blame for it.
    *
    * @param verified the transactions of all blocks whose signatures were checked
-   * @returns how many were committed, and why the next one was not
-   * @throws NodeError STORAGE | CORRUPT, and whatever is no judgement on a block
+   * @param clock lets others have a turn now and then, while many blocks are executed
+   * @returns what was committed, and why the next block was not: BAD_BLOCK or BAD_CERTIFICATE is the sender's fault
+   * @throws NodeError STORAGE; CORRUPT or FORK when a block that a quorum made final does not fit this node's chain
    */
   async import(
-    blocks: readonly CertifiedCandidate[],
+    range: LinkedRange,
     verified: VerifiedTransactions,
     verifyCertificate: CertificateVerifier,
     guard: GuardMark | null,
+    clock?: Clock,
   ): Promise<{ readonly applied: readonly AppliedBlock[]; readonly fault: NodeError | null }> {
-    const done: { applied: AppliedBlock; certificate: Certificate }[] = [];
-    let tip = this.#tip;
+    const done: Imported[] = [];
     let fault: NodeError | null = null;
-    for (const { block, certificate } of blocks) {
-      try {
-        this.#checkCertificate(tip, block, certificate);
-        await verifyCertificate(getSets(tip.state).current, certificate);
-        verifyBlock(this.rules, tip, block);
-        const applied = applyBlock(this.rules, tip, block, verified);
-        done.push({ applied, certificate });
-        tip = this.#tipAfter(applied, layered(tip.state, applied.changes));
-      } catch (error) {
-        if (isOwnFailure(error)) throw error;
-        fault = toNodeError(error);
-        break;
+    try {
+      for (const segment of range.after(this.#tip.height).segments()) {
+        const tip = done.at(-1)?.tip ?? this.#tip;
+        fault = await this.#unproven(tip, segment, verifyCertificate);
+        if (fault !== null) break;
+        fault = await this.#execute(tip, segment, verified, done, clock);
+        if (fault !== null) break;
       }
+      await this.store.commit(done.map(({ applied, certificate }) => committed(applied, certificate, guard)));
+    } catch (error) {
+      for (const { applied } of done.reverse()) this.#tree.release(applied.version);
+      throw error;
     }
-    if (done.length > 0) {
-      try {
-        await this.store.commit(done.map(({ applied, certificate }) => committed(applied, certificate, guard)));
-      } catch (error) {
-        for (const { applied } of done.reverse()) this.#tree.release(applied.version);
-        throw error;
-      }
-      this.#advance(done.map(({ applied }) => applied));
-    }
+    if (done.length > 0) this.#advance(done.map(({ applied }) => applied));
     return { applied: done.map(({ applied }) => applied), fault };
   }
 
@@ -200,14 +201,61 @@ export class Ledger {
     this.#validators = getSets(this.#tip.state);
   }
 
-  #checkCertificate(tip: Tip, { header }: Block, certificate: Certificate): void {
+  /** Why blocks of one set of validators are not proved to follow the tip; null when they are. */
+  async #unproven(
+    tip: Tip,
+    segment: readonly LinkedBlock[],
+    verifyCertificate: CertificateVerifier,
+  ): Promise<NodeError | null> {
+    const [first] = segment;
+    const last = segment.at(-1);
+    if (!first || !last) return null;
     const height = tip.height + 1;
-    const fits =
-      certificate.type === 'precommit' &&
-      certificate.height === height &&
-      header.height === height &&
-      equalBytes(certificate.blockId, blockId(this.rules.crypto, header));
-    if (!fits) throw new NodeError('BAD_CERTIFICATE', 'the certificate is for another block', { data: { height } });
+    if (first.block.header.height !== height) {
+      return new NodeError('BAD_BLOCK', `block ${first.block.header.height}: expected height ${height}`);
+    }
+    try {
+      await verifyCertificate(getSets(tip.state).current, last.certificate);
+    } catch (error) {
+      if (isOwnFailure(error)) throw error;
+      return toNodeError(error);
+    }
+    const { parent } = first.block.header;
+    if (equalBytes(parent, tip.blockId)) return null;
+    throw new NodeError('FORK', 'a quorum made a block final that does not follow the head of this node', {
+      data: { height, parent: toHex(parent), head: toHex(tip.blockId) },
+      hint: 'two certified chains: keep the data folders as evidence, and find out which validators signed both',
+    });
+  }
+
+  /** Executes proved blocks. @returns UPGRADE_NEEDED when this program does not know what the next one holds, or null */
+  async #execute(
+    from: Tip,
+    segment: readonly LinkedBlock[],
+    verified: VerifiedTransactions,
+    done: Imported[],
+    clock: Clock | undefined,
+  ): Promise<NodeError | null> {
+    let tip = from;
+    let sincePause = 0;
+    for (const { block, certificate } of segment) {
+      let applied: AppliedBlock;
+      try {
+        verifyPlace(this.rules, tip, block);
+        applied = applyBlock(this.rules, tip, block, verified);
+      } catch (error) {
+        if (isOwnFailure(error)) throw error;
+        if (toNodeError(error).code === 'UPGRADE_NEEDED') return toNodeError(error);
+        throw disagreement(block, error);
+      }
+      tip = this.#tipAfter(applied, layered(tip.state, applied.changes));
+      done.push({ applied, certificate, tip });
+      sincePause += 1 + block.txs.length;
+      if (sincePause < TXS_BETWEEN_PAUSES) continue;
+      sincePause = 0;
+      if (clock) await delay(clock, 0);
+    }
+    return null;
   }
 
   #keep(applied: AppliedBlock): AppliedBlock {
@@ -263,6 +311,17 @@ async function* grown(
   throw new NodeError('CORRUPT', 'the chunks of a snapshot do not have the root of their block', {
     data: { height, expected: toHex(stateRoot), found: toHex(tree.head.root) },
     hint: 'start again: the state is fetched anew',
+  });
+}
+
+/** A quorum signed what this node finds invalid: one of the two is wrong, and going on would take sides. */
+function disagreement({ header }: Block, cause: unknown): NodeError {
+  return new NodeError('CORRUPT', 'a block that a quorum made final is invalid here', {
+    data: { height: header.height, reason: toNodeError(cause).message },
+    hint:
+      'this node holds another state, or its program has other rules, than the validators: compare versions, check the ' +
+      'folder with `aitbc chain verify`, or move it away and sync anew',
+    cause,
   });
 }
 

@@ -2,6 +2,7 @@
 import type { Hash } from '../bytes.ts';
 import type { Block } from '../chain/block.ts';
 import type { AppliedBlock } from '../chain/execute.ts';
+import type { LinkedRange } from '../chain/linked-range.ts';
 import type { Clock } from '../clock.ts';
 import type { Input, Timeouts } from '../consensus/types.ts';
 import type { NodeError } from '../errors.ts';
@@ -10,7 +11,7 @@ import type { Mempool } from '../mempool.ts';
 import type { TxAdmission } from './admission.ts';
 import type { Bodies } from './bodies.ts';
 import type { EvidencePool } from './evidence-pool.ts';
-import type { CertificateVerifier, CertifiedCandidate, Ledger } from './ledger.ts';
+import type { CertificateVerifier, Ledger } from './ledger.ts';
 import type { EngineMetrics } from './metrics.ts';
 import type { SigningGate } from './signing-gate.ts';
 import type { Validator } from './validator.ts';
@@ -63,6 +64,6 @@ export type EngineEvent =
   | { readonly type: 'restart' }
   | {
       readonly type: 'import';
-      readonly blocks: readonly CertifiedCandidate[];
+      readonly range: LinkedRange;
       readonly done: (result: ImportResult) => void;
     };

@@ -7,7 +7,7 @@
  * start together do not wait for each other. src/engine/README.md gives the rule, its reasons and its limits.
  */
 import { bytesKey, equalBytes } from '../bytes.ts';
-import type { Block } from '../chain/block.ts';
+import type { Block, Header } from '../chain/block.ts';
 import type { Crypto } from '../chain/crypto/types.ts';
 import { exceedsOneThird, findValidator, hasQuorum, validatorIndex, validatorSetHash } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
@@ -108,7 +108,14 @@ export class Recall {
   /** New blocks are on the disk. */
   onCommit(blocks: readonly Block[]): void {
     if (this.#isOver) return;
-    for (const { header } of blocks) this.#search(header.height);
+    const { store } = this.#modules.ledger;
+    let parent: Header | undefined;
+    for (const { header, lastCommit } of blocks) {
+      if (lastCommit) this.#search(lastCommit, parent ?? store.header(lastCommit.height));
+      parent = header;
+    }
+    const head = store.head();
+    if (head) this.#search(head.certificate, head.header);
     this.consider();
   }
 
@@ -207,25 +214,25 @@ export class Recall {
     const { ledger, validator } = this.#modules;
     const { height: tip } = ledger.tip;
     const from = Math.max(validator.knownHeight, tip - MAX_SEARCHED + 1, 1);
-    for (let height = tip; height >= from && !this.#proof; height--) this.#search(height);
+    for (let height = tip; height >= from && !this.#proof; height--) {
+      const certificate = ledger.store.certificate(height);
+      if (certificate) this.#search(certificate, ledger.store.header(height));
+    }
   }
 
-  #search(height: number): void {
-    const { ledger, validator } = this.#modules;
+  #search(certificate: Certificate, header: Header | undefined): void {
+    const { validator } = this.#modules;
+    const { height, round } = certificate;
     if (this.#proof && this.#proof.height >= height) return;
-    if (!validator.isBeyond({ height, round: Number.MAX_SAFE_INTEGER, step: 'precommit' })) return;
-    const certificate = ledger.store.certificate(height);
-    if (!certificate) return;
-    const place: Place = { height, round: certificate.round, step: 'precommit' };
-    if (validator.isBeyond(place) && this.#hasSigned(certificate)) {
+    const place: Place = { height, round, step: 'precommit' };
+    if (validator.isBeyond(place) && this.#hasSigned(certificate, header)) {
       this.#prove({ ...place, where: 'the certificate of a block holds it' });
     }
   }
 
-  #hasSigned(certificate: Certificate): boolean {
+  #hasSigned(certificate: Certificate, header: Header | undefined): boolean {
     const { ledger, crypto, validator } = this.#modules;
     const { current } = ledger.validators;
-    const header = ledger.store.block(certificate.height)?.header;
     if (header && equalBytes(header.validatorsHash, validatorSetHash(crypto, current))) {
       return certificate.signers.includes(validatorIndex(current, validator.publicKey));
     }

@@ -210,6 +210,10 @@ class LevelChainStore implements ChainStore {
     return this.#at(KEY.CERTIFICATE, height, decodeCertificate);
   }
 
+  certificateBytes(height: number): Uint8Array | undefined {
+    return this.#get(heightKey(KEY.CERTIFICATE, height));
+  }
+
   receipts(height: number): Receipt[] | undefined {
     return this.#at(KEY.RECEIPTS, height, decodeReceipts);
   }

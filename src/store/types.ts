@@ -78,6 +78,8 @@ export interface ChainStore {
   header(height: number): Header | undefined;
   heightOf(blockId: Hash): number | undefined;
   certificate(height: number): Certificate | undefined;
+  /** The encoded certificate, as stored. */
+  certificateBytes(height: number): Uint8Array | undefined;
   receipts(height: number): Receipt[] | undefined;
   transaction(id: Hash): StoredTransaction | undefined;
   /** A set that took effect after genesis, by its hash in headers. */

@@ -1,6 +1,6 @@
 /** Real hosts on loopback, with handlers that record, and cleared away after each test. */
 import { createHash } from 'node:crypto';
-import type { CertifiedBlock, Methods, SignedStatus, Topic, Topics } from '../../protocols/messages.ts';
+import type { Methods, SignedStatus, Topic, Topics } from '../../protocols/messages.ts';
 import type { ChainHandlers, ChainNetwork } from '../../protocols/network.ts';
 import type { GossipCode } from '../../protocols/verdicts.ts';
 import type { ChainContext } from '../../src/chain/signing.ts';
@@ -64,7 +64,7 @@ export function recorder(code: GossipCode = 'OK'): Recorder {
       },
       requests: {
         status,
-        blocks: async (request, from) => (await out.requests.blocks?.(request, from)) ?? ([] as CertifiedBlock[]),
+        blocks: async (request, from) => (await out.requests.blocks?.(request, from)) ?? [],
         txs: async (request, from) => (await out.requests.txs?.(request, from)) ?? [],
         votes: async (request, from) => (await out.requests.votes?.(request, from)) ?? { votes: [], proposals: [] },
         light: (request, from) => answered(out.requests.light?.(request, from)),

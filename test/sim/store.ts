@@ -174,8 +174,12 @@ export class SimStore implements ChainStore {
   }
 
   certificate(height: number): Certificate | undefined {
-    const bytes = this.#chain.at(height)?.certificate;
+    const bytes = this.certificateBytes(height);
     return bytes && decodeCertificate(bytes);
+  }
+
+  certificateBytes(height: number): Uint8Array | undefined {
+    return this.#chain.at(height)?.certificate;
   }
 
   receipts(height: number): Receipt[] | undefined {

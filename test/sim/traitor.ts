@@ -10,7 +10,7 @@ import { blockId, lastCommitHash } from '../../src/chain/block.ts';
 import type { Header } from '../../src/chain/block.ts';
 import type { ChainContext } from '../../src/chain/signing.ts';
 import type { Certificate, Vote, VoteType } from '../../src/chain/votes.ts';
-import { proposalSignBytes, voteSignBytes } from '../../src/chain/votes.ts';
+import { decodeCertificate, encodeCertificate, proposalSignBytes, voteSignBytes } from '../../src/chain/votes.ts';
 import type { Trick } from './plan.ts';
 import type { Prng } from './prng.ts';
 import { simCrypto, simSigner } from './signatures.ts';
@@ -87,9 +87,9 @@ export class Traitor {
         blocks: async (request, from) => {
           const answer = await requests.blocks(request, from);
           if (!this.#does('stale-certificates', 0.5)) return answer;
-          return answer.map((item, i) => ({
-            ...item,
-            certificate: answer[i - 1]?.certificate ?? halved(item.certificate),
+          return answer.map(({ block, certificate }, i) => ({
+            block,
+            certificate: answer[i - 1]?.certificate ?? encodeCertificate(halved(decodeCertificate(certificate))),
           }));
         },
         votes: async (request, from) => {

@@ -1,6 +1,8 @@
 /** Chains of one process joined without sockets: gossip floods, requests call the other's handler, links can be cut. */
+import { METHOD_CODECS } from '../../protocols/codec.ts';
 import type { Method, Methods, Topic, Topics } from '../../protocols/messages.ts';
 import type { ChainHandlers, ChainNetwork, PeerId } from '../../protocols/network.ts';
+import { nativeHasher } from '../../src/native/hasher.ts';
 import { NodeError } from '../../src/errors.ts';
 
 export class MemoryNetwork {
@@ -23,7 +25,8 @@ export class MemoryNetwork {
         const remote = this.#handlers.get(peer);
         if (!remote || !this.#linked(self, peer)) throw new NodeError('UNREACHABLE', 'no such peer');
         await Promise.resolve();
-        return remote.requests[method](request, self);
+        const codec = METHOD_CODECS[method].response;
+        return codec.decode(nativeHasher, codec.encode(await remote.requests[method](request, self)));
       },
       report: (peer, action, reason) => {
         this.reports.push({ peer, action, reason });

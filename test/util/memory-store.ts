@@ -8,6 +8,7 @@ import type { Receipt } from '../../src/chain/receipt.ts';
 import type { StateChanges, StateKey, StateReader } from '../../src/chain/state.ts';
 import type { ValidatorSet } from '../../src/chain/validator-set.ts';
 import type { Certificate } from '../../src/chain/votes.ts';
+import { encodeCertificate } from '../../src/chain/votes.ts';
 import type {
   AdoptedState,
   ChainStore,
@@ -119,6 +120,11 @@ export class MemoryStore implements ChainStore {
 
   certificate(height: number): Certificate | undefined {
     return this.blocks[height - this.#base]?.certificate;
+  }
+
+  certificateBytes(height: number): Uint8Array | undefined {
+    const certificate = this.certificate(height);
+    return certificate && encodeCertificate(certificate);
   }
 
   receipts(height: number): Receipt[] | undefined {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { equalBytes } from '../../../src/bytes.ts';
 import { blockId } from '../../../src/chain/block.ts';
+import { LinkedRange } from '../../../src/chain/linked-range.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { makeTransfer } from '../../util/chain-fixture.ts';
 import { NodeUnderTest, settle } from './node-under-test.ts';
@@ -92,7 +93,7 @@ describe('one traitor among four', () => {
     assert.deepEqual(await node.chain.admission.submit([transfer(1), rich], 'client'), [null, null]);
     const { block } = node.driver.commit([rich]);
     assert.ok(node.driver.certificate);
-    await node.chain.engine.import([{ block, certificate: node.driver.certificate }]);
+    await node.chain.engine.import(LinkedRange.of(nativeCrypto, [{ block, certificate: node.driver.certificate }]));
     assert.equal(node.chain.pool.size, 1);
     for (let i = 0; i < 10; i++) await node.advance(1_000);
     assert.equal(node.chain.engine.machine.step, 'idle');

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import type { Evidence } from '../../../src/chain/evidence.ts';
 import { duplicateProposal, duplicateVote } from '../../../src/chain/evidence.ts';
+import { LinkedRange } from '../../../src/chain/linked-range.ts';
 import { getKeyRecord } from '../../../src/chain/modules/validators-state.ts';
 import { EvidencePool, MAX_PENDING_EVIDENCE } from '../../../src/engine/evidence-pool.ts';
+import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { makeTransfer, signer } from '../../util/chain-fixture.ts';
 import { NodeUnderTest } from './node-under-test.ts';
 
@@ -66,7 +68,7 @@ describe('evidence pool', () => {
       const { certificate } = node.driver;
       assert.ok(certificate);
       await node.chain.admission.verifyBodies(block.txs);
-      assert.equal((await node.chain.engine.import([{ block, certificate }])).count, 1);
+      assert.equal((await node.chain.engine.import(LinkedRange.of(nativeCrypto, [{ block, certificate }]))).count, 1);
       pool.onCommitted();
     }
     assert.equal(pool.size, 0);
@@ -91,7 +93,7 @@ describe('evidence pool', () => {
     const { block } = node.driver.commit([], [double(0)]);
     const { certificate } = node.driver;
     assert.ok(certificate);
-    const importing = node.chain.engine.import([{ block, certificate }]);
+    const importing = node.chain.engine.import(LinkedRange.of(nativeCrypto, [{ block, certificate }]));
     node.verifier.gate = Promise.resolve();
     open();
     await importing;
@@ -109,7 +111,7 @@ describe('evidence pool', () => {
     await pool.add(double(1));
     const { block } = node.driver.commit([], [double(0)]);
     assert.ok(node.driver.certificate);
-    await node.chain.engine.import([{ block, certificate: node.driver.certificate }]);
+    await node.chain.engine.import(LinkedRange.of(nativeCrypto, [{ block, certificate: node.driver.certificate }]));
     pool.onCommitted();
     assert.deepEqual(pool.pending(), [double(1)]);
     assert.equal(await pool.add(double(0)), 'STALE');

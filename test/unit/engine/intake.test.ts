@@ -4,6 +4,7 @@ import type { ProposalMessage } from '../../../protocols/messages.ts';
 import type { GossipCode } from '../../../protocols/verdicts.ts';
 import { blockId } from '../../../src/chain/block.ts';
 import type { AppliedBlock } from '../../../src/chain/execute.ts';
+import { LinkedRange } from '../../../src/chain/linked-range.ts';
 import type { Vote } from '../../../src/chain/votes.ts';
 import { certificateFromVotes, proposalSignBytes } from '../../../src/chain/votes.ts';
 import { MAX_QUEUE } from '../../../src/engine/engine.ts';
@@ -40,7 +41,9 @@ describe('messages of agreement', () => {
     assert.ok(node.driver.certificate);
     await node.start();
     await node.chain.admission.verifyBodies(driverOnly.block.txs);
-    await node.chain.engine.import([{ block: driverOnly.block, certificate: node.driver.certificate }]);
+    await node.chain.engine.import(
+      LinkedRange.of(nativeCrypto, [{ block: driverOnly.block, certificate: node.driver.certificate }]),
+    );
     const good = node.vote(0, 'prevote', 0, null);
     assert.equal(await node.hear([good]), 'OK');
     assert.equal(await node.hear([good]), 'DUPLICATE');
@@ -66,7 +69,7 @@ describe('messages of agreement', () => {
       open = resolve;
     });
     await node.chain.admission.verifyBodies(first.txs);
-    const importing = node.chain.engine.import([{ block: first, certificate }]);
+    const importing = node.chain.engine.import(LinkedRange.of(nativeCrypto, [{ block: first, certificate }]));
     await settle();
     const old = node.vote(0, 'prevote', 0, null, 1);
     for (let i = 0; i < MAX_QUEUE; i++) node.chain.engine.input(1, { type: 'vote', vote: old });
@@ -125,7 +128,9 @@ describe('messages of agreement', () => {
     const { block: first } = node.driver.commit(applied.block.txs);
     assert.ok(node.driver.certificate);
     await node.chain.admission.verifyBodies(first.txs);
-    await node.chain.engine.import([{ block: first, certificate: node.driver.certificate }]);
+    await node.chain.engine.import(
+      LinkedRange.of(nativeCrypto, [{ block: first, certificate: node.driver.certificate }]),
+    );
     const { machine } = node.chain.engine;
     assert.equal(machine.height, 2);
     for (const vote of early) assert.ok(machine.votes.has(vote));
@@ -207,7 +212,7 @@ describe('messages of agreement', () => {
     }
     assert.equal(await node.hearProposal({ ...node.propose(applied, 0), attempt: 3 }), 'DUPLICATE');
     await node.chain.admission.verifyBodies(first.txs);
-    await node.chain.engine.import([{ block: first, certificate }]);
+    await node.chain.engine.import(LinkedRange.of(nativeCrypto, [{ block: first, certificate }]));
     assert.deepEqual(
       node.chain.engine.proposals.all().map(({ proposal }) => proposal.round),
       Array.from({ length: MAX_EARLY_PROPOSALS }, (_, i) => i),
@@ -229,7 +234,7 @@ describe('messages of agreement', () => {
     assert.equal(await node.hearProposal({ ...usurper, proposal: { ...core, signature } }), 'FUTURE');
     assert.equal(await node.hearProposal(rightful), 'FUTURE');
     await node.chain.admission.verifyBodies(first.txs);
-    await node.chain.engine.import([{ block: first, certificate }]);
+    await node.chain.engine.import(LinkedRange.of(nativeCrypto, [{ block: first, certificate }]));
     assert.deepEqual(
       node.chain.engine.proposals.all().map(({ proposal }) => proposal.proposer),
       [rightful.proposal.proposer],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Block } from '../../../src/chain/block.ts';
+import { LinkedRange } from '../../../src/chain/linked-range.ts';
 import { getSets } from '../../../src/chain/modules/validators-state.ts';
 import type { Transaction } from '../../../src/chain/tx.ts';
 import type { Certificate } from '../../../src/chain/votes.ts';
@@ -44,10 +45,12 @@ describe('ledger', () => {
 
   const tx = (nonce: number): Transaction => makeTransfer(genesis, { from: 'account-0', to: 'account-1', nonce });
 
+  const linked = (blocks: readonly Certified[]): LinkedRange => LinkedRange.of(nativeCrypto, blocks);
+
   const at = (i: number): Certified => chain[i] ?? assert.fail();
 
   it('imports certified blocks as one batch and has the root of their last header', async () => {
-    const { applied, fault } = await ledger.import(chain, all, verify, null);
+    const { applied, fault } = await ledger.import(linked(chain), all, verify, null);
     assert.equal(fault, null);
     assert.equal(applied.length, 4);
     assert.equal(ledger.tip.height, 4);
@@ -63,85 +66,87 @@ describe('ledger', () => {
       await commit(blocks);
       throw new NodeError('STORAGE', 'the device failed');
     };
-    await assert.rejects(ledger.import([at(0)], all, verify, null), { code: 'STORAGE' });
+    await assert.rejects(ledger.import(linked([at(0)]), all, verify, null), { code: 'STORAGE' });
     assert.equal(ledger.tip.height, 0);
     assert.notDeepEqual(getSets(store.state), before);
     assert.deepEqual(ledger.validators, before);
   });
 
-  const faults: [string, () => Certified, string][] = [
-    [
-      'a certificate of another block',
-      () => ({ block: at(2).block, certificate: at(1).certificate }),
-      'BAD_CERTIFICATE',
-    ],
-    [
-      'a certificate of prevotes',
-      () => ({ block: at(2).block, certificate: { ...at(2).certificate, type: 'prevote' } }),
-      'BAD_CERTIFICATE',
-    ],
-    [
-      'one signature short of a quorum',
-      () => {
-        const { signers, signatures } = at(2).certificate;
-        return {
-          block: at(2).block,
-          certificate: { ...at(2).certificate, signers: signers.slice(0, 1), signatures: signatures.slice(0, 1) },
-        };
-      },
-      'BAD_CERTIFICATE',
-    ],
-    ['another height', () => at(3), 'BAD_CERTIFICATE'],
-    ['transactions left out', () => ({ ...at(2), block: { ...at(2).block, txs: [] } }), 'BAD_BLOCK'],
-    [
-      'another last commit',
-      () => ({ ...at(2), block: { ...at(2).block, lastCommit: at(0).certificate } }),
-      'BAD_BLOCK',
-    ],
-  ];
-  for (const [name, make, code] of faults) {
-    it(`stops before ${name}, and keeps what came before`, async () => {
-      const { applied, fault } = await ledger.import([at(0), at(1), make(), at(3)], all, verify, null);
-      assert.equal(applied.length, 2);
-      assert.equal(fault?.code, code);
-      assert.equal(ledger.tip.height, 2);
-      assert.equal((await ledger.import([at(2), at(3)], all, verify, null)).applied.length, 2);
-    });
-  }
+  it('stops where a certificate does not prove the blocks, and keeps what came before', async () => {
+    const { signers, signatures } = at(2).certificate;
+    const few = { ...at(2).certificate, signers: signers.slice(0, 1), signatures: signatures.slice(0, 1) };
+    const imports = async (): Promise<string | undefined> =>
+      (await ledger.import(linked([{ block: at(2).block, certificate: few }]), all, verify, null)).fault?.code;
+    assert.equal((await ledger.import(linked([at(0), at(1)]), all, verify, null)).applied.length, 2);
+    assert.equal(await imports(), 'BAD_CERTIFICATE');
+    assert.equal(ledger.tip.height, 2);
+    assert.equal((await ledger.import(linked([at(2), at(3)]), all, verify, null)).applied.length, 2);
+  });
 
-  it('takes no transaction whose signature nobody verified', async () => {
-    const { applied, fault } = await ledger.import([at(0)], { has: () => false }, verify, null);
-    assert.equal(applied.length, 0);
-    assert.equal(fault?.code, 'BAD_BLOCK');
+  it('takes no other height than the next', async () => {
+    const { applied, fault } = await ledger.import(linked([at(1)]), all, verify, null);
+    assert.deepEqual([applied.length, fault?.code], [0, 'BAD_BLOCK']);
+  });
+
+  it('proves a range by its last certificate, and keeps what the blocks hold for the others', async () => {
+    const seen: number[] = [];
+    const counting: CertificateVerifier = (set, certificate) => {
+      seen.push(certificate.height);
+      return verify(set, certificate);
+    };
+    const blank = chain.map(({ block, certificate }, i) => {
+      const isLast = i === chain.length - 1;
+      return { block, certificate: isLast ? certificate : { ...certificate, signers: [], signatures: [] } };
+    });
+    const { applied } = await ledger.import(linked(blank), all, counting, null);
+    assert.equal(applied.length, 4);
+    assert.deepEqual(seen, [4]);
+    assert.deepEqual(store.certificate(2), at(1).certificate);
+  });
+
+  it('stops loudly at a block that a quorum made final and that is invalid here', async () => {
+    await assert.rejects(ledger.import(linked(chain), { has: () => false }, verify, null), { code: 'CORRUPT' });
+    assert.equal(ledger.tip.height, 0);
+    assert.equal((await ledger.import(linked(chain), all, verify, null)).applied.length, 4);
+  });
+
+  it('stops loudly at a block that a quorum made final beside its own head', async () => {
+    await ledger.import(linked([at(0)]), all, verify, null);
+    const other = new ChainDriver(genesis, ['validator-0', 'validator-1', 'validator-2']);
+    const fork = [0, 1].map((nonce) => {
+      const { block } = other.commit([makeTransfer(genesis, { from: 'account-2', to: 'account-1', nonce })]);
+      return { block, certificate: other.certificate ?? assert.fail() };
+    });
+    await assert.rejects(ledger.import(linked(fork).after(1), all, verify, null), { code: 'FORK' });
   });
 
   it('executes nothing before its certificate proved good', async () => {
     store.reads = 0;
     const forged = { ...at(0).certificate, signatures: at(0).certificate.signatures.map(() => new Uint8Array(64)) };
-    const { fault } = await ledger.import([{ block: at(0).block, certificate: forged }], all, verify, null);
+    const { fault } = await ledger.import(linked([{ block: at(0).block, certificate: forged }]), all, verify, null);
     assert.equal(fault?.code, 'BAD_CERTIFICATE');
     assert.ok(store.reads <= 1, 'the validator set alone');
   });
 
   it('a full verifier is no judgement on a block', async () => {
     const full: CertificateVerifier = () => Promise.reject(new NodeError('POOL_FULL', 'too many wait'));
-    const { applied, fault } = await ledger.import(chain, all, full, null);
+    const { applied, fault } = await ledger.import(linked(chain), all, full, null);
     assert.equal(applied.length, 0);
     assert.equal(fault?.code, 'POOL_FULL');
-    assert.equal((await ledger.import(chain, all, verify, null)).applied.length, 4);
+    assert.equal((await ledger.import(linked(chain), all, verify, null)).applied.length, 4);
   });
 
   it('throws when the disk fails, and has moved nothing', async () => {
     store.commitFault = new NodeError('STORAGE', 'disk full');
-    await assert.rejects(ledger.import(chain, all, verify, null), { code: 'STORAGE' });
+    await assert.rejects(ledger.import(linked(chain), all, verify, null), { code: 'STORAGE' });
     assert.equal(ledger.tip.height, 0);
     store.commitFault = null;
-    assert.equal((await ledger.import(chain, all, verify, null)).applied.length, 4);
+    assert.equal((await ledger.import(linked(chain), all, verify, null)).applied.length, 4);
     store.readFault = new NodeError('CORRUPT', 'damaged table');
     const { block } = driver.commit([tx(4)]);
     const { certificate } = driver;
     assert.ok(certificate);
-    await assert.rejects(ledger.import([{ block, certificate }], all, verify, null), { code: 'CORRUPT' });
+    await assert.rejects(ledger.import(linked([{ block, certificate }]), all, verify, null), { code: 'CORRUPT' });
   });
 
   it('bound: 16 candidates, and one that is asked for stays', () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { CertifiedBlock } from '../../../protocols/messages.ts';
 import { bytesKey } from '../../../src/bytes.ts';
 import { blockId } from '../../../src/chain/block.ts';
+import { LinkedRange } from '../../../src/chain/linked-range.ts';
 import { validatorIndex } from '../../../src/chain/validator-set.ts';
 import type { Vote } from '../../../src/chain/votes.ts';
 import { MAX_ANSWERS, MAX_ASKED, MAX_SEARCHED, RELAYED_GRACE_MS } from '../../../src/engine/recall.ts';
@@ -191,7 +192,7 @@ describe('the recall of what a key signed', () => {
       const last = chain.at(-1);
       assert.ok(last);
       await node.chain.admission.verifyBodies(last.block.txs);
-      await node.chain.engine.import([last]);
+      await node.chain.engine.import(LinkedRange.of(nativeCrypto, [last]));
       await settle();
     }
     assert.ok(signs());
@@ -213,7 +214,7 @@ describe('the recall of what a key signed', () => {
     const last = chain.at(-1);
     assert.ok(last);
     await node.chain.admission.verifyBodies(last.block.txs);
-    await node.chain.engine.import([last]);
+    await node.chain.engine.import(LinkedRange.of(nativeCrypto, [last]));
     await settle();
     assert.ok(signs(), 'height 5');
   });

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Clock } from '../../../src/clock.ts';
+import { LinkedRange } from '../../../src/chain/linked-range.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
-import { HEDGE_MS, Sync } from '../../../src/sync.ts';
+import { nativeCrypto } from '../../../src/native/crypto.ts';
+import { Sync } from '../../../src/sync.ts';
+import { HEDGE_MS } from '../../../src/sync/pipeline.ts';
 import type { ChainNetwork } from '../../../protocols/network.ts';
 
 /** Far above what a wait costs, far below what spinning does. */
@@ -41,8 +44,8 @@ describe('catching up from a peer that still owes answers', () => {
         genesisHash: new Uint8Array(32),
         base: () => 1,
         head: () => ({ height, blockId: new Uint8Array(32), certificate: null }),
-        verifyBodies: () => Promise.resolve(true),
-        tryAhead: () => Promise.resolve(),
+        link: (blocks) => LinkedRange.of(nativeCrypto, blocks),
+        check: () => Promise.resolve(),
         import: () => Promise.resolve({ fault: null }),
         catchingUp: false,
       },

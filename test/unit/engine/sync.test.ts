@@ -4,10 +4,13 @@ import type { BlocksRequest, CertifiedBlock, PeerStatus } from '../../../protoco
 import { statusSignBytes } from '../../../protocols/codec.ts';
 import { blockId, encodeBlock } from '../../../src/chain/block.ts';
 import type { Transaction } from '../../../src/chain/tx.ts';
+import { decodeTransaction } from '../../../src/chain/tx.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
-import { HEDGE_MS, INQUIRY_MS, MAX_RANGES, MAX_RANGES_PER_PEER, RANGE_BLOCKS } from '../../../src/sync.ts';
-import { MAX_CLAIMS } from '../../../src/sync/claims.ts';
+import { INQUIRY_MS, MAX_CLAIMS } from '../../../src/sync/claims.ts';
+import { MAX_RANGES_PER_PEER } from '../../../src/sync/peer-pace.ts';
+import { HEDGE_MS } from '../../../src/sync/pipeline.ts';
+import { MAX_RANGES, RANGE_BLOCKS } from '../../../src/sync/ranges.ts';
 import { makeTransfer } from '../../util/chain-fixture.ts';
 import type { PeerScript } from '../../util/scripted-network.ts';
 import { stall } from '../../util/scripted-network.ts';
@@ -131,11 +134,12 @@ describe('catching up', () => {
 
   const mapped = (change: (entry: CertifiedBlock) => CertifiedBlock) => (request: BlocksRequest) =>
     serve(request).map(change);
-  const liars: Record<string, { blocks: NonNullable<PeerScript['blocks']>; action: string | null }> = {
+  const flipLast = (bytes: Uint8Array): Uint8Array => bytes.with(-1, (bytes.at(-1) ?? 0) ^ 1);
+  const liars: Record<string, { blocks: NonNullable<PeerScript['blocks']>; action: string | null; claims?: number }> = {
     'claims what it has not': { blocks: () => [], action: 'timeout' },
     stalls: { blocks: stall, action: null },
     'sends other heights': { blocks: ({ count }) => serve({ from: 2, count }), action: 'lie' },
-    'sends more than asked': { blocks: ({ from }) => serve({ from, count: 150 }), action: 'lie' },
+    'sends more than asked': { blocks: ({ from }) => serve({ from, count: 150 }), action: 'lie', claims: 100 },
     'leaves transactions out': {
       blocks: mapped(({ block, certificate }) => ({ block: { ...block, txs: [] as Transaction[] }, certificate })),
       action: 'lie',
@@ -174,17 +178,17 @@ describe('catching up', () => {
     },
     'alters a transaction': {
       blocks: mapped(({ block, certificate }) => ({
-        block: { ...block, txs: block.txs.map((tx) => ({ ...tx, feeUait: tx.feeUait + 1 })) },
+        block: { ...block, txs: block.txs.map((tx) => decodeTransaction(nativeCrypto, flipLast(tx.bytes))) },
         certificate,
       })),
       action: 'lie',
     },
   };
 
-  for (const [name, { blocks, action }] of Object.entries(liars)) {
+  for (const [name, { blocks, action, claims = 1_000_000 }] of Object.entries(liars)) {
     it(`needs one honest peer beside one that ${name}`, async () => {
       grow(150);
-      node.network.scripts.set('liar', { ...honest(), status: () => statusAt(1_000_000), blocks });
+      node.network.scripts.set('liar', { ...honest(), status: () => statusAt(claims), blocks });
       await node.start();
       assert.ok(action === null || blamed('liar', action), JSON.stringify(node.network.reports));
       assert.equal(height(), 0);

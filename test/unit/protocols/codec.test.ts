@@ -28,13 +28,15 @@ import {
 import type { Codec } from '../../../protocols/codec.ts';
 import { decodeErrorPayload, decodeFrame, encodeErrorPayload, encodeFrame } from '../../../protocols/frames.ts';
 import { decodeHello, decodeHelloAnswer, encodeHello, encodeHelloAnswer } from '../../../protocols/hello.ts';
+import type { CertifiedBlock, EncodedBlock } from '../../../protocols/messages.ts';
 import { METHODS, TOPICS } from '../../../protocols/registry.ts';
 import { equalBytes, toHex } from '../../../src/bytes.ts';
-import { MAX_BLOCK_TXS } from '../../../src/chain/block.ts';
+import { encodeBlock, MAX_BLOCK_TXS } from '../../../src/chain/block.ts';
 import { MAX_EVIDENCE } from '../../../src/chain/evidence.ts';
 import { assembleTransaction, MAX_PAYLOAD_BYTES } from '../../../src/chain/tx.ts';
 import { createValidatorSet, MAX_VALIDATORS } from '../../../src/chain/validator-set.ts';
 import type { Certificate, Vote } from '../../../src/chain/votes.ts';
+import { encodeCertificate } from '../../../src/chain/votes.ts';
 import { isNodeError } from '../../../src/errors.ts';
 import { nativeHasher } from '../../../src/native/hasher.ts';
 import * as any from './arbitraries.ts';
@@ -61,7 +63,18 @@ covers(
   METHOD_CODECS.blocks.request,
   record({ from: fc.integer({ min: 1 }), count: fc.integer({ min: 1, max: MAX_BLOCKS }) }),
 );
-covers('blocks response', METHOD_CODECS.blocks.response, list(any.certifiedBlock));
+const encoded = ({ block, certificate }: CertifiedBlock): EncodedBlock => ({
+  block: encodeBlock(block),
+  certificate: encodeCertificate(certificate),
+});
+covers(
+  'blocks response',
+  {
+    encode: (blocks) => METHOD_CODECS.blocks.response.encode(blocks.map(encoded)),
+    decode: METHOD_CODECS.blocks.response.decode,
+  },
+  list(any.certifiedBlock),
+);
 covers('txs request', METHOD_CODECS.txs.request, record({ ids: list(any.bytes(32), 1) }));
 covers('txs response', METHOD_CODECS.txs.response, list(any.transaction));
 covers('votes request', METHOD_CODECS.votes.request, record({ height: fc.integer({ min: 1 }), round: fc.nat() }));
@@ -217,7 +230,7 @@ describe('protocols/codec', () => {
     const small = assembleTransaction(nativeHasher, { ...fields, payload: new Uint8Array() }, signature);
     const txs = Array(Math.floor((2 * 1024 * 1024) / small.bytes.length)).fill(small);
     const block = { block: { header, lastCommit: certificate, evidence, txs }, certificate };
-    const one = METHOD_CODECS.blocks.response.encode([block, block]);
+    const one = METHOD_CODECS.blocks.response.encode([encoded(block), encoded(block)]);
     assert.ok(one.length <= METHODS.blocks.maxResponseBytes, `${one.length}`);
     assert.equal(METHOD_CODECS.blocks.response.decode(nativeHasher, one).length, 1, 'the first block always fits');
     assert.equal(
