@@ -5,10 +5,11 @@ export const USAGE = `Measurements on a cluster of real processes in a temporary
 
   npm run bench -- finality   [--nodes 4] [--samples 100]
   npm run bench -- throughput [--nodes 4] [--seconds 30] [--rate R]
-  npm run bench -- catchup    [--nodes 4] [--blocks 3000]
+  npm run bench -- catchup    [--nodes 4] [--blocks 10000] [--liar LIE]
   npm run bench -- start      [--nodes 4] [--blocks 100000]
 
   --rate R      offers R transfers a second instead of looking for the highest rate that is kept up with
+  --liar LIE    one of the serving peers lies: transaction, certificate, height or stall
   --json        the last line on stdout is the result as one object with "ok"
   --no-timing   only invariants decide "ok": no figure can fail it
 
@@ -18,6 +19,10 @@ Exit codes: 0 every bar is met, 1 one is not, 2 usage.
 export const MODES = ['finality', 'throughput', 'catchup', 'start'] as const;
 export type Mode = (typeof MODES)[number];
 
+/** What a lying peer does: alters blocks, forges certificates, claims more than it has, or never answers. */
+export const LIES = ['transaction', 'certificate', 'height', 'stall'] as const;
+export type Lie = (typeof LIES)[number];
+
 export interface BenchArgs {
   readonly help: boolean;
   readonly mode: Mode;
@@ -26,6 +31,7 @@ export interface BenchArgs {
   readonly rate: number | undefined;
   readonly samples: number;
   readonly blocks: number;
+  readonly liar: Lie | undefined;
   readonly json: boolean;
   readonly timing: boolean;
 }
@@ -38,6 +44,7 @@ const OPTIONS = {
   rate: { type: 'string' },
   samples: { type: 'string' },
   blocks: { type: 'string' },
+  liar: { type: 'string' },
   json: { type: 'boolean' },
   'no-timing': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -56,8 +63,15 @@ export function parseBenchArgs(argv: readonly string[]): BenchArgs {
     seconds: integer('--seconds', values.seconds ?? '30', 1),
     rate: values.rate === undefined ? undefined : integer('--rate', values.rate, 1),
     samples: integer('--samples', values.samples ?? '100', 1),
-    blocks: integer('--blocks', values.blocks ?? (mode === 'start' ? '100000' : '3000'), 1),
+    blocks: integer('--blocks', values.blocks ?? (mode === 'start' ? '100000' : '10000'), 1),
+    liar: lieOf(values.liar),
     json: values.json === true,
     timing: values['no-timing'] !== true,
   };
+}
+
+function lieOf(name: string | undefined): Lie | undefined {
+  const lie = LIES.find((each) => each === name);
+  if (name !== undefined && !lie) throw usage(`--liar takes ${LIES.join(', ')}`);
+  return lie;
 }

@@ -5,8 +5,11 @@ import type { Head } from '../../testnet/compare.ts';
 import { getJson } from '../../testnet/http.ts';
 import { withTemporaryCluster } from '../../testnet/temporary-cluster.ts';
 import { NodeError } from '../../src/errors.ts';
-import type { BenchArgs } from './args.ts';
+import type { Cluster } from '../../testnet/cluster.ts';
+import type { BenchArgs, Lie } from './args.ts';
 import { makeClusterChain, timeOfChain } from './cluster-chain.ts';
+import type { Liar } from './liar.ts';
+import { replaceByLiar } from './liar.ts';
 import { measureUsage } from './node-usage.ts';
 import type { Check } from './result.ts';
 import { atLeast, invariant } from './result.ts';
@@ -15,6 +18,9 @@ const TRANSFERS_A_BLOCK = 10;
 const SENDERS = 1000;
 const POLL_MS = 20;
 const WAIT_MS = 300_000;
+const BAR_PER_S = 1_000;
+/** Lies that are named and banned at once; the others cost a peer its claim, and a few points each time. */
+const PROVABLE: ReadonlySet<Lie> = new Set<Lie>(['transaction', 'certificate']);
 
 export async function catchup(
   args: BenchArgs,
@@ -27,30 +33,55 @@ export async function catchup(
     await makeClusterChain(cluster, { blocks, transfersABlock: TRANSFERS_A_BLOCK, senders: SENDERS });
     await cluster.start(true);
     await cluster.waitReady();
-    tell('a fresh follower joins …');
-    const added = cluster.node(await cluster.add());
-    const startedAt = performance.now();
-    const usage = measureUsage(cluster);
-    await waitHeight(added.rpc, blocks);
-    const seconds = (performance.now() - startedAt) / 1000;
-    const used = usage();
-    const compared = await compareNodes(cluster);
-    const rate = Math.round(blocks / seconds);
-    return {
-      checks: [
-        atLeast('blocks a second', rate, 300, '/s'),
-        invariant('equal blocks and states on all nodes', compared.equal && compared.height >= blocks, compared.height),
-      ],
-      figures: {
-        blocks_per_s: rate,
-        seconds: Math.round(seconds * 1000) / 1000,
-        blocks,
-        transfers_a_block: TRANSFERS_A_BLOCK,
-        usage: used,
-        measured_as: `from the first answer of the follower's RPC, connecting included, until its head is the validators', asked every ${POLL_MS} ms`,
-      },
-    };
+    const liar = args.liar && (await replaceByLiar(cluster, validators, args.liar));
+    try {
+      return await measureFollower(args, cluster, liar, tell);
+    } finally {
+      await liar?.stop();
+    }
   });
+}
+
+async function measureFollower(
+  args: BenchArgs,
+  cluster: Cluster,
+  liar: Liar | undefined,
+  tell: (line: string) => void,
+): Promise<{ readonly checks: Check[]; readonly figures: Record<string, unknown> }> {
+  const { blocks } = args;
+  tell(liar ? `a fresh follower joins; ${liar.peerId} lies …` : 'a fresh follower joins …');
+  const added = cluster.node(await cluster.add());
+  const startedAt = performance.now();
+  const usage = measureUsage(cluster);
+  await waitHeight(added.rpc, blocks);
+  const seconds = (performance.now() - startedAt) / 1000;
+  const used = usage();
+  const compared = await compareNodes(cluster);
+  const rate = Math.round(blocks / seconds);
+  const named = liar?.namedBy(added.home) ?? [];
+  const checks = [
+    atLeast('blocks a second', rate, BAR_PER_S, '/s'),
+    invariant('equal blocks and states on all nodes', compared.equal && compared.height >= blocks, compared.height),
+  ];
+  if (args.liar) {
+    const wanted = PROVABLE.has(args.liar) ? 'peer banned' : 'range not fetched';
+    const what = PROVABLE.has(args.liar) ? 'the liar is named and banned' : 'the liar is named';
+    // Who never answers may still be waited for when the others have delivered everything.
+    const ok = args.liar === 'stall' || named.some(({ message }) => message === wanted);
+    checks.push(invariant(what, ok, named.map(({ message }) => message).join(', ')));
+  }
+  return {
+    checks,
+    figures: {
+      blocks_per_s: rate,
+      seconds: Math.round(seconds * 1000) / 1000,
+      blocks,
+      transfers_a_block: TRANSFERS_A_BLOCK,
+      usage: used,
+      ...(liar && { liar: { lie: args.liar, peer: liar.peerId, named } }),
+      measured_as: `from the first answer of the follower's RPC, connecting included, until its head is the validators', asked every ${POLL_MS} ms`,
+    },
+  };
 }
 
 async function waitHeight(url: string, height: number): Promise<void> {

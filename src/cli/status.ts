@@ -45,7 +45,7 @@ export function chainWords({ state, error, health, height }: ChainSummaryRespons
 
 /** e.g. "halted safely: 1 of 3 validators reachable, 2 needed". */
 export function sentence(status: StatusResponse): string {
-  const { state, validators_reachable, validators_total, quorum, target_height, height } = status;
+  const { state, validators_reachable, validators_total, quorum } = status;
   const reach = `${validators_reachable} of ${plural(validators_total, 'validator')} reachable, ${quorum} needed`;
   switch (state) {
     case 'synced':
@@ -55,10 +55,21 @@ export function sentence(status: StatusResponse): string {
         ? `halted safely: ${reach}`
         : `halted: ${status.not_signing.join('; ') || reach}`;
     case 'syncing':
-      return `syncing: block ${height} of ${target_height ?? '?'}; ${reach}`;
+      return `syncing: ${syncWords(status)}; ${reach}`;
     case 'starting':
       return `starting: ${reach}`;
   }
+}
+
+/** e.g. "block 1200 of 5000 (24 %), 640 blocks/s, 6 s left". */
+function syncWords({ height, target_height: target, sync }: StatusResponse): string {
+  const blocks = target === null ? `block ${height}` : `block ${height} of ${target} (${percent(height, target)} %)`;
+  if (!sync) return blocks;
+  return `${blocks}, ${Math.round(sync.blocks_per_s)} blocks/s, ${Math.ceil(sync.eta_ms / 1000)} s left`;
+}
+
+function percent(part: number, whole: number): number {
+  return Math.floor((part * 100) / Math.max(1, whole));
 }
 
 function describe(status: StatusResponse): string {

@@ -108,6 +108,10 @@ function status(chain: RunningChain): NodeStatus {
     signing,
     notSigning: signing ? [] : whyNotSigning(chain),
     targetHeight: chain.sync.progress?.targetHeight ?? null,
+    sync: chain.sync.progress && {
+      blocksPerSecond: chain.sync.progress.blocksPerSecond,
+      etaMs: chain.sync.progress.etaMs,
+    },
   };
 }
 

@@ -122,6 +122,8 @@ export interface NodeStatus {
   readonly notSigning: readonly string[];
   /** Best proven height of a peer while catching up; null otherwise. */
   readonly targetHeight: number | null;
+  /** How fast blocks come while catching up, and how long the rest takes at that rate; null otherwise. */
+  readonly sync: { readonly blocksPerSecond: number; readonly etaMs: number } | null;
 }
 
 export interface SeenVote {

@@ -219,6 +219,8 @@ export interface StatusResponse {
   readonly signing: boolean;
   readonly not_signing: readonly string[];
   readonly target_height: number | null;
+  /** While catching up. */
+  readonly sync: { readonly blocks_per_s: number; readonly eta_ms: number } | null;
   readonly genesis_hash: string;
   readonly params: ParamsResponse;
   readonly name: string;

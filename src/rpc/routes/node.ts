@@ -44,6 +44,7 @@ function statusView(api: ChainApi) {
     signing: status.signing,
     not_signing: status.notSigning,
     target_height: status.targetHeight,
+    sync: status.sync && { blocks_per_s: status.sync.blocksPerSecond, eta_ms: status.sync.etaMs },
     genesis_hash: toHex(genesis.chain.genesisHash),
     params: paramsView(genesis.params),
     name: node.name,

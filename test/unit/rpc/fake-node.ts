@@ -155,6 +155,7 @@ export class FakeNode implements ChainApi {
       signing: true,
       notSigning: [],
       targetHeight: null,
+      sync: null,
       ...this.reach,
     };
   }

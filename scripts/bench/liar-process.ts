@@ -1,0 +1,78 @@
+/**
+ * A peer that speaks the protocol and lies about blocks, in the place of a validator of a cluster: its key, its address
+ * and its database, but what it serves is wrong. Arguments: the node's home, the chain, and the lie.
+ */
+import { readFileSync } from 'node:fs';
+import type { EncodedBlock } from '../../protocols/messages.ts';
+import type { ChainHandlers } from '../../protocols/network.ts';
+import type { Json } from '../../src/chain/modules/types.ts';
+import { parseGenesis } from '../../src/chain/genesis.ts';
+import { decodeCertificate, encodeCertificate } from '../../src/chain/votes.ts';
+import { NodeError } from '../../src/errors.ts';
+import { servedBlocks } from '../../src/engine/served-blocks.ts';
+import { nativeCrypto } from '../../src/native/crypto.ts';
+import { createHost } from '../../src/net/host.ts';
+import { openChainStore } from '../../src/store/chain-store.ts';
+import type { ChainStore } from '../../src/store/types.ts';
+import { nodeLayout, readSeed } from '../../testnet/layout.ts';
+import type { Lie } from './args.ts';
+import { LIES } from './args.ts';
+
+/** How far a false height is above the true one. */
+const FALSE_BLOCKS = 1_000_000;
+
+function flipped(bytes: Uint8Array, at: number): Uint8Array {
+  return bytes.with(at, (bytes.at(at) ?? 0) ^ 1);
+}
+
+/** The last byte of a block belongs to the signature of its last transaction. */
+function tampered(lie: Lie, { block, certificate }: EncodedBlock): EncodedBlock {
+  if (lie === 'transaction') return { block: flipped(block, -1), certificate };
+  const decoded = decodeCertificate(certificate);
+  const signatures = decoded.signatures.map((signature) => flipped(signature, -1));
+  return { block, certificate: encodeCertificate({ ...decoded, signatures }) };
+}
+
+function lyingHandlers(lie: Lie, store: ChainStore, genesisHash: Uint8Array): ChainHandlers {
+  const ignore = (): Promise<'NOT_READY'> => Promise.resolve('NOT_READY');
+  return {
+    gossip: { tx: ignore, proposal: ignore, vote: ignore, evidence: ignore, status: ignore },
+    requests: {
+      status: () => {
+        const head = store.head();
+        if (!head) return Promise.reject(new NodeError('INTERNAL', 'a liar without blocks'));
+        const { height, blockId, certificate } = head;
+        const claimed = lie === 'height' ? height + FALSE_BLOCKS : height;
+        return Promise.resolve({ genesisHash, baseHeight: 1, height: claimed, blockId, certificate });
+      },
+      blocks: (request) => {
+        if (lie === 'stall') return new Promise(() => undefined);
+        const blocks = servedBlocks(store, request);
+        return Promise.resolve(lie === 'height' ? [] : blocks.map((each) => tampered(lie, each)));
+      },
+      txs: () => Promise.resolve([]),
+      votes: () => Promise.resolve({ votes: [], proposals: [] }),
+    },
+    onPeer: () => undefined,
+    onPeerGone: () => undefined,
+  };
+}
+
+async function main([home = '', chainId = '', listen = '', name = '']: readonly string[]): Promise<void> {
+  const lie = LIES.find((each) => each === name);
+  if (!lie) throw new NodeError('USAGE', `a liar that does one of ${LIES.join(', ')}`);
+  const layout = nodeLayout(home, chainId);
+  const genesis = parseGenesis(nativeCrypto, JSON.parse(readFileSync(layout.genesis, 'utf8')) as Json);
+  const { genesisHash } = genesis.chain;
+  const store = await openChainStore({ folder: layout.database, chainId, genesisHash, hasher: nativeCrypto });
+  const host = await createHost({
+    privateKeySeed: readSeed(layout.nodeKey),
+    listen: [listen],
+    hasher: nativeCrypto,
+  });
+  await host.addChain({ chain: genesis.chain, handlers: lyingHandlers(lie, store, genesisHash) });
+  process.on('disconnect', () => process.exit(0));
+  process.send?.('ready');
+}
+
+await main(process.argv.slice(2));
