@@ -9,7 +9,7 @@ import type { Json } from '../../src/chain/modules/types.ts';
 import { parseGenesis } from '../../src/chain/genesis.ts';
 import { decodeCertificate, encodeCertificate } from '../../src/chain/votes.ts';
 import { NodeError } from '../../src/errors.ts';
-import { servedBlocks } from '../../src/engine/served-blocks.ts';
+import { blocksOf } from '../../src/chains/serving.ts';
 import { nativeCrypto } from '../../src/native/crypto.ts';
 import { createHost } from '../../src/net/host.ts';
 import { openChainStore } from '../../src/store/chain-store.ts';
@@ -35,6 +35,7 @@ function tampered(lie: Lie, { block, certificate }: EncodedBlock): EncodedBlock 
 
 function lyingHandlers(lie: Lie, store: ChainStore, genesisHash: Uint8Array): ChainHandlers {
   const ignore = (): Promise<'NOT_READY'> => Promise.resolve('NOT_READY');
+  const nothing = (): Promise<never> => Promise.reject(new NodeError('NOT_FOUND', 'this peer serves blocks alone'));
   return {
     gossip: { tx: ignore, proposal: ignore, vote: ignore, evidence: ignore, status: ignore },
     requests: {
@@ -47,11 +48,14 @@ function lyingHandlers(lie: Lie, store: ChainStore, genesisHash: Uint8Array): Ch
       },
       blocks: (request) => {
         if (lie === 'stall') return new Promise(() => undefined);
-        const blocks = servedBlocks(store, request);
+        const blocks = blocksOf(store, request);
         return Promise.resolve(lie === 'height' ? [] : blocks.map((each) => tampered(lie, each)));
       },
       txs: () => Promise.resolve([]),
       votes: () => Promise.resolve({ votes: [], proposals: [] }),
+      light: nothing,
+      snapshot: () => Promise.resolve(null),
+      chunk: nothing,
     },
     onPeer: () => undefined,
     onPeerGone: () => undefined,

@@ -211,7 +211,7 @@ class LevelChainStore implements ChainStore {
   }
 
   certificateBytes(height: number): Uint8Array | undefined {
-    return this.#get(heightKey(KEY.CERTIFICATE, height));
+    return this.#at(KEY.CERTIFICATE, height, (bytes) => bytes);
   }
 
   receipts(height: number): Receipt[] | undefined {
