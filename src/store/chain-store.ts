@@ -215,6 +215,8 @@ class LevelChainStore implements ChainStore {
   }
 
   receipts(height: number): Receipt[] | undefined {
+    // A base that came with the state of a snapshot has none.
+    if (height === this.#base && height > 1) return this.#decode(heightKey(KEY.RECEIPTS, height), decodeReceipts);
     return this.#at(KEY.RECEIPTS, height, decodeReceipts);
   }
 
