@@ -23,6 +23,7 @@ import { EvidencePool } from './engine/evidence-pool.ts';
 import { Intake } from './engine/intake.ts';
 import { Ledger } from './engine/ledger.ts';
 import { createEngineMetrics } from './engine/metrics.ts';
+import { Pruner } from './engine/pruner.ts';
 import { Presence } from './engine/presence.ts';
 import { Recall } from './engine/recall.ts';
 import { SigningGate } from './engine/signing-gate.ts';
@@ -46,6 +47,8 @@ const MAX_ASKED = 16;
 export interface ChainOptions {
   readonly timeouts: Timeouts;
   readonly mempool: MempoolLimits;
+  /** How many blocks are kept, head included; Infinity: all. Not below what `retainedBlocks` says. */
+  readonly retainedBlocks: number;
 }
 
 export interface ChainModules {
@@ -115,6 +118,7 @@ class ChainRuntime implements RunningChain {
   readonly #listeners = new Set<(applied: readonly AppliedBlock[]) => void>();
   #network: ChainNetwork | null = null;
   readonly #recall: Recall | null;
+  readonly #pruner: Pruner;
   #stopped = false;
 
   constructor(options: ChainOptions, modules: ChainModules, ledger: Ledger) {
@@ -204,6 +208,13 @@ class ChainRuntime implements RunningChain {
       },
     });
     this.#recall = validator && this.#createRecall(validator);
+    this.#pruner = new Pruner(options.retainedBlocks, {
+      store,
+      clock,
+      log: log.child('pruner'),
+      metrics,
+      neededFrom: () => modules.snapshots?.held[0]?.height ?? Infinity,
+    });
     this.handlers = this.#createHandlers();
   }
 
@@ -219,6 +230,7 @@ class ChainRuntime implements RunningChain {
     const restored = await this.admission.restore((bytes) => decodeTransaction(crypto, bytes));
     if (restored > 0) log.info('pending transactions restored', { count: restored });
     for (const peer of network.peers()) this.#onPeer(peer);
+    this.#pruner.poke();
   }
 
   async stop(): Promise<void> {
@@ -229,6 +241,7 @@ class ChainRuntime implements RunningChain {
     await this.sync.stop();
     await this.engine.stop();
     await this.#modules.snapshots?.stop();
+    await this.#pruner.stop();
     await this.#network?.close();
     await this.#modules.signing?.guard.close();
     await this.#modules.store.journal.flush().catch((error: unknown) => {
@@ -354,6 +367,7 @@ class ChainRuntime implements RunningChain {
       }
     }
     this.#checkConviction();
+    this.#pruner.poke();
     this.#recall?.onCommit(applied.map(({ block }) => block));
     this.presence.announce();
   }

@@ -44,6 +44,8 @@ export interface NodeConfig {
     readonly encrypt: 'on' | 'off' | 'auto';
     /** Absolute; empty: the usual places. */
     readonly encryptionKeyFile: string;
+    /** 0: all. */
+    readonly retainBlocks: number;
   };
   readonly snapshot: { readonly interval: number; readonly keep: number };
 }
@@ -122,6 +124,7 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
     },
     store: {
       stateCacheEntries: number('store.state_cache_entries'),
+      retainBlocks: number('store.retain_blocks'),
       encrypt: text('store.encrypt') as NodeConfig['store']['encrypt'],
       encryptionKeyFile: text('store.encryption_key_file'),
     },

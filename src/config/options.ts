@@ -141,6 +141,13 @@ export const OPTIONS = {
     'Blocks between two snapshots of the state, for nodes that join; 0 makes none.',
   ),
   'snapshot.keep': count(2, 1, 100, 'Snapshots kept; one in use by a node that joins must outlive its joining.'),
+  // An archive by default: what every node has deleted is gone for all, and a new node could not replay the chain.
+  'store.retain_blocks': count(
+    0,
+    0,
+    1_000_000_000,
+    'Newest blocks to keep; 0 keeps all. At least 256 and the evidence age of the chain stay.',
+  ),
 } as const satisfies Record<string, Option>;
 
 export type ConfigPath = keyof typeof OPTIONS;

@@ -9,6 +9,7 @@ import { openChain } from '../chains.ts';
 import type { OpenedChain } from '../chains/chain-set.ts';
 import { systemClock } from '../clock.ts';
 import type { NodeConfig } from '../config.ts';
+import { retainedBlocks } from '../engine/pruner.ts';
 import { NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { DEFAULT_MEMPOOL_LIMITS } from '../mempool.ts';
@@ -50,6 +51,7 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
     const chain = await openChain(
       {
         timeouts: consensus,
+        retainedBlocks: retainedBlocks(config.store.retainBlocks, genesis.params),
         mempool: { ...DEFAULT_MEMPOOL_LIMITS, maxTxs: mempool.maxTxs, maxBytes: mempool.maxBytes },
       },
       { genesis, crypto: nativeCrypto, verifier, store, signing, snapshots, clock: systemClock, log, metrics, onFatal },

@@ -24,7 +24,17 @@ import { corruptDatabase, openDatabase } from './db.ts';
 import type { JournalOptions } from './journal.ts';
 import { DiskJournal, memoryJournal } from './journal.ts';
 import type { KeyPrefix } from './keys.ts';
-import { BASE_KEY, bytesKeyOf, decodeU64, HEAD_KEY, heightKey, KEY, prefixRange, stateDbKey } from './keys.ts';
+import {
+  BASE_KEY,
+  bytesKeyOf,
+  decodeU64,
+  encodeU64,
+  HEAD_KEY,
+  heightKey,
+  KEY,
+  prefixRange,
+  stateDbKey,
+} from './keys.ts';
 import { checkMeta, openSealing, putMeta } from './meta.ts';
 import {
   decodeHead,
@@ -46,6 +56,8 @@ import type {
   StoredHead,
   StoredTransaction,
 } from './types.ts';
+import type { SweepStep } from './sweep.ts';
+import { Sweep } from './sweep.ts';
 
 /** Blocks below the head whose presence and links are checked at every start. */
 const CHECKED_BLOCKS = 64;
@@ -105,6 +117,7 @@ class LevelChainStore implements ChainStore {
   #cache: StateCache;
   #initialised: boolean;
   #base: number;
+  readonly #sweep: Sweep;
   #head: StoredHead | null;
   #isDamaged = false;
   /** Set while a write is under way: reads must not see it in part, nor before it is acknowledged. */
@@ -116,6 +129,7 @@ class LevelChainStore implements ChainStore {
     this.#options = options;
     this.#initialised = initialised;
     this.#base = base;
+    this.#sweep = new Sweep(db, options.hasher);
     this.#head = head;
     this.#cache = cacheOf(options);
     const load = (key: StateKey): Uint8Array | undefined => this.#get(stateDbKey(key));
@@ -188,6 +202,16 @@ class LevelChainStore implements ChainStore {
     this.#head = { height: block.header.height, blockId: id, header: block.header, certificate };
   }
 
+  async prune(keepFrom: number): Promise<SweepStep> {
+    const base = Math.min(keepFrom, this.#head?.height ?? 1);
+    if (base > this.#base) {
+      // On disk first, and at once for readers: what is deleted then is asked for no more.
+      this.#base = base;
+      await this.#db.write((batch) => batch.put(BASE_KEY, encodeU64(base)), { sync: false });
+    }
+    return this.#sweep.step(this.#base);
+  }
+
   block(height: number): Block | undefined {
     return this.#at(KEY.BLOCK, height, (bytes) => decodeBlock(this.#options.hasher, bytes));
   }
@@ -229,7 +253,7 @@ class LevelChainStore implements ChainStore {
   }
 
   async *stateEntries(): AsyncGenerator<readonly [StateKey, Uint8Array], void, void> {
-    for await (const [key, value] of this.#db.entries(prefixRange(KEY.STATE), this.#before)) {
+    for await (const [key, value] of this.#db.entries(prefixRange(KEY.STATE), { snapshot: this.#before })) {
       yield [latin1(key.subarray(1)), value];
     }
   }
@@ -238,6 +262,7 @@ class LevelChainStore implements ChainStore {
     await this.#writing?.catch(() => undefined);
     // A failed journal was reported when it failed, and stops the node through the next commit.
     await this.journal.flush().catch(() => undefined);
+    await this.#sweep.idle();
     await this.#db.close();
   }
 

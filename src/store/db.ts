@@ -100,8 +100,15 @@ export class Database {
   }
 
   /** Entries of a range in key order, as of the snapshot, or of the first step. @throws NodeError CORRUPT | STORAGE */
-  async *entries(range: KeyRange, snapshot?: Snapshot): AsyncGenerator<readonly [Uint8Array, Uint8Array], void, void> {
-    const iterator = this.#level.iterator(snapshot === undefined ? range : { ...range, snapshot });
+  async *entries(
+    range: KeyRange,
+    { snapshot, limit }: { readonly snapshot?: Snapshot | undefined; readonly limit?: number } = {},
+  ): AsyncGenerator<readonly [Uint8Array, Uint8Array], void, void> {
+    const iterator = this.#level.iterator({
+      ...range,
+      ...(snapshot !== undefined && { snapshot }),
+      ...(limit !== undefined && { limit }),
+    });
     try {
       for (;;) {
         const chunk = await this.#nextv(iterator);

@@ -5,6 +5,7 @@ import type { Receipt } from '../chain/receipt.ts';
 import type { StateChanges, StateKey, StateReader } from '../chain/state.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
+import type { SweepStep } from './sweep.ts';
 
 export interface StoredHead {
   readonly height: number;
@@ -72,6 +73,13 @@ export interface ChainStore {
    * @throws NodeError INTERNAL when there are blocks; STORAGE; what `entries` throws. Then it takes no more writes
    */
   adopt(state: AdoptedState): Promise<void>;
+  /**
+   * One bounded step of pruning: what is below this height, and below the head, is no longer kept from now on; some of it
+   * is deleted, beside commits and not synced. Validator sets stay. One call at a time, until it is done.
+   *
+   * @throws NodeError STORAGE as `commit`
+   */
+  prune(keepFrom: number): Promise<SweepStep>;
   block(height: number): Block | undefined;
   /** The encoded block, as stored. */
   blockBytes(height: number): Uint8Array | undefined;

@@ -36,7 +36,12 @@ export function isFoundOut(
 }
 
 /** A signature of the key in a certificate above the height that the copy's guard may know, which is the one in work. */
-export function holdsProof({ blocks }: StoredChain, { publicKey, height }: FolderCopy, set: ValidatorSet): boolean {
+export function holdsProof(
+  { base, blocks }: StoredChain,
+  { publicKey, height }: FolderCopy,
+  set: ValidatorSet,
+): boolean {
   const index = validatorIndex(set, publicKey);
-  return blocks.slice(height + 1).some(({ certificate }) => decodeCertificate(certificate).signers.includes(index));
+  const above = blocks.slice(Math.max(0, height + 2 - base));
+  return above.some(({ certificate }) => decodeCertificate(certificate).signers.includes(index));
 }

@@ -69,6 +69,17 @@ export class StoredChain {
     for (const [key, value] of entries) this.state.set(key, value);
   }
 
+  /** @returns how many blocks went */
+  prune(base: number): number {
+    const gone = this.blocks.splice(0, Math.max(0, base - this.base));
+    this.base += gone.length;
+    for (const { blockId, bytes } of gone) {
+      this.heights.delete(bytesKey(blockId));
+      for (const { id } of decodeBlock(simCrypto, bytes).txs) this.places.delete(bytesKey(id));
+    }
+    return gone.length;
+  }
+
   put({ block, blockId, certificate, receipts, changes, guard }: CommittedBlock): void {
     const { height } = block.header;
     this.blocks.push({ blockId, bytes: encodeBlock(block), certificate: encodeCertificate(certificate), receipts });
@@ -120,6 +131,13 @@ export class SimStore implements ChainStore {
 
   base(): number {
     return this.#chain.base;
+  }
+
+  /** Deletes all at once, and at once: what is pruned is never asked for again, crash or not. */
+  prune(keepFrom: number): Promise<{ blocks: number; done: boolean }> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    const blocks = this.#chain.prune(Math.min(keepFrom, this.#head?.height ?? 1));
+    return Promise.resolve({ blocks, done: true });
   }
 
   guardSequence(publicKey: Uint8Array): number {

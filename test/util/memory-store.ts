@@ -70,6 +70,12 @@ export class MemoryStore implements ChainStore {
     return this.#base;
   }
 
+  prune(keepFrom: number): Promise<{ blocks: number; done: boolean }> {
+    const gone = this.blocks.splice(0, Math.max(0, Math.min(keepFrom, this.head()?.height ?? 1) - this.#base));
+    this.#base += gone.length;
+    return Promise.resolve({ blocks: gone.length, done: true });
+  }
+
   guardSequence(publicKey: Uint8Array): number {
     const key = bytesKey(publicKey);
     return Math.max(

@@ -56,7 +56,7 @@ describe('agreement of chains in one process', () => {
       store: { sequence: store.guardSequence(chainSigner.publicKey), height: store.head()?.height ?? 0 },
     });
     const chain = await openChain(
-      { timeouts: TIMEOUTS, mempool: DEFAULT_MEMPOOL_LIMITS },
+      { timeouts: TIMEOUTS, retainedBlocks: Infinity, mempool: DEFAULT_MEMPOOL_LIMITS },
       {
         genesis,
         crypto: nativeCrypto,

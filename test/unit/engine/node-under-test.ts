@@ -90,7 +90,7 @@ export class NodeUnderTest {
       signing = { signer: key, guard };
     }
     const chain = await openChain(
-      { timeouts: TIMEOUTS, mempool: { ...DEFAULT_MEMPOOL_LIMITS, ...mempool } },
+      { timeouts: TIMEOUTS, retainedBlocks: Infinity, mempool: { ...DEFAULT_MEMPOOL_LIMITS, ...mempool } },
       {
         genesis,
         crypto: nativeCrypto,
