@@ -36,10 +36,13 @@ import type { MetricsRegister } from './metrics.ts';
 import type { ChainHandlers, ChainNetwork, PeerId } from '../protocols/network.ts';
 import type { SignGuard } from './store/guard.ts';
 import { guardAdvice } from './store/guard-advice.ts';
+import type { JoinFolder } from './store/join-folder.ts';
 import type { Snapshots } from './store/snapshots.ts';
 import type { ChainStore } from './store/types.ts';
 import type { SyncTarget } from './sync.ts';
 import { Sync } from './sync.ts';
+import type { JoinOptions } from './sync/join.ts';
+import { SnapshotJoin } from './sync/join.ts';
 
 /** Peers asked for votes after catching up. */
 const MAX_ASKED = 16;
@@ -60,6 +63,8 @@ export interface ChainModules {
   readonly signing: { readonly signer: Signer; readonly guard: SignGuard } | null;
   /** Of the state, for nodes that join; null where none are made. */
   readonly snapshots: Snapshots | null;
+  /** How, and where, a snapshot that others give is taken; null where none is. */
+  readonly joining: (JoinOptions & { readonly folder: JoinFolder }) | null;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: MetricsRegister;
@@ -70,6 +75,8 @@ export interface ChainModules {
 export interface RunningChain {
   readonly genesis: Genesis;
   readonly snapshots: Snapshots | null;
+  /** Null where no snapshot is taken. */
+  readonly join: SnapshotJoin | null;
   readonly ledger: Ledger;
   readonly pool: Mempool;
   readonly admission: TxAdmission;
@@ -110,6 +117,7 @@ class ChainRuntime implements RunningChain {
   readonly validatorKey: PublicKey | null;
   readonly handlers: ChainHandlers;
   readonly snapshots: Snapshots | null;
+  readonly join: SnapshotJoin | null;
   fault: NodeError | null = null;
   readonly #modules: ChainModules;
   readonly #bodies: Bodies;
@@ -199,10 +207,12 @@ class ChainRuntime implements RunningChain {
         this.#recall?.consider();
       },
     });
+    this.join = this.#createJoin();
     this.sync = new Sync({
       chain: this.#syncTarget(certificates),
       clock,
       log: log.child('sync'),
+      beforeBlocks: (targetHeight, peers, signal) => this.#joinFirst(targetHeight, peers, signal),
       onCaughtUp: () => {
         this.#pullVotes();
       },
@@ -403,6 +413,35 @@ class ChainRuntime implements RunningChain {
         else gate.clear('catching-up');
       },
     };
+  }
+
+  // Joining by a snapshot
+
+  #createJoin(): SnapshotJoin | null {
+    const { genesis, crypto, joining, clock, log } = this.#modules;
+    if (!joining) return null;
+    const { ledger, gate } = this;
+    return new SnapshotJoin(joining, {
+      ...{ genesis, crypto, folder: joining.folder, clock, log: log.child('join') },
+      height: () => ledger.tip.height,
+      onProven: (height) => {
+        gate.set('catching-up', `fetching the state of height ${height} from peers`);
+      },
+      adopt: async (target, chunks) => {
+        const { fault } = await this.engine.adopt(() => ledger.adopt(target, chunks));
+        if (fault) throw fault;
+        this.#recall?.onAdopted();
+      },
+    });
+  }
+
+  async #joinFirst(targetHeight: number, network: ChainNetwork, signal: AbortSignal): Promise<void> {
+    if (this.join?.wants(targetHeight) !== true) return;
+    try {
+      await this.join.run(network, signal);
+    } finally {
+      this.gate.clear('catching-up');
+    }
   }
 
   // What peers ask

@@ -6,6 +6,7 @@
 import { parse as parseToml, TomlError } from 'smol-toml';
 import type { ConfigPath, HostPort, Option, Value } from './config/options.ts';
 import { OPTIONS, parseHostPort, PATHS } from './config/options.ts';
+import { fromHex } from './bytes.ts';
 import { NodeError } from './errors.ts';
 
 export interface NodeConfig {
@@ -47,7 +48,13 @@ export interface NodeConfig {
     /** 0: all. */
     readonly retainBlocks: number;
   };
-  readonly snapshot: { readonly interval: number; readonly keep: number };
+  readonly snapshot: {
+    readonly interval: number;
+    readonly keep: number;
+    readonly sync: 'auto' | 'always' | 'off';
+    /** Believed in place of the genesis; null: the genesis. */
+    readonly trusted: { readonly height: number; readonly hash: Uint8Array } | null;
+  };
 }
 
 /** Values by path, e.g. `{ 'rpc.listen': '127.0.0.1:8006' }`, in the form that config.toml has. */
@@ -128,8 +135,21 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
       encrypt: text('store.encrypt') as NodeConfig['store']['encrypt'],
       encryptionKeyFile: text('store.encryption_key_file'),
     },
-    snapshot: { interval: number('snapshot.interval'), keep: number('snapshot.keep') },
+    snapshot: {
+      interval: number('snapshot.interval'),
+      keep: number('snapshot.keep'),
+      sync: text('snapshot.sync') as NodeConfig['snapshot']['sync'],
+      trusted: trustedBlock(number('snapshot.trust_height'), text('snapshot.trust_hash')),
+    },
   };
+}
+
+function trustedBlock(height: number, hash: string): NodeConfig['snapshot']['trusted'] {
+  if (height > 0 && hash !== '') return { height, hash: fromHex(hash, 32) };
+  if (height === 0 && hash === '') return null;
+  throw new NodeError('CONFIG', 'a block to believe is told by both, snapshot.trust_height and snapshot.trust_hash', {
+    hint: 'take both from someone you trust, or none of them',
+  });
 }
 
 // Sources

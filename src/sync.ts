@@ -51,6 +51,8 @@ export interface SyncModules {
   readonly chain: SyncTarget;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Done before blocks are fetched: takes a state in their place where that is wanted and to be had. */
+  readonly beforeBlocks?: (targetHeight: number, network: ChainNetwork, signal: AbortSignal) => Promise<void>;
   /** The head is what it is going to be: time to ask what others hold of the height in work. */
   readonly onCaughtUp: () => void;
 }
@@ -207,6 +209,7 @@ export class Sync {
     const { clock, log } = this.#modules;
     const network = this.#network;
     if (!network) return;
+    await this.#modules.beforeBlocks?.(this.#target(), network, this.#abort.signal);
     const before = this.#height();
     const startMs = clock.monotonic();
     this.#stretch = new Stretch(startMs);

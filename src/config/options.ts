@@ -140,6 +140,19 @@ export const OPTIONS = {
     1_000_000_000,
     'Blocks between two snapshots of the state, for nodes that join; 0 makes none.',
   ),
+  'snapshot.sync': {
+    kind: 'text',
+    value: 'auto',
+    help: 'A node without blocks takes a snapshot from its peers: auto when they are far ahead (twice the interval), always, off.',
+    check: (text: string) => (['auto', 'always', 'off'].includes(text) ? null : 'auto, always or off'),
+  },
+  'snapshot.trust_height': count(0, 0, 2 ** 48, 'Height of a block to believe in place of the genesis; 0 for none.'),
+  'snapshot.trust_hash': {
+    kind: 'text',
+    value: '',
+    help: 'Hash of that block, from someone you trust.',
+    check: (text: string) => (/^(?:[0-9a-f]{64})?$/.test(text) ? null : '64 characters of lower-case hex'),
+  },
   'snapshot.keep': count(2, 1, 100, 'Snapshots kept; one in use by a node that joins must outlive its joining.'),
   // An archive by default: what every node has deleted is gone for all, and a new node could not replay the chain.
   'store.retain_blocks': count(

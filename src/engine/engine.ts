@@ -6,7 +6,6 @@
 import type { Hash } from '../bytes.ts';
 import { bytesKey, equalBytes, toHex } from '../bytes.ts';
 import { blockId as blockIdOf, decodeBlock } from '../chain/block.ts';
-import type { Evidence } from '../chain/evidence.ts';
 import type { AppliedBlock } from '../chain/execute.ts';
 import { LinkedRange } from '../chain/linked-range.ts';
 import { validatorIndex } from '../chain/validator-set.ts';
@@ -19,13 +18,12 @@ import { NodeError, toNodeError, unreachable } from '../errors.ts';
 import type { ProposalMessage } from '../../protocols/messages.ts';
 import type { ChainNetwork } from '../../protocols/network.ts';
 import { wholeBody } from './bodies.ts';
-import { EvidencePool } from './evidence-pool.ts';
 import { isOwnFailure } from './ledger.ts';
 import type { EngineEvent, EngineModules, EngineOptions, ImportResult } from './modules.ts';
 import { Pacer } from './pacer.ts';
 import type { HeardProposal } from './proposals.ts';
 import { bodyOf, inputsOf, ownFirst, Proposals } from './proposals.ts';
-import { votesToRepeat } from './repair.ts';
+import { sayAgain } from './repair.ts';
 import { SigningEffects } from './signing-effects.ts';
 import { Timers } from './timers.ts';
 import type { Resumption, Validator } from './validator.ts';
@@ -134,9 +132,18 @@ export class Engine {
 
   /** Certified blocks after the head, their transactions' signatures checked. */
   import(range: LinkedRange): Promise<ImportResult> {
+    return this.#asked((done) => ({ type: 'import', range, done }));
+  }
+
+  /** A state put in the place of blocks, while nothing else happens to the chain; then the height after it begins. */
+  adopt(take: () => Promise<void>): Promise<ImportResult> {
+    return this.#asked((done) => ({ type: 'adopt', take, done }));
+  }
+
+  #asked(event: (done: (result: ImportResult) => void) => EngineEvent): Promise<ImportResult> {
     return new Promise((done) => {
       if (this.#stopped) done(STOPPED);
-      else this.#enqueue({ type: 'import', range, done });
+      else this.#enqueue(event(done));
     });
   }
 
@@ -146,7 +153,7 @@ export class Engine {
     this.#timers.cancelAll();
     this.#cancelRepair?.();
     this.#modules.bodies.clear();
-    for (const event of this.#queue.splice(0)) if (event.type === 'import') event.done(STOPPED);
+    for (const event of this.#queue.splice(0)) if ('done' in event) event.done(STOPPED);
   }
 
   // The queue
@@ -191,6 +198,7 @@ export class Engine {
         await this.#restart();
         return;
       case 'import':
+      case 'adopt':
         await this.#handleImport(event);
         return;
       default:
@@ -263,7 +271,10 @@ export class Engine {
         await this.#commit(effect.blockId, effect.certificate);
         return;
       case 'evidence':
-        this.#report(effect.evidence);
+        this.#modules.evidence.report(effect.evidence, this.#modules.log, () => {
+          this.#network?.publish('evidence', effect.evidence);
+          this.poke();
+        });
         return;
       default:
         unreachable(effect);
@@ -332,11 +343,13 @@ export class Engine {
   }
 
   /** Answers in any case: who waits for it must be able to stop. */
-  async #handleImport({ range, done }: EngineEvent & { type: 'import' }): Promise<void> {
+  async #handleImport(event: EngineEvent & { type: 'import' | 'adopt' }): Promise<void> {
     try {
-      done(await this.#import(range));
+      event.done(await (event.type === 'import' ? this.#import(event.range) : this.#adopt(event.take)));
     } catch (error) {
-      done({ count: 0, fault: toNodeError(error) });
+      event.done({ count: 0, fault: toNodeError(error) });
+      // Who stops the engine may cut off what it does.
+      if (event.type === 'adopt' && this.#stopped) return;
       throw error;
     }
   }
@@ -368,6 +381,12 @@ export class Engine {
     // A quorum's word, not one proposer's: its certificate was verified.
     if (fault?.code === 'UPGRADE_NEEDED') gate.set('upgrade-needed', fault.message);
     return { count: applied.length, fault };
+  }
+
+  async #adopt(take: () => Promise<void>): Promise<ImportResult> {
+    await take();
+    await this.#advance([]);
+    return { count: 0, fault: null };
   }
 
   /** The tip has moved: tell everyone, then begin the next height. */
@@ -457,21 +476,6 @@ export class Engine {
     await this.#apply([{ type: 'built', round, blockId }]);
   }
 
-  #report(evidence: Evidence): void {
-    const { evidence: pool, log } = this.#modules;
-    log.error('a validator signed two different things', EvidencePool.describe(evidence));
-    pool.add(evidence).then(
-      (code) => {
-        if (code !== 'OK') return;
-        this.#network?.publish('evidence', evidence);
-        this.poke();
-      },
-      (error: unknown) => {
-        log.warn('evidence not kept', { error: toNodeError(error) });
-      },
-    );
-  }
-
   // Repair
 
   #armRepair(): void {
@@ -488,13 +492,9 @@ export class Engine {
     if (machine.step === 'idle' || machine.step === 'committed') return;
     this.#armRepair();
     this.#attempt = (this.#attempt + 1) % 0xffff;
-    const attempt = this.#attempt + 1;
-    const votes = votesToRepeat(machine, validator?.signedVotes ?? [], ledger.validators.current);
-    if (votes.length > 0) this.#network?.publish('vote', { attempt, votes });
     const own = this.proposals.at(machine.round)?.message;
-    if (own && validator && equalBytes(own.proposal.proposer, validator.publicKey)) {
-      this.#network?.publish('proposal', { ...own, attempt });
-    }
+    const said = { own, validator, set: ledger.validators.current, attempt: this.#attempt + 1 };
+    if (this.#network) sayAgain(this.#network, machine, said);
     this.#modules.pull();
   }
 }

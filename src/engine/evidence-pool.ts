@@ -4,7 +4,8 @@ import { checkEvidence, evidenceChecks, evidenceHeight, evidenceOffender, MAX_EV
 import type { Evidence } from '../chain/evidence.ts';
 import type { BatchVerifier } from '../chain/crypto/types.ts';
 import { getKeyRecord } from '../chain/modules/validators-state.ts';
-import { isNodeError } from '../errors.ts';
+import { isNodeError, toNodeError } from '../errors.ts';
+import type { Logger } from '../log.ts';
 import type { GossipCode } from '../../protocols/verdicts.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -48,6 +49,19 @@ export class EvidencePool {
     if (!this.#applies(evidence)) return 'STALE';
     this.#byOffender.set(key, evidence);
     return 'OK';
+  }
+
+  /** Keeps what this node found by itself. @param onNew when it now waits for a block */
+  report(evidence: Evidence, log: Logger, onNew: () => void): void {
+    log.error('a validator signed two different things', EvidencePool.describe(evidence));
+    this.add(evidence).then(
+      (code) => {
+        if (code === 'OK') onNew();
+      },
+      (error: unknown) => {
+        log.warn('evidence not kept', { error: toNodeError(error) });
+      },
+    );
   }
 
   /** Forgets what a block has used or time has voided. */

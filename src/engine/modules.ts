@@ -66,4 +66,5 @@ export type EngineEvent =
       readonly type: 'import';
       readonly range: LinkedRange;
       readonly done: (result: ImportResult) => void;
-    };
+    }
+  | { readonly type: 'adopt'; readonly take: () => Promise<void>; readonly done: (result: ImportResult) => void };

@@ -9,6 +9,7 @@
 import { bytesKey, equalBytes } from '../bytes.ts';
 import type { Block, Header } from '../chain/block.ts';
 import type { Crypto } from '../chain/crypto/types.ts';
+import { getKeyRecord } from '../chain/modules/validators-state.ts';
 import { exceedsOneThird, findValidator, hasQuorum, validatorIndex, validatorSetHash } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
 import { voteSignBytes } from '../chain/votes.ts';
@@ -119,6 +120,17 @@ export class Recall {
     this.consider();
   }
 
+  /** The state of a snapshot took the place of blocks: what the key signed before it, this folder cannot tell. */
+  onAdopted(): void {
+    if (!this.#network) return;
+    const wasOver = this.#isOver;
+    this.#isOver = false;
+    this.#searchStore();
+    if (!wasOver) return;
+    if (this.#proof) this.connect(this.#network);
+    else this.#isOver = true;
+  }
+
   /** A verified vote or proposal of the own key came from outside. */
   onOwn(place: Place): void {
     const { validator, log } = this.#modules;
@@ -213,6 +225,13 @@ export class Recall {
   #searchStore(): void {
     const { ledger, validator } = this.#modules;
     const { height: tip } = ledger.tip;
+    const base = ledger.store.base();
+    // Blocks that are not here may bear signatures of this key, if it ever was a validator's.
+    if (base > 1 && validator.knownHeight < base && getKeyRecord(ledger.tip.state, validator.publicKey)) {
+      const place: Place = { height: base, round: 0, step: 'precommit' };
+      if (validator.isBeyond(place))
+        this.#prove({ ...place, where: 'it may stand in blocks before the first one here' });
+    }
     const from = Math.max(validator.knownHeight, tip - MAX_SEARCHED + 1, 1);
     for (let height = tip; height >= from && !this.#proof; height--) {
       const certificate = ledger.store.certificate(height);
@@ -251,7 +270,7 @@ export class Recall {
     log.warn('this key signed something that its data folder does not know', { ...proof });
     gate.set(
       'restored',
-      `this data folder is older than the last use of its key, which signed at height ${height} already. Signing goes on by ` +
+      `this data folder is older than the last use of its key, which signed at height ${height} already, or may have. Signing goes on by ` +
         `itself when validators with more than a third of the power, and a quorum with this one, have answered. If they ` +
         `are gone for good, find the highest height that this key signed anywhere, and start with --sign-above HEIGHT`,
     );

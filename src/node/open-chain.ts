@@ -5,6 +5,7 @@ import type { BatchVerifier } from '../chain/crypto/types.ts';
 import type { Genesis } from '../chain/genesis.ts';
 import { parseGenesis } from '../chain/genesis.ts';
 import type { Json } from '../chain/modules/types.ts';
+import type { ChainModules } from '../chains.ts';
 import { openChain } from '../chains.ts';
 import type { OpenedChain } from '../chains/chain-set.ts';
 import { systemClock } from '../clock.ts';
@@ -20,6 +21,7 @@ import type { ChainFolder } from '../store/data-folder.ts';
 import type { SignGuard } from '../store/guard.ts';
 import { openSignGuard } from '../store/guard.ts';
 import { applySignAbove } from '../store/guard-advice.ts';
+import { JoinFolder } from '../store/join-folder.ts';
 import { readKeyFile } from '../store/key-file.ts';
 import { isEncrypted, readStoreKey, storeKeySource } from '../store/store-key.ts';
 import type { ChainStore } from '../store/types.ts';
@@ -44,7 +46,10 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
   try {
     const signing = await openSigning(parts, genesis, store);
     const snapshots = await Snapshots.open({
-      ...{ folder: folder.snapshotsFolder, ...config.snapshot, hasher: nativeCrypto, clock: systemClock, metrics },
+      folder: folder.snapshotsFolder,
+      interval: config.snapshot.interval,
+      keep: config.snapshot.keep,
+      ...{ hasher: nativeCrypto, clock: systemClock, metrics },
       log: log.child('snapshot'),
     });
     const { consensus, mempool } = config;
@@ -54,7 +59,19 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
         retainedBlocks: retainedBlocks(config.store.retainBlocks, genesis.params),
         mempool: { ...DEFAULT_MEMPOOL_LIMITS, maxTxs: mempool.maxTxs, maxBytes: mempool.maxBytes },
       },
-      { genesis, crypto: nativeCrypto, verifier, store, signing, snapshots, clock: systemClock, log, metrics, onFatal },
+      {
+        genesis,
+        crypto: nativeCrypto,
+        verifier,
+        store,
+        signing,
+        snapshots,
+        joining: joining(config, folder),
+        clock: systemClock,
+        log,
+        metrics,
+        onFatal,
+      },
     );
     return { chain, genesisJson };
   } catch (error) {
@@ -83,6 +100,20 @@ async function openStore(parts: ChainParts, genesis: Genesis): Promise<ChainStor
 async function storeKeyOf({ chainId, config, folder }: ChainParts): Promise<Uint8Array | undefined> {
   if (!isEncrypted(config.store, chainId)) return undefined;
   return readStoreKey(storeKeySource(config.store, folder.storeKeyFile, process.env));
+}
+
+/** In mode `auto` for nodes that make no snapshots themselves. */
+const JOIN_LEAST_BLOCKS = 2_000;
+
+function joining({ snapshot }: NodeConfig, folder: ChainFolder): ChainModules['joining'] {
+  const { sync, interval, trusted } = snapshot;
+  if (sync === 'off') return null;
+  return {
+    mode: sync,
+    leastBlocks: interval > 0 ? 2 * interval : JOIN_LEAST_BLOCKS,
+    trusted,
+    folder: new JoinFolder(folder.joinFolder, nativeCrypto),
+  };
 }
 
 async function readGenesis(folder: ChainFolder, chainId: string): Promise<{ genesis: Genesis; genesisJson: Json }> {

@@ -33,11 +33,9 @@ export const MAX_TRIES = 4;
 /** Without snapshots a new look is taken after so long, should blocks not come either. */
 const LOOK_AGAIN_MS = 30_000;
 
-export type JoinMode = 'auto' | 'always' | 'off';
-
 export interface JoinOptions {
-  readonly mode: JoinMode;
-  /** In mode `auto`: joins when others are so many blocks ahead. */
+  /** `auto`: when others are so many blocks ahead; `always`: whenever they are ahead. */
+  readonly mode: 'auto' | 'always';
   readonly leastBlocks: number;
   readonly trusted: TrustedPoint | null;
 }
@@ -91,7 +89,7 @@ export class SnapshotJoin {
   wants(targetHeight: number): boolean {
     const { mode, leastBlocks } = this.#options;
     const { height, clock } = this.#modules;
-    if (mode === 'off' || height() > 0 || clock.monotonic() - this.#lookedAtMs < LOOK_AGAIN_MS) return false;
+    if (height() > 0 || clock.monotonic() - this.#lookedAtMs < LOOK_AGAIN_MS) return false;
     return targetHeight > (mode === 'always' ? 1 : leastBlocks);
   }
 

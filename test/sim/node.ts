@@ -264,6 +264,7 @@ export class SimNode {
         store,
         signing: { signer, guard },
         snapshots: null,
+        joining: null,
         clock,
         log: this.#logger('chain'),
         metrics: nopRegister,

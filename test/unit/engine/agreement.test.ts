@@ -64,6 +64,7 @@ describe('agreement of chains in one process', () => {
         store,
         signing: { signer: chainSigner, guard },
         snapshots: null,
+        joining: null,
         clock: systemClock,
         log: process.env['DEBUG_LOG']
           ? createLogger({ level: 'debug', format: 'pretty', stream: process.stderr })

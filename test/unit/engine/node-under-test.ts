@@ -8,7 +8,7 @@ import { getSets } from '../../../src/chain/modules/validators-state.ts';
 import { proposerOf } from '../../../src/chain/validator-set.ts';
 import type { Certificate, Vote } from '../../../src/chain/votes.ts';
 import { proposalSignBytes } from '../../../src/chain/votes.ts';
-import type { RunningChain } from '../../../src/chains.ts';
+import type { ChainModules, RunningChain } from '../../../src/chains.ts';
 import { openChain } from '../../../src/chains.ts';
 import type { NodeError } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
@@ -41,6 +41,8 @@ export interface NodeOptions extends FixtureOptions {
   /** Index of the validator that the node under test is; null: a follower. */
   readonly self?: number | null;
   readonly mempool?: Partial<MempoolLimits>;
+  /** It may begin with a snapshot. */
+  readonly joining?: ChainModules['joining'];
   /** It hears of no other validator. */
   readonly alone?: boolean;
 }
@@ -98,6 +100,7 @@ export class NodeUnderTest {
         store,
         signing,
         snapshots: null,
+        joining: this.#options.joining ?? null,
         clock,
         log: nopLogger,
         metrics: nopRegister,
