@@ -19,6 +19,7 @@ import { nopLogger } from '../log.ts';
 import type { MetricsRegister } from '../metrics.ts';
 import { nopRegister } from '../metrics.ts';
 import { clearState, disown, putAdoptedBlock, writeEntries } from './adoption.ts';
+import { checkDatabaseFiles } from './database-check.ts';
 import type { Database, DatabaseOptions, Snapshot, WriteBatch } from './db.ts';
 import { corruptDatabase, openDatabase } from './db.ts';
 import type { JournalOptions } from './journal.ts';
@@ -85,6 +86,7 @@ export interface ChainStoreOptions {
 
 /** @throws NodeError WRONG_GENESIS | DATA_FOLDER | DATA_TOO_NEW | DATA_LOCKED | KEY_FILE | CORRUPT | STORAGE */
 export async function openChainStore(options: ChainStoreOptions): Promise<ChainStore> {
+  const found = await checkDatabaseFiles(options.folder);
   const db = await openDatabase(options.folder, options.database);
   try {
     const initialised = checkMeta(db, options);
@@ -94,7 +96,7 @@ export async function openChainStore(options: ChainStoreOptions): Promise<ChainS
     const journal = memory ? null : new DiskJournal(db, clock, log, metrics, journalOptions);
     await journal?.open();
     const base = readBase(db);
-    const head = readHead(db, options.hasher, base);
+    const head = readHead(db, options.hasher, base, found === 'lost' ? Number.MAX_SAFE_INTEGER : CHECKED_BLOCKS);
     return new LevelChainStore(db, options, { initialised, base, head }, journal ?? memoryJournal);
   } catch (error) {
     await db.close();
@@ -346,7 +348,7 @@ function readBase(db: Database): number {
 }
 
 /** The head, once the blocks below it, down to the base, prove to be there and linked. @throws NodeError CORRUPT */
-function readHead(db: Database, hasher: Hasher, base: number): StoredHead | null {
+function readHead(db: Database, hasher: Hasher, base: number, checkedBlocks: number): StoredHead | null {
   const record = db.get(HEAD_KEY);
   if (!record) return null;
   const { height, id } = decodeStored(db.folder, HEAD_KEY, record, decodeHead);
@@ -354,7 +356,7 @@ function readHead(db: Database, hasher: Hasher, base: number): StoredHead | null
     throw corruptDatabase(db.folder, `the lowest block, of height ${base}, lies above the head, ${height}`);
   const header = checkedHeader(db, hasher, height, id);
   let parent = header.parent;
-  for (let h = height - 1; h >= Math.max(base, height - CHECKED_BLOCKS); h--) {
+  for (let h = height - 1; h >= Math.max(base, height - checkedBlocks); h--) {
     parent = checkedHeader(db, hasher, h, parent).parent;
   }
   const key = heightKey(KEY.CERTIFICATE, height);
