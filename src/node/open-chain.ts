@@ -11,7 +11,7 @@ import type { OpenedChain } from '../chains/chain-set.ts';
 import { systemClock } from '../clock.ts';
 import type { NodeConfig } from '../config.ts';
 import { retainedBlocks } from '../engine/pruner.ts';
-import { NodeError } from '../errors.ts';
+import { isNodeError, NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { DEFAULT_MEMPOOL_LIMITS } from '../mempool.ts';
 import type { MetricsRegister } from '../metrics.ts';
@@ -127,20 +127,22 @@ async function readGenesis(folder: ChainFolder, chainId: string): Promise<{ gene
       cause: error,
     });
   }
+  const broken = (message: string, cause?: unknown): NodeError =>
+    new NodeError('BAD_GENESIS', message, {
+      data: { path: folder.genesisFile },
+      hint: `remove that file and run: aitbc init --chain ${chainId} --genesis FILE, with the genesis of the network`,
+      cause,
+    });
   let genesisJson: Json;
+  let genesis: Genesis;
   try {
     genesisJson = JSON.parse(text) as Json;
+    genesis = parseGenesis(nativeCrypto, genesisJson);
   } catch (error) {
-    throw new NodeError('BAD_GENESIS', 'the genesis file is not JSON', {
-      data: { path: folder.genesisFile },
-      cause: error,
-    });
+    throw broken(isNodeError(error) ? error.message : 'the genesis file is not JSON', error);
   }
-  const genesis = parseGenesis(nativeCrypto, genesisJson);
   if (genesis.chain.chainId !== chainId) {
-    throw new NodeError('BAD_GENESIS', `the genesis file is of chain ${genesis.chain.chainId}, not ${chainId}`, {
-      data: { path: folder.genesisFile },
-    });
+    throw broken(`the genesis file is of chain ${genesis.chain.chainId}, not ${chainId}`);
   }
   return { genesis, genesisJson };
 }
