@@ -6,6 +6,7 @@ import { parseBenchArgs, USAGE } from './args.ts';
 import { catchup } from './catchup.ts';
 import { environment } from './environment.ts';
 import { finality } from './finality.ts';
+import { isolation } from './isolation.ts';
 import { measurePartsAlone } from './parts-alone.ts';
 import type { Check } from './result.ts';
 import { checkLines, judge } from './result.ts';
@@ -56,6 +57,8 @@ function measure(
       return catchup(args, tell);
     case 'start':
       return start(args, tell);
+    case 'isolation':
+      return isolation(args, tell);
     default:
       return unreachable(args.mode);
   }

@@ -14,6 +14,11 @@ export function below(what: string, measured: number | null, bar: number, unit: 
   return { what, measured: rounded(measured), bar: `< ${bar}${unit}`, met, kind: 'timing' };
 }
 
+export function atMost(what: string, measured: number | null, bar: number, unit: string): Check {
+  const met = measured !== null && measured <= bar;
+  return { what, measured: rounded(measured), bar: `<= ${bar}${unit}`, met, kind: 'timing' };
+}
+
 export function atLeast(what: string, measured: number | null, bar: number, unit: string): Check {
   const met = measured !== null && measured >= bar;
   return { what, measured: rounded(measured), bar: `>= ${bar}${unit}`, met, kind: 'timing' };

@@ -40,9 +40,10 @@ export interface CommitAnswer {
   readonly code: string | null;
 }
 
-/** Sends one transfer and waits for the answer of mode=commit. */
-export async function submitCommit(node: string, hex: string): Promise<CommitAnswer> {
-  const { json } = await call(`${node}/rpc/transactions?mode=commit`, { tx: hex });
+/** Sends one transfer and waits for the answer of mode=commit. @param chainId the default chain when absent */
+export async function submitCommit(node: string, hex: string, chainId?: string): Promise<CommitAnswer> {
+  const of = chainId === undefined ? '' : `&chain_id=${chainId}`;
+  const { json } = await call(`${node}/rpc/transactions?mode=commit${of}`, { tx: hex });
   const { status, height, code } = json as { status?: unknown; height?: number | null; code?: string | null };
   const final = status === 'final';
   return { final, height: height ?? null, code: final ? null : (code ?? null) };
