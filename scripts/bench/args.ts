@@ -5,9 +5,8 @@ export const USAGE = `Measurements on a cluster of real processes in a temporary
 
   npm run bench -- finality   [--nodes 4] [--samples 100]
   npm run bench -- throughput [--nodes 4] [--seconds 30] [--rate R]
-    samples: integer('--samples', values.samples ?? (mode === 'isolation' ? '200' : '100'), 1),
-    blocks: integer('--blocks', values.blocks ?? (mode === 'start' ? '100000' : '10000'), 1),
-    liar: lieOf(values.liar),
+  npm run bench -- isolation  [--nodes 4] [--samples 200] [--rate R]
+  npm run bench -- catchup    [--nodes 4] [--blocks 10000] [--liar LIE]
   npm run bench -- start      [--nodes 4] [--blocks 100000]
 
   --rate R      offers R transfers a second instead of looking for the highest rate that is kept up with
@@ -64,14 +63,9 @@ export function parseBenchArgs(argv: readonly string[]): BenchArgs {
     nodes: integer('--nodes', values.nodes ?? '4', 1),
     seconds: integer('--seconds', values.seconds ?? '30', 1),
     rate: values.rate === undefined ? undefined : integer('--rate', values.rate, 1),
-<<<<<<< HEAD
-    samples: integer('--samples', values.samples ?? '100', 1),
+    samples: integer('--samples', values.samples ?? (mode === 'isolation' ? '200' : '100'), 1),
     blocks: integer('--blocks', values.blocks ?? (mode === 'start' ? '100000' : '10000'), 1),
     liar: lieOf(values.liar),
-=======
-    samples: integer('--samples', values.samples ?? (mode === 'isolation' ? '200' : '100'), 1),
-    blocks: integer('--blocks', values.blocks ?? (mode === 'start' ? '100000' : '3000'), 1),
->>>>>>> 72cc7b5 (bench isolation: a quiet chain beside one at full load, by turns)
     json: values.json === true,
     timing: values['no-timing'] !== true,
   };

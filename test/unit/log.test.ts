@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { NodeError } from '../../src/errors.ts';
-import { createLogger, parseLevelSpec } from '../../src/log.ts';
+import { chainLogger, createLogger, parseLevelSpec } from '../../src/log.ts';
 
 function collect(level: string, format: 'json' | 'pretty' = 'json') {
   const lines: string[] = [];
@@ -56,6 +56,13 @@ describe('log', () => {
       nested: { privateKey: 'hunter2', seed: 'hunter2', accessToken: 1, token: 'hunter2' },
     });
     assert.doesNotMatch(lines.join(''), /hunter2/);
+  });
+
+  it('names the chain in every line of its modules', () => {
+    const { logger, parsed } = collect('info');
+    chainLogger(logger, 'ait-devnet').child('sync').info('caught up', { height: 3 });
+    const [line] = parsed();
+    assert.deepEqual([line.module, line.chain, line.height], ['sync', 'ait-devnet', 3]);
   });
 
   it('writes one readable line', () => {

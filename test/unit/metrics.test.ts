@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createRegister, nopRegister } from '../../src/metrics.ts';
+import { chainRegister, createRegister, nopRegister } from '../../src/metrics.ts';
 
 describe('metrics', () => {
   it('exposes what was counted', async () => {
@@ -14,6 +14,35 @@ describe('metrics', () => {
     assert.match(text, /aitbc_b 7/);
     assert.match(text, /aitbc_c_seconds_bucket\{le="1"\} 1/);
     assert.match(register.contentType, /text\/plain/);
+  });
+
+  it('keeps chains apart by label, forgets one that is gone, and counts it anew', async () => {
+    const register = await createRegister();
+    const declare = (chain: string) => {
+      const own = chainRegister(register, chain);
+      return {
+        total: own.counter({ name: 'aitbc_a_total', help: 'a', labelNames: ['kind'] }),
+        height: own.gauge({ name: 'aitbc_b', help: 'b' }),
+        seconds: own.histogram({ name: 'aitbc_c_seconds', help: 'c', buckets: [1] }),
+      };
+    };
+    const whole = register.gauge({ name: 'aitbc_whole', help: 'of the node' });
+    whole.set(1);
+    for (const chain of ['one', 'two']) {
+      const { total, height, seconds } = declare(chain);
+      total.inc({ kind: 'x' }, 3);
+      height.set(7);
+      seconds.observe(0.5);
+    }
+    assert.match(await register.text(), /aitbc_a_total\{kind="x",chain="one"\} 3/);
+    await register.forget('chain', 'one');
+    const text = await register.text();
+    assert.doesNotMatch(text, /chain="one"/);
+    assert.match(text, /aitbc_b\{chain="two"\} 7/);
+    assert.match(text, /aitbc_c_seconds_count\{chain="two"\} 1/);
+    assert.match(text, /aitbc_whole 1/);
+    declare('one').total.inc({ kind: 'x' });
+    assert.match(await register.text(), /aitbc_a_total\{kind="x",chain="one"\} 1/);
   });
 
   it('does nothing without a registry', () => {

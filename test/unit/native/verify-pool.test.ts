@@ -101,6 +101,28 @@ describe('verify pool', () => {
     assert.ok(messages > 0);
   });
 
+  for (const urgent of [false, true]) {
+    it(`serves chains in turn, ${urgent ? 'urgent' : 'other'} batches: a long queue of one does not hold up another`, async () => {
+      const pool = open({ workers: 1, inlineUrgentChecks: 0, inlineIdleChecks: 0 });
+      const order: string[] = [];
+      const busy = Array.from({ length: 20 }, () => pool.share('busy').verifyBatch(checksOf(64), { urgent }));
+      const ends = Promise.all(busy).then(() => order.push('busy'));
+      const quiet = await pool.share('quiet').verifyBatch(checksOf(3), { urgent });
+      order.push('quiet');
+      await ends;
+      assert.deepEqual(quiet, validity(3));
+      assert.deepEqual(order, ['quiet', 'busy']);
+    });
+  }
+
+  it('bounds each chain by itself', async () => {
+    const pool = open({ maxPendingChecks: 100 });
+    const first = pool.share('busy').verifyBatch(checksOf(100));
+    await assert.rejects(pool.share('busy').verifyBatch(checksOf(2)), code('POOL_FULL'));
+    assert.deepEqual(await pool.share('quiet').verifyBatch(checksOf(100)), validity(100));
+    assert.deepEqual(await first, validity(100));
+  });
+
   it('refuses what goes beyond its bounds in checks, and keeps the urgent lane open', async () => {
     const pool = open({ maxPendingChecks: 100, inlineUrgentChecks: 0 });
     const first = pool.verifyBatch(checksOf(60));

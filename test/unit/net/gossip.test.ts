@@ -16,11 +16,12 @@ import { manualClock } from '../../net/manual-clock.ts';
 
 const SENDER = { toString: () => 'sender' } as PeerId;
 
-function setUp() {
+function setUp(chain = devnet, shared: PeerQuotas | null = null) {
   const clock = manualClock();
   const log = recordingLogger();
   const metrics = createNetMetrics();
   const book = new PeerBook({ clock, log, metrics, persistent: new Set(), onBan: () => undefined });
+  const quotas = shared ?? new PeerQuotas(clock, book);
   const seen = recorder();
   const published: string[] = [];
   const validators = new Map<string, TopicValidatorFn>();
@@ -35,24 +36,24 @@ function setUp() {
   } as unknown as GossipSub;
   let waiting = 0;
   const gossip = new ChainGossip({
-    chain: devnet,
+    chain,
     gossip: service,
     handlers: seen.handlers.gossip,
     hasher: nativeHasher,
     backlog: { bytes: () => waiting, add: () => undefined },
     book,
-    quotas: new PeerQuotas(clock, book),
+    quotas,
     clock,
     log,
     metrics,
   });
   gossip.start();
   const receive = async (topic: Topic, data: Uint8Array): Promise<string> =>
-    (await validators.get(topicName(devnet, topic))?.(SENDER, { type: 'unsigned', topic, data })) ?? 'none';
+    (await validators.get(topicName(chain, topic))?.(SENDER, { type: 'unsigned', topic, data })) ?? 'none';
   const wait = (bytes: number): void => {
     waiting = bytes;
   };
-  return { gossip, seen, book, log, published, receive, wait, validators };
+  return { gossip, seen, book, quotas, log, published, receive, wait, validators };
 }
 
 const statusBytes = (height: number): Uint8Array => TOPIC_CODECS.status.encode(status('x', height));
@@ -113,6 +114,14 @@ describe('net/gossip', () => {
     assert.equal(book.score('sender'), 0);
     for (let i = 0; i < 20; i++) await receive('status', statusBytes(10_000 + i));
     assert.ok(book.score('sender') < 0);
+  });
+
+  it('counts what a sender sends on one chain against that chain alone', async () => {
+    const busy = setUp();
+    const quiet = setUp({ ...devnet, chainId: 'ait-testnet' }, busy.quotas);
+    for (let i = 0; i <= TOPICS.status.quota.capacity; i++) await busy.receive('status', statusBytes(i));
+    assert.equal(await busy.receive('status', statusBytes(9_999)), 'ignore');
+    assert.equal(await quiet.receive('status', statusBytes(9_999)), 'accept');
   });
 
   it('follows no topic after it stopped', () => {
