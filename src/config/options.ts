@@ -133,6 +133,13 @@ export const OPTIONS = {
     help: 'Key of encrypted databases; empty: the systemd credential aitbc-store-key, else identity/store_key.',
     check: (path: string) => (path === '' || path.startsWith('/') ? null : 'an absolute path'),
   },
+  // An archive by default: what every node has deleted is gone for all, and a new node could not replay the chain.
+  'store.retain_blocks': count(
+    0,
+    0,
+    1_000_000_000,
+    'Newest blocks to keep; 0 keeps all. At least 256 and the evidence age of the chain stay.',
+  ),
   // 1,000 blocks are 8 to 33 minutes of a busy chain; making one of a million accounts takes about one.
   'snapshot.interval': count(
     1_000,
@@ -154,13 +161,6 @@ export const OPTIONS = {
     check: (text: string) => (/^(?:[0-9a-f]{64})?$/.test(text) ? null : '64 characters of lower-case hex'),
   },
   'snapshot.keep': count(2, 1, 100, 'Snapshots kept; one in use by a node that joins must outlive its joining.'),
-  // An archive by default: what every node has deleted is gone for all, and a new node could not replay the chain.
-  'store.retain_blocks': count(
-    0,
-    0,
-    1_000_000_000,
-    'Newest blocks to keep; 0 keeps all. At least 256 and the evidence age of the chain stay.',
-  ),
 } as const satisfies Record<string, Option>;
 
 export type ConfigPath = keyof typeof OPTIONS;

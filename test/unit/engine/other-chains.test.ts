@@ -5,6 +5,7 @@ import { addressOf } from '../../../src/chain/address.ts';
 import { blockId } from '../../../src/chain/block.ts';
 import type { SignatureCheck } from '../../../src/chain/crypto/types.ts';
 import { duplicateProposal, duplicateVote, evidenceChecks } from '../../../src/chain/evidence.ts';
+import { LinkedRange } from '../../../src/chain/linked-range.ts';
 import { genesisHead, lightBlock, verifyLightBlock } from '../../../src/chain/light.ts';
 import type { LightRules } from '../../../src/chain/light.ts';
 import { proposeChange } from '../../../src/chain/modules/validators.ts';
@@ -150,9 +151,8 @@ for (const [name, options] of Object.entries(OTHERS)) {
         const signature = key.sign(proposalSignBytes(theirs.genesis.chain, core));
         const foreign = { ...message, proposal: { ...message.proposal, signature } };
         assert.equal(await node.hearProposal(foreign), 'BAD_SIGNATURE');
-        const imported = await node.chain.engine.import([
-          { block: theirs.applied.block, certificate: theirs.certificate },
-        ]);
+        const certified = { block: theirs.applied.block, certificate: theirs.certificate };
+        const imported = await node.chain.engine.import(LinkedRange.of(nativeCrypto, [certified]));
         assert.equal(imported.count, 0);
         assert.equal(node.chain.ledger.tip.height, 0);
       } finally {
