@@ -8,6 +8,7 @@ export const USAGE = `Measurements on a cluster of real processes in a temporary
   npm run bench -- isolation  [--nodes 4] [--samples 200] [--rate R]
   npm run bench -- catchup    [--nodes 4] [--blocks 10000] [--liar LIE]
   npm run bench -- start      [--nodes 4] [--blocks 100000]
+  npm run bench -- scale      [--blocks 100000] [--accounts 1000000]
 
   --rate R      offers R transfers a second instead of looking for the highest rate that is kept up with
   --liar LIE    one of the serving peers lies: transaction, certificate, height or stall
@@ -17,7 +18,7 @@ export const USAGE = `Measurements on a cluster of real processes in a temporary
 Exit codes: 0 every bar is met, 1 one is not, 2 usage.
 `;
 
-export const MODES = ['finality', 'throughput', 'catchup', 'start', 'isolation'] as const;
+export const MODES = ['finality', 'throughput', 'catchup', 'start', 'scale', 'isolation'] as const;
 export type Mode = (typeof MODES)[number];
 
 /** What a lying peer does: alters blocks, forges certificates, claims more than it has, or never answers. */
@@ -32,6 +33,7 @@ export interface BenchArgs {
   readonly rate: number | undefined;
   readonly samples: number;
   readonly blocks: number;
+  readonly accounts: number;
   readonly liar: Lie | undefined;
   readonly json: boolean;
   readonly timing: boolean;
@@ -45,6 +47,7 @@ const OPTIONS = {
   rate: { type: 'string' },
   samples: { type: 'string' },
   blocks: { type: 'string' },
+  accounts: { type: 'string' },
   liar: { type: 'string' },
   json: { type: 'boolean' },
   'no-timing': { type: 'boolean' },

@@ -10,6 +10,7 @@ import { isolation } from './isolation.ts';
 import { measurePartsAlone } from './parts-alone.ts';
 import type { Check } from './result.ts';
 import { checkLines, judge } from './result.ts';
+import { scale } from './scale.ts';
 import { start } from './start.ts';
 import { throughput } from './throughput.ts';
 
@@ -59,6 +60,8 @@ function measure(
       return start(args, tell);
     case 'isolation':
       return isolation(args, tell);
+    case 'scale':
+      return scale(args, tell);
     default:
       return unreachable(args.mode);
   }
