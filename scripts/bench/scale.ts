@@ -15,6 +15,7 @@ import type { Transaction } from '../../src/chain/tx.ts';
 import { assembleTransaction } from '../../src/chain/tx.ts';
 import { nativeCrypto } from '../../src/native/crypto.ts';
 import { openChainStore } from '../../src/store/chain-store.ts';
+import { checkDatabaseFiles } from '../../src/store/database-check.ts';
 import type { ChainStore, CommittedBlock } from '../../src/store/types.ts';
 import { percentiles } from '../../testnet/load/percentiles.ts';
 import type { BenchArgs } from './args.ts';
@@ -30,6 +31,7 @@ const LOOKUPS = 2_000;
 const LARGE_BLOCKS = 40;
 const LARGE_BLOCK_TXS = 1_000;
 const PROVED = 1_000;
+const ACCOUNTS_A_BLOCK = 5_000;
 
 type Figures = Record<string, unknown>;
 
@@ -88,8 +90,12 @@ class StoreBench {
     const seconds = (performance.now() - startMs) / 1000;
     await store.close();
     const openMs: number[] = [];
+    const checkMs: number[] = [];
     for (let i = 0; i < OPENINGS; i++) {
+      const checkedFrom = performance.now();
+      await checkDatabaseFiles(folder);
       const from = performance.now();
+      checkMs.push(from - checkedFrom);
       const again = await this.#open(folder);
       openMs.push(performance.now() - from);
       await again.close();
@@ -109,6 +115,7 @@ class StoreBench {
       written_per_s: Math.round(count / seconds),
       bytes_a_block: Math.round(bytes / count),
       open_ms: percentiles(openMs),
+      of_it_checksums_ms: percentiles(checkMs),
       block_by_height_us: blockUs,
       transaction_by_id_us: txUs,
     };
@@ -136,13 +143,8 @@ class StoreBench {
 
   async accounts(count: number): Promise<Figures> {
     const folder = join(this.#folder, 'accounts');
-    const first = await this.#open(folder);
-    const state = new Map<StateKey, Uint8Array>();
-    for (let i = 0; i < count; i++) state.set(accountKey(i), new Uint8Array(24).fill(i & 255));
-    await first.initialise(state);
-    await first.close();
-    const keys = [...state.keys()].filter((_, i) => i % Math.ceil(count / PROVED) === 0);
-    state.clear();
+    await this.#fill(folder, count);
+    const keys = Array.from({ length: PROVED }, (_, i) => accountKey(Math.floor((i * count) / PROVED)));
     const rssBefore = process.memoryUsage().rss;
     const from = performance.now();
     const store = await this.#open(folder);
@@ -176,6 +178,22 @@ class StoreBench {
       proof_us: proofUs,
       root_of_1000_changes_ms: percentiles(updateMs),
     };
+  }
+
+  async #fill(folder: string, count: number): Promise<void> {
+    const store = await this.#open(folder);
+    await store.initialise(new Map());
+    let parent: Hash = CHAIN.genesisHash;
+    for (let from = 0, height = 1; from < count; from += ACCOUNTS_A_BLOCK, height++) {
+      const changes = new Map<StateKey, Uint8Array>();
+      for (let i = from; i < Math.min(count, from + ACCOUNTS_A_BLOCK); i++) {
+        changes.set(accountKey(i), new Uint8Array(24).fill(i & 255));
+      }
+      const made = { ...block(height, parent, 0), changes };
+      await store.commit([made]);
+      parent = made.blockId;
+    }
+    await store.close();
   }
 
   #open(folder: string): Promise<ChainStore> {
