@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toHex } from '../src/bytes.ts';
 import { publicKeyOf } from '../src/chain/crypto/pure.ts';
+import type { ConfigValues } from '../src/config.ts';
 import type { JsonObject } from '../src/chain/modules/types.ts';
 import { homeLayout } from '../src/config/home.ts';
 import { NodeError } from '../src/errors.ts';
@@ -41,6 +42,8 @@ export interface ClusterOptions {
   readonly params?: JsonObject;
   /** Genesis time; now when absent. */
   readonly timeMs?: number;
+  /** Options of every node, those added later too, besides those that make the cluster. */
+  readonly config?: ConfigValues;
 }
 
 /** @throws NodeError USAGE | DATA_FOLDER | DEV_KEY | PORT_IN_USE */
@@ -59,9 +62,10 @@ export async function createCluster(options: ClusterOptions): Promise<Manifest> 
   const [first, ...others] = chainIds.map((id) => makeChain(options, id, nodes));
   if (!first) throw new NodeError('INTERNAL', 'a cluster without a chain');
   nodes.forEach((node) => {
-    writeHome(dataDir, node, chainIds, nodes);
+    writeHome(dataDir, node, chainIds, nodes, options.config);
   });
-  writeSettings(dataDir, { validators, basePort: options.basePort ?? null });
+  const { basePort = null, config } = options;
+  writeSettings(dataDir, { validators, basePort, ...(config && { config }) });
   const manifest: Manifest = {
     version: 1,
     ...first,
@@ -102,14 +106,14 @@ function makeChain(options: ClusterOptions, chainId: string, nodes: readonly Man
 
 /** A further node that follows the chain and can be voted in. The manifest with it is returned, not yet written. */
 export async function addNode(dataDir: string, manifest: Manifest): Promise<Manifest> {
-  const { basePort } = readSettings(dataDir);
+  const { basePort, config } = readSettings(dataDir);
   const index = manifest.nodes.length + 1;
   if (index > MAX_NODES) throw new NodeError('USAGE', `a cluster has at most ${MAX_NODES} nodes`);
   const ports = basePort === null ? await freePorts(portsOf(manifest.nodes)) : portsFromBase(basePort, index);
   const chainIds = chainIdsOf(manifest);
   const node = prepareNode(dataDir, chainIds, index, ports);
   const nodes = [...manifest.nodes, node];
-  writeHome(dataDir, node, chainIds, nodes);
+  writeHome(dataDir, node, chainIds, nodes, config);
   return { ...manifest, nodes };
 }
 
@@ -158,13 +162,14 @@ function writeHome(
   node: ManifestNode,
   chainIds: readonly string[],
   all: readonly ManifestNode[],
+  config: ConfigValues | undefined,
 ): void {
   chainIds.forEach((chainId, i) => {
     const text = readFileSync(genesisPath(dataDir, i === 0 ? undefined : chainId), 'utf8');
     writePrivate(nodeLayout(node.home, chainId).genesis, text);
   });
   const peers = all.filter(({ index }) => index !== node.index).map(({ p2p }) => p2p);
-  writePeers(node, chainIds, peers);
+  writePeers(node, chainIds, peers, [], config);
 }
 
 /** Replaces what a node was told about its peers; it hears of it when it starts. */
@@ -173,8 +178,10 @@ export function writePeers(
   chainIds: readonly string[],
   peers: readonly string[],
   announce: readonly string[] = [],
+  config: ConfigValues = {},
 ): void {
-  writePrivate(homeLayout(node.home, DEFAULT_CHAIN).config, renderNodeConfig(node, chainIds, peers, announce));
+  const text = renderNodeConfig(node, chainIds, peers, announce, config);
+  writePrivate(homeLayout(node.home, DEFAULT_CHAIN).config, text);
 }
 
 function operatorAddress(accounts: Manifest['accounts'], index: number, validator: string): string {

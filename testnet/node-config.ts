@@ -2,6 +2,7 @@
 import { base58 } from '@scure/base';
 import { concatBytes } from '../src/bytes.ts';
 import { publicKeyOf } from '../src/chain/crypto/pure.ts';
+import type { ConfigValues } from '../src/config.ts';
 import { renderConfigToml } from '../src/config.ts';
 import type { ManifestNode } from './manifest.ts';
 
@@ -24,6 +25,7 @@ export function renderNodeConfig(
   chainIds: readonly string[],
   peers: readonly string[],
   announce: readonly string[] = [],
+  config: ConfigValues = {},
 ): string {
   return renderConfigToml({
     name: node.name,
@@ -36,5 +38,6 @@ export function renderNodeConfig(
     'log.format': 'json',
     // The kill test and the benchmarks read the databases themselves.
     'store.encrypt': 'off',
+    ...config,
   });
 }

@@ -1,6 +1,7 @@
 /** How a cluster was made: what a later start must agree with. Private to the launcher, unlike testnet.json. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ConfigValues } from '../src/config.ts';
 import { NodeError } from '../src/errors.ts';
 import { replaceFile } from './manifest.ts';
 
@@ -8,6 +9,8 @@ export interface ClusterSettings {
   readonly validators: number;
   /** null: ports were drawn freely. */
   readonly basePort: number | null;
+  /** Options of every node besides those that make the cluster. */
+  readonly config?: ConfigValues;
 }
 
 function settingsPath(dataDir: string): string {

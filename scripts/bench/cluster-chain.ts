@@ -56,7 +56,12 @@ export async function makeClusterChain(cluster: Cluster, size: ChainSize): Promi
 }
 
 /** Without a guard that knows of these signatures every validator would wait for the others to say what it signed. */
-async function writeGuard(folder: string, chain: ChainContext, publicKey: PublicKey, height: number): Promise<void> {
+export async function writeGuard(
+  folder: string,
+  chain: ChainContext,
+  publicKey: PublicKey,
+  height: number,
+): Promise<void> {
   const store = { sequence: 0, height };
   const guard = await openSignGuard({ folder, ...chain, publicKey, store });
   await guard.reset(height);

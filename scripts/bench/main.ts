@@ -11,6 +11,7 @@ import { measurePartsAlone } from './parts-alone.ts';
 import type { Check } from './result.ts';
 import { checkLines, judge } from './result.ts';
 import { scale } from './scale.ts';
+import { snapshot } from './snapshot.ts';
 import { start } from './start.ts';
 import { throughput } from './throughput.ts';
 
@@ -62,6 +63,8 @@ function measure(
       return isolation(args, tell);
     case 'scale':
       return scale(args, tell);
+    case 'snapshot':
+      return snapshot(args, tell);
     default:
       return unreachable(args.mode);
   }

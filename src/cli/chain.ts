@@ -28,6 +28,21 @@ export function register(program: Command): void {
       context.out.data(block, describeBlock(block));
     });
   chain
+    .command('snapshots')
+    .description('snapshots of the state that the node offers to those that join')
+    .action(async (_options: object, command: Command) => {
+      const context = createContext(command);
+      const answer = await context.client().snapshots();
+      const rows = answer.snapshots.map(({ height, chunks, bytes, manifest_hash }) => [
+        height,
+        chunks,
+        `${(bytes / 1e6).toFixed(1)} MB`,
+        manifest_hash,
+      ]);
+      const head = ['HEIGHT', 'CHUNKS', 'SIZE', 'MANIFEST'];
+      context.out.data(answer, rows.length === 0 ? 'No snapshots.' : table(head, rows));
+    });
+  chain
     .command('tx')
     .description('what became of a transaction')
     .argument('<hash>', 'hash of the transaction')

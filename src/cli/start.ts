@@ -17,6 +17,8 @@ interface StartOptions {
   readonly peer?: readonly string[];
   readonly sign: boolean;
   readonly signAbove?: number;
+  readonly trustHeight?: number;
+  readonly trustHash?: string;
   readonly logLevel?: string;
 }
 
@@ -39,6 +41,8 @@ export function register(program: Command): void {
         'missing, refuses, or is older than the last use of the key',
       wholeNumber,
     )
+    .option('--trust-height <height>', 'recent block to begin a new node from, instead of the genesis', wholeNumber)
+    .option('--trust-hash <hash>', 'its hash, from someone you trust')
     .option('--log-level <levels>', 'e.g. info or info,net:debug')
     .action(async (options: StartOptions, command: Command) => {
       await start(createContext(command), options);
@@ -89,6 +93,8 @@ function configOf(context: Context, options: StartOptions): NodeConfig {
       'metrics.listen': options.metricsListen,
       'log.level': options.logLevel,
       'consensus.sign': options.sign ? undefined : false,
+      'snapshot.trust_height': options.trustHeight,
+      'snapshot.trust_hash': options.trustHash,
       'consensus.sign_above': options.signAbove,
     },
   });

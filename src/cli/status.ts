@@ -1,7 +1,7 @@
 /** `aitbc status`: what the node does, in one line of words or the fields programs rely on. */
 import type { Command } from 'commander';
 import { NodeError } from '../errors.ts';
-import type { ChainSummaryResponse, StatusResponse } from '../sdk/types.ts';
+import type { ChainSummaryResponse, SnapshotProgressResponse, StatusResponse } from '../sdk/types.ts';
 import type { Context } from './context.ts';
 import { createContext } from './context.ts';
 import { fields, plural, shortHash } from './output.ts';
@@ -62,10 +62,19 @@ export function sentence(status: StatusResponse): string {
 }
 
 /** e.g. "block 1200 of 5000 (24 %), 640 blocks/s, 6 s left". */
-function syncWords({ height, target_height: target, sync }: StatusResponse): string {
+function syncWords({ height, target_height: target, sync, snapshot }: StatusResponse): string {
+  if (snapshot) return snapshotWords(snapshot);
   const blocks = target === null ? `block ${height}` : `block ${height} of ${target} (${percent(height, target)} %)`;
   if (!sync) return blocks;
   return `${blocks}, ${Math.round(sync.blocks_per_s)} blocks/s, ${Math.ceil(sync.eta_ms / 1000)} s left`;
+}
+
+/** e.g. "fetching the state of height 5000: 120 of 300 chunks (40 %), 12.3 MB/s, 5 s left". */
+function snapshotWords(progress: SnapshotProgressResponse): string {
+  const { phase, height, chunks_done: done, chunks_total: total, bytes_per_s: rate, eta_s: eta } = progress;
+  if (phase === 'finding') return 'looking for a snapshot of the state';
+  const part = `${phase} the state of height ${height ?? '?'}: ${done} of ${total} chunks (${percent(done, total)} %)`;
+  return `${part}${rate > 0 ? `, ${(rate / 1e6).toFixed(1)} MB/s` : ''}${eta === null ? '' : `, ${eta} s left`}`;
 }
 
 function percent(part: number, whole: number): number {

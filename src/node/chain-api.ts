@@ -52,6 +52,7 @@ export function createChainApi(around: ChainApiModules, { chain, genesisJson, cl
     pool: createTxPool(chain),
     closed,
     status: () => status(chain),
+    snapshots: () => chain.snapshots?.held ?? [],
     consensus: () => consensus(chain),
     peers: () => peers(modules),
     readiness: () => readiness(chain, clock.monotonic() - lastCommit.atMs),
@@ -112,6 +113,7 @@ function status(chain: RunningChain): NodeStatus {
       blocksPerSecond: chain.sync.progress.blocksPerSecond,
       etaMs: chain.sync.progress.etaMs,
     },
+    snapshot: chain.join?.progress ?? null,
   };
 }
 
@@ -125,7 +127,8 @@ function whyNotSigning({ gate, ledger }: RunningChain): string[] {
 }
 
 function stateOf(chain: RunningChain, quorumReached: boolean): NodeStatus['state'] {
-  if (chain.sync.progress && chain.gate.reasons.has('catching-up')) return 'syncing';
+  const comes = chain.sync.progress ?? chain.join?.progress;
+  if (comes && chain.gate.reasons.has('catching-up')) return 'syncing';
   if (chain.gate.reasons.has('starting')) return 'starting';
   return chain.fault || !quorumReached ? 'halted' : 'synced';
 }

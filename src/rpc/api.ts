@@ -53,6 +53,8 @@ export interface ChainApi {
   readonly closed: AbortSignal;
   status(): NodeStatus;
   consensus(): ConsensusStatus;
+  /** Ascending by height. */
+  snapshots(): readonly OfferedSnapshot[];
   /** Those that share the chain. */
   peers(): readonly PeerInfo[];
   /** What must hold for the chain to be ready to serve. */
@@ -124,6 +126,27 @@ export interface NodeStatus {
   readonly targetHeight: number | null;
   /** How fast blocks come while catching up, and how long the rest takes at that rate; null otherwise. */
   readonly sync: { readonly blocksPerSecond: number; readonly etaMs: number } | null;
+  /** While the node begins with a snapshot in place of blocks. */
+  readonly snapshot: SnapshotProgress | null;
+}
+
+export interface SnapshotProgress {
+  readonly phase: 'finding' | 'fetching' | 'writing';
+  /** Null until one is found. */
+  readonly height: number | null;
+  readonly chunksDone: number;
+  readonly chunksTotal: number;
+  readonly bytesPerSecond: number;
+  /** Null when it cannot be told. */
+  readonly etaSeconds: number | null;
+}
+
+/** A snapshot that this node offers to others. */
+export interface OfferedSnapshot {
+  readonly height: number;
+  readonly chunks: number;
+  readonly bytes: number;
+  readonly manifestHash: Hash;
 }
 
 export interface SeenVote {

@@ -13,6 +13,7 @@ import type {
   LightBlockResponse,
   NonceResponse,
   PeersResponse,
+  SnapshotsResponse,
   StateValueResponse,
   StatusResponse,
   TransactionResponse,
@@ -59,6 +60,7 @@ export interface Client {
   nonce(address: string): Promise<NonceResponse>;
   validators(): Promise<ValidatorsResponse>;
   peers(): Promise<PeersResponse>;
+  snapshots(): Promise<SnapshotsResponse>;
   consensus(): Promise<ConsensusResponse>;
   status(): Promise<StatusResponse>;
   genesis(): Promise<GenesisResponse>;
@@ -99,6 +101,7 @@ export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS }: C
     nonce: (address) => get(`/rpc/accounts/${encodeURIComponent(address)}/nonce`),
     validators: () => get('/rpc/validators'),
     peers: () => get('/rpc/peers'),
+    snapshots: () => get('/rpc/snapshots'),
     consensus: () => get('/rpc/consensus'),
     status: () => get('/rpc/status'),
     genesis: () => get('/rpc/genesis'),

@@ -221,6 +221,8 @@ export interface StatusResponse {
   readonly target_height: number | null;
   /** While catching up. */
   readonly sync: { readonly blocks_per_s: number; readonly eta_ms: number } | null;
+  /** While the node begins with a snapshot in place of blocks. */
+  readonly snapshot: SnapshotProgressResponse | null;
   readonly genesis_hash: string;
   readonly params: ParamsResponse;
   readonly name: string;
@@ -229,6 +231,26 @@ export interface StatusResponse {
   readonly validator: string | null;
   readonly peers: number;
   readonly pool: { readonly txs: number; readonly bytes: number };
+}
+
+export interface SnapshotProgressResponse {
+  readonly phase: 'finding' | 'fetching' | 'writing';
+  /** Null until one is found. */
+  readonly height: number | null;
+  readonly chunks_done: number;
+  readonly chunks_total: number;
+  readonly bytes_per_s: number;
+  readonly eta_s: number | null;
+}
+
+/** Snapshots of the state that a node offers to others, ascending by height. */
+export interface SnapshotsResponse {
+  readonly snapshots: readonly {
+    readonly height: number;
+    readonly chunks: number;
+    readonly bytes: number;
+    readonly manifest_hash: string;
+  }[];
 }
 
 export interface ChainsResponse {

@@ -1,7 +1,7 @@
 /** What the node is doing: status, agreement, validators, peers. */
 import { bytesKey, toHex } from '../../bytes.ts';
 import { getSets } from '../../chain/modules/validators-state.ts';
-import type { ChainApi, ConsensusStatus, NodeApi, SeenVote } from '../api.ts';
+import type { ChainApi, ConsensusStatus, NodeApi, SeenVote, SnapshotProgress } from '../api.ts';
 import type { RpcApp } from '../app.ts';
 import { NO_STORE, ofChain } from '../app.ts';
 import { storedBlock } from '../proofs.ts';
@@ -15,6 +15,11 @@ export function nodeRoutes(app: RpcApp, node: NodeApi): void {
       const { height, state } = chain.tip();
       return { chain_id: genesis.chain.chainId, height, ...validatorsView(state, height) };
     },
+    '/rpc/snapshots': (api) => ({
+      snapshots: api.snapshots().map(({ height, chunks, bytes, manifestHash }) => ({
+        ...{ height, chunks, bytes, manifest_hash: toHex(manifestHash) },
+      })),
+    }),
     '/rpc/peers': (api) => ({ peers: api.peers().map(peerView) }),
   };
   for (const [path, answer] of Object.entries(answers)) {
@@ -45,6 +50,7 @@ function statusView(api: ChainApi) {
     not_signing: status.notSigning,
     target_height: status.targetHeight,
     sync: status.sync && { blocks_per_s: status.sync.blocksPerSecond, eta_ms: status.sync.etaMs },
+    snapshot: status.snapshot && snapshotView(status.snapshot),
     genesis_hash: toHex(genesis.chain.genesisHash),
     params: paramsView(genesis.params),
     name: node.name,
@@ -53,6 +59,13 @@ function statusView(api: ChainApi) {
     validator: node.validator && toHex(node.validator),
     peers: api.peers().length,
     pool: { txs: pool.size, bytes: pool.bytes },
+  };
+}
+
+function snapshotView({ phase, height, chunksDone, chunksTotal, bytesPerSecond, etaSeconds }: SnapshotProgress) {
+  return {
+    ...{ phase, height, chunks_done: chunksDone, chunks_total: chunksTotal },
+    ...{ bytes_per_s: bytesPerSecond, eta_s: etaSeconds },
   };
 }
 

@@ -26,6 +26,7 @@ import type {
   ChainSummary,
   NodeApi,
   NodeStatus,
+  OfferedSnapshot,
   PeerInfo,
   ReadinessCheck,
 } from '../../../src/rpc/api.ts';
@@ -146,6 +147,10 @@ export class FakeNode implements ChainApi {
 
   readonly pool: ChainApi['pool'] = this.#createPool();
 
+  snapshots(): readonly OfferedSnapshot[] {
+    return [{ height: 1_000, chunks: 3, bytes: 600_000, manifestHash: new Uint8Array(32).fill(5) }];
+  }
+
   status(): NodeStatus {
     return {
       state: 'synced',
@@ -156,6 +161,7 @@ export class FakeNode implements ChainApi {
       notSigning: [],
       targetHeight: null,
       sync: null,
+      snapshot: null,
       ...this.reach,
     };
   }
