@@ -116,7 +116,7 @@ export function readBodyHead(reader: Reader): { lastCommit: Certificate | null; 
   return { lastCommit, evidence };
 }
 
-export function writeBlock(writer: Writer, block: Block): void {
+function writeBlock(writer: Writer, block: Block): void {
   writeHeader(writer, block.header);
   writeBodyHead(writer, block.lastCommit, block.evidence);
   writer.u32(block.txs.length);
