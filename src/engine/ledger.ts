@@ -14,7 +14,7 @@ import type { CertifiedCandidate, LinkedBlock, LinkedRange } from '../chain/link
 import { getSets } from '../chain/modules/validators-state.ts';
 import type { ValidatorSets } from '../chain/modules/validators-state.ts';
 import type { HashedEntry } from '../chain/state-chunks.ts';
-import type { StateChanges, StateReader } from '../chain/state.ts';
+import type { StateChanges, StateKey, StateReader } from '../chain/state.ts';
 import { memoryState, statePath } from '../chain/state.ts';
 import { StateTree } from '../chain/tree.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
@@ -38,7 +38,6 @@ export type CertificateVerifier = (set: ValidatorSet, certificate: Certificate) 
 interface Imported {
   readonly applied: AppliedBlock;
   readonly certificate: Certificate;
-  readonly tip: Tip;
 }
 
 export class Ledger {
@@ -159,13 +158,15 @@ export class Ledger {
     clock?: Clock,
   ): Promise<{ readonly applied: readonly AppliedBlock[]; readonly fault: NodeError | null }> {
     const done: Imported[] = [];
+    const state = new ImportState(this.#tip.state);
     let fault: NodeError | null = null;
     try {
       for (const segment of range.after(this.#tip.height).segments()) {
-        const tip = done.at(-1)?.tip ?? this.#tip;
+        const last = done.at(-1)?.applied;
+        const tip = last ? this.#tipAfter(last, state) : this.#tip;
         fault = await this.#unproven(tip, segment, verifyCertificate);
         if (fault !== null) break;
-        fault = await this.#execute(tip, segment, verified, done, clock);
+        fault = await this.#execute({ tip, state, done }, segment, verified, clock);
         if (fault !== null) break;
       }
       await this.store.commit(done.map(({ applied, certificate }) => committed(applied, certificate, guard)));
@@ -230,10 +231,9 @@ export class Ledger {
 
   /** Executes proved blocks. @returns UPGRADE_NEEDED when this program does not know what the next one holds, or null */
   async #execute(
-    from: Tip,
+    { tip: from, state, done }: { readonly tip: Tip; readonly state: ImportState; readonly done: Imported[] },
     segment: readonly LinkedBlock[],
     verified: VerifiedTransactions,
-    done: Imported[],
     clock: Clock | undefined,
   ): Promise<NodeError | null> {
     let tip = from;
@@ -248,8 +248,9 @@ export class Ledger {
         if (toNodeError(error).code === 'UPGRADE_NEEDED') return toNodeError(error);
         throw disagreement(block, error);
       }
-      tip = this.#tipAfter(applied, layered(tip.state, applied.changes));
-      done.push({ applied, certificate, tip });
+      state.add(applied.changes);
+      tip = this.#tipAfter(applied, state);
+      done.push({ applied, certificate });
       sincePause += 1 + block.txs.length;
       if (sincePause < TXS_BETWEEN_PAUSES) continue;
       sincePause = 0;
@@ -330,6 +331,21 @@ function committed(applied: AppliedBlock, certificate: Certificate, guard: Guard
   return { block, blockId, certificate, receipts, changes, guard };
 }
 
-function layered(base: StateReader, changes: StateChanges): StateReader {
-  return { get: (key) => (changes.has(key) ? changes.get(key) : base.get(key)) };
+/** The state while blocks are imported: the stored one, with what the blocks so far changed. */
+class ImportState implements StateReader {
+  readonly #base: StateReader;
+  readonly #changes = new Map<StateKey, Uint8Array | undefined>();
+
+  constructor(base: StateReader) {
+    this.#base = base;
+  }
+
+  get(key: StateKey): Uint8Array | undefined {
+    const value = this.#changes.get(key);
+    return value !== undefined || this.#changes.has(key) ? value : this.#base.get(key);
+  }
+
+  add(changes: StateChanges): void {
+    for (const [key, value] of changes) this.#changes.set(key, value);
+  }
 }
