@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { addressOf } from '../../../src/chain/address.ts';
 import type { Block } from '../../../src/chain/block.ts';
 import { LinkedRange } from '../../../src/chain/linked-range.ts';
 import { getSets } from '../../../src/chain/modules/validators-state.ts';
+import { proposeChange, validatorKeySignBytes, voteChange } from '../../../src/chain/modules/validators.ts';
 import type { Transaction } from '../../../src/chain/tx.ts';
 import type { Certificate } from '../../../src/chain/votes.ts';
 import { verifyCertificate } from '../../../src/chain/votes.ts';
@@ -10,7 +12,7 @@ import { Ledger } from '../../../src/engine/ledger.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { ChainDriver } from '../../util/chain-driver.ts';
-import { fixtureGenesis, makeTransfer } from '../../util/chain-fixture.ts';
+import { fixtureGenesis, makeTransfer, signer } from '../../util/chain-fixture.ts';
 import { MemoryStore } from '../../util/memory-store.ts';
 
 const genesis = fixtureGenesis({ timeMs: 900_000 });
@@ -102,6 +104,46 @@ describe('ledger', () => {
     assert.equal(applied.length, 4);
     assert.deepEqual(seen, [4]);
     assert.deepEqual(store.certificate(2), at(1).certificate);
+  });
+
+  it('proves a range over a change of validators by a certificate of each set', async () => {
+    const names = ['validator-0', 'validator-1', 'validator-2', 'new-key'];
+    const changing = new ChainDriver(genesis, names);
+    const operator = addressOf(nativeCrypto, signer('operator-0').publicKey);
+    const { publicKey } = signer('new-key');
+    const proof = signer('new-key').sign(validatorKeySignBytes(genesis.chain, operator));
+    const add = { kind: 'add', publicKey, operator, name: 'n4', proof } as const;
+    const bodies = [
+      [changing.tx(proposeChange, 'operator-0', 0, add)],
+      [changing.tx(voteChange, 'operator-1', 0, { proposal: 1 })],
+      [],
+      [tx(0)],
+      [tx(1)],
+    ];
+    const blocks = bodies.map((txs) => {
+      const { block } = changing.commit(txs);
+      return { block, certificate: changing.certificate ?? assert.fail() };
+    });
+    const seen: number[] = [];
+    const counting: CertificateVerifier = (set, certificate) => {
+      seen.push(certificate.height, set.validators.length);
+      return verify(set, certificate);
+    };
+    const { applied, fault } = await ledger.import(linked(blocks), all, counting, null);
+    assert.deepEqual([applied.length, fault], [5, null]);
+    assert.equal(seen.length, 4, 'one certificate of each set');
+    assert.equal(seen[2], 5);
+    assert.equal(seen[3], (seen[1] ?? 0) + 1);
+    // The last block of the old set rests on its own certificate alone.
+    const at = seen[0] ?? 0;
+    const few = blocks.map(({ block, certificate }) =>
+      block.header.height === at
+        ? { block, certificate: { ...certificate, signers: [0], signatures: certificate.signatures.slice(0, 1) } }
+        : { block, certificate },
+    );
+    const other = await Ledger.open(rules, genesis, new MemoryStore());
+    const refused = await other.import(linked(few), all, verify, null);
+    assert.deepEqual([refused.applied.length, refused.fault?.code], [0, 'BAD_CERTIFICATE']);
   });
 
   it('stops loudly at a block that a quorum made final and that is invalid here', async () => {
