@@ -153,7 +153,12 @@ export const OPTIONS = {
     help: 'A node without blocks takes a snapshot from its peers: auto when they are far ahead (twice the interval), always, off.',
     check: (text: string) => (['auto', 'always', 'off'].includes(text) ? null : 'auto, always or off'),
   },
-  'snapshot.trust_height': count(0, 0, 2 ** 48, 'Height of a block to believe in place of the genesis; 0 for none.'),
+  'snapshot.trust_height': count(
+    0,
+    0,
+    2 ** 48,
+    'Height of a block of the default chain to believe in place of its genesis; 0 for none.',
+  ),
   'snapshot.trust_hash': {
     kind: 'text',
     value: '',

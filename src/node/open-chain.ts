@@ -66,7 +66,7 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
         store,
         signing,
         snapshots,
-        joining: joining(config, folder),
+        joining: joining(parts),
         clock: systemClock,
         log,
         metrics,
@@ -105,13 +105,14 @@ async function storeKeyOf({ chainId, config, folder }: ChainParts): Promise<Uint
 /** In mode `auto` for nodes that make no snapshots themselves. */
 const JOIN_LEAST_BLOCKS = 2_000;
 
-function joining({ snapshot }: NodeConfig, folder: ChainFolder): ChainModules['joining'] {
-  const { sync, interval, trusted } = snapshot;
+function joining({ chainId, config, folder }: ChainParts): ChainModules['joining'] {
+  const { sync, interval, trusted } = config.snapshot;
   if (sync === 'off') return null;
   return {
     mode: sync,
     leastBlocks: interval > 0 ? 2 * interval : JOIN_LEAST_BLOCKS,
-    trusted,
+    // One block is of one chain.
+    trusted: chainId === config.chains[0] ? trusted : null,
     folder: new JoinFolder(folder.joinFolder, nativeCrypto),
   };
 }
