@@ -3,7 +3,7 @@
  * its block, so validators execute before they vote, and the same execution is what is committed.
  */
 import type { Hash, PublicKey } from '../bytes.ts';
-import { equalBytes } from '../bytes.ts';
+import { equalBytes, toHex } from '../bytes.ts';
 import { isNodeError, NodeError } from '../errors.ts';
 import { getAccount, setAccount } from './accounts.ts';
 import type { Block, Header } from './block.ts';
@@ -223,12 +223,19 @@ export function applyBlock(rules: ChainRules, tip: Tip, block: Block, verified: 
     runTransaction(run, tx);
   }
   const result = finishRun(rules, tip, run);
-  const good =
-    equalBytes(header.stateRoot, result.version.root) &&
-    equalBytes(header.receiptsRoot, receiptsRoot(rules.crypto, result.receipts));
-  if (!good) {
+  const roots = [
+    ['state_root', header.stateRoot, result.version.root],
+    ['receipts_root', header.receiptsRoot, receiptsRoot(rules.crypto, result.receipts)],
+  ] as const;
+  const wrong = roots.find(([, expected, found]) => !equalBytes(expected, found));
+  if (wrong) {
+    const [field, expected, found] = wrong;
     tip.tree.release(result.version);
-    throw badBlock('execution leads to other roots', header.height);
+    throw badBlock('execution leads to other roots', header.height, {
+      field,
+      expected: toHex(expected),
+      found: toHex(found),
+    });
   }
   return { block, blockId: blockId(rules.crypto, header), ...result };
 }

@@ -1,8 +1,9 @@
-/** `aitbc chain`: head, blocks and transactions; the chains of the node. */
+/** `aitbc chain`: head, blocks and transactions; the chains of the node; work on the database of a stopped one. */
 import type { Command } from 'commander';
 import { NodeError } from '../errors.ts';
 import type { BlockResponse, TransactionResponse } from '../sdk/types.ts';
 import { registerOperatorVerbs } from './chain-operate.ts';
+import { registerOfflineVerbs } from './chain-offline.ts';
 import { createContext } from './context.ts';
 import { fields, plural, table } from './output.ts';
 import { readBlock, readHead, readTransaction } from './reads.ts';
@@ -10,6 +11,7 @@ import { readBlock, readHead, readTransaction } from './reads.ts';
 export function register(program: Command): void {
   const chain = program.command('chain').description('blocks and transactions, and the chains of the node');
   registerOperatorVerbs(chain);
+  registerOfflineVerbs(chain);
   chain
     .command('head')
     .description('the last final block')

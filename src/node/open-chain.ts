@@ -20,6 +20,7 @@ import { openChainStore } from '../store/chain-store.ts';
 import type { ChainFolder } from '../store/data-folder.ts';
 import type { SignGuard } from '../store/guard.ts';
 import { openSignGuard } from '../store/guard.ts';
+import { settleDatabase } from '../store/rebuild-folder.ts';
 import { applySignAbove } from '../store/guard-advice.ts';
 import { JoinFolder } from '../store/join-folder.ts';
 import { readKeyFile } from '../store/key-file.ts';
@@ -82,6 +83,7 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
 
 async function openStore(parts: ChainParts, genesis: Genesis): Promise<ChainStore> {
   const { folder, config, log, metrics, onFatal } = parts;
+  await settleDatabase(folder.dbFolder);
   const storeKey = await storeKeyOf(parts);
   return openChainStore({
     folder: folder.dbFolder,
@@ -97,7 +99,12 @@ async function openStore(parts: ChainParts, genesis: Genesis): Promise<ChainStor
   }).finally(() => storeKey?.fill(0));
 }
 
-async function storeKeyOf({ chainId, config, folder }: ChainParts): Promise<Uint8Array | undefined> {
+/** To be zeroed after use. @returns undefined where nothing is encrypted */
+export async function storeKeyOf({
+  chainId,
+  config,
+  folder,
+}: Pick<ChainParts, 'chainId' | 'config' | 'folder'>): Promise<Uint8Array | undefined> {
   if (!isEncrypted(config.store, chainId)) return undefined;
   return readStoreKey(storeKeySource(config.store, folder.storeKeyFile, process.env));
 }
@@ -117,7 +124,10 @@ function joining({ chainId, config, folder }: ChainParts): ChainModules['joining
   };
 }
 
-async function readGenesis(folder: ChainFolder, chainId: string): Promise<{ genesis: Genesis; genesisJson: Json }> {
+export async function readGenesis(
+  folder: ChainFolder,
+  chainId: string,
+): Promise<{ genesis: Genesis; genesisJson: Json }> {
   let text: string;
   try {
     text = await readFile(folder.genesisFile, 'utf8');

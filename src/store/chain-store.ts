@@ -56,8 +56,8 @@ import type {
   MempoolJournal,
   StoredHead,
   StoredTransaction,
+  SweepStep,
 } from './types.ts';
-import type { SweepStep } from './sweep.ts';
 import { Sweep } from './sweep.ts';
 
 /** Blocks below the head whose presence and links are checked at every start. */

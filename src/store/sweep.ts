@@ -8,6 +8,7 @@ import { isNodeError } from '../errors.ts';
 import type { Database } from './db.ts';
 import { bytesKeyOf, decodeU64, heightKey, KEY, prefixRange } from './keys.ts';
 import { decodeHeaderOfBlock, decodeReceipts } from './records.ts';
+import type { SweepStep } from './types.ts';
 
 /** Of one step: bounds the time that it keeps the calling thread. */
 export const MAX_STEP_DELETIONS = 256;
@@ -16,13 +17,6 @@ export const MAX_STEP_DELETIONS = 256;
 const COMPACT_EVERY_BLOCKS = 4_096;
 
 const RECORDS = [KEY.BLOCK, KEY.CERTIFICATE, KEY.RECEIPTS] as const;
-
-export interface SweepStep {
-  /** Heights that are gone now. */
-  readonly blocks: number;
-  /** Whether there is nothing left to delete. */
-  readonly done: boolean;
-}
 
 export class Sweep {
   readonly #db: Database;

@@ -5,7 +5,6 @@ import type { Receipt } from '../chain/receipt.ts';
 import type { StateChanges, StateKey, StateReader } from '../chain/state.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
-import type { SweepStep } from './sweep.ts';
 
 export interface StoredHead {
   readonly height: number;
@@ -43,6 +42,14 @@ export interface AdoptedState {
 export interface StoredTransaction {
   readonly height: number;
   readonly index: number;
+}
+
+/** What one step of pruning did. */
+export interface SweepStep {
+  /** Heights that are gone now. */
+  readonly blocks: number;
+  /** Whether there is nothing left to delete. */
+  readonly done: boolean;
 }
 
 export interface ChainStore {

@@ -70,7 +70,7 @@ export interface Supply {
   readonly burnedUait: number;
 }
 
-const SUPPLY_KEY = stateKey(BANK_MODULE, Uint8Array.of(2));
+export const SUPPLY_KEY = stateKey(BANK_MODULE, Uint8Array.of(2));
 
 export function getSupply(state: StateReader): Supply {
   const bytes = state.get(SUPPLY_KEY);

@@ -4,8 +4,7 @@ import { MIN_RETAINED_BLOCKS, Pruner, retainedBlocks } from '../../../src/engine
 import { NodeError } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
 import { nopRegister } from '../../../src/metrics.ts';
-import type { SweepStep } from '../../../src/store/sweep.ts';
-import type { ChainStore } from '../../../src/store/types.ts';
+import type { ChainStore, SweepStep } from '../../../src/store/types.ts';
 import { manualClock } from '../../net/manual-clock.ts';
 import { fixtureGenesis } from '../../util/chain-fixture.ts';
 import { settle } from './node-under-test.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { pureHasher } from '../../../src/chain/crypto/pure.ts';
 import { openChainStore } from '../../../src/store/chain-store.ts';
 import { openDatabase } from '../../../src/store/db.ts';
@@ -134,7 +134,7 @@ describe('pruning', () => {
     await inFolder(async (folder) => {
       await makeChain(folder, chainOf(400, 20));
       for (let round = 0; round < 5; round++) {
-        const child = spawn(process.execPath, [join(import.meta.dirname, 'prune-loop.ts'), folder], {
+        const child = spawn(process.execPath, [fileURLToPath(import.meta.resolve('./prune-loop.ts')), folder], {
           stdio: ['ignore', 'pipe', 'inherit'],
         });
         const ended = once(child, 'exit');
