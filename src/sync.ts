@@ -230,9 +230,7 @@ export class Sync {
       link: (blocks) => chain.link(blocks),
       check: (range) => chain.check(range),
       import: async (range) => (await chain.import(range)).fault,
-      failed: (peer, from, error) => {
-        this.#failed(peer, from, error);
-      },
+      failed: (peer, from, error) => this.#failed(peer, from, error),
       came: (blocks) => {
         this.#came(blocks);
       },
@@ -281,8 +279,12 @@ export class Sync {
 
   // Whose fault it is
 
-  /** Blames a peer for what it did, and for nothing else: a full queue or a fault of this node is not its lie. */
-  #failed(peer: PeerId, from: number, error: NodeError): void {
+  /**
+   * Blames a peer for what it did, and for nothing else: a full queue or a fault of this node is not its lie.
+   *
+   * @returns whether it lied
+   */
+  #failed(peer: PeerId, from: number, error: NodeError): boolean {
     const { log } = this.#modules;
     const { code, message } = error;
     switch (code) {
@@ -292,17 +294,17 @@ export class Sync {
         log.warn('a peer sent an invalid block', { peer, from, error });
         this.#claims.drop(peer);
         this.#network?.report(peer, 'lie', message);
-        return;
+        return true;
       case 'UPGRADE_NEEDED':
         log.error('the network makes blocks that this program does not know', { from, error });
         this.#end();
-        return;
+        return false;
       case 'STORAGE':
       case 'CORRUPT':
       case 'FORK':
         log.error('catching up ends: this node cannot take what a quorum decided', { from, error });
         this.#end();
-        return;
+        return false;
       case 'NOT_FOUND':
         this.#network?.report(peer, 'timeout', message);
         break;
@@ -316,6 +318,7 @@ export class Sync {
     }
     log.info('range not fetched', { peer, from, code });
     this.#shelve(peer);
+    return false;
   }
 
   #end(): void {

@@ -32,8 +32,8 @@ export interface RangeSteps<T> {
   came(blocks: number): void;
   /** A peer delivered what was asked of it, or nothing that was of use. */
   delivered(peer: PeerId, isUseful: boolean): void;
-  /** A peer did not deliver what was asked of it. */
-  failed(peer: PeerId, from: number, error: NodeError): void;
+  /** A peer did not deliver what was asked of it. @returns whether it lied, so that nothing of it is of use */
+  failed(peer: PeerId, from: number, error: NodeError): boolean;
   /** Nothing came for a while. */
   stoodStill(): void;
 }
@@ -153,7 +153,7 @@ export class Pipeline<T> {
       }
       return { ...range, peer, linked: this.#steps.link(blocks), step: 'waits' };
     } catch (error) {
-      if (!signal.aborted) this.#steps.failed(peer, range.from, toNodeError(error));
+      if (!signal.aborted) this.#failed(peer, range.from, toNodeError(error));
       return undefined;
     } finally {
       pace.ended(peer);
@@ -184,7 +184,7 @@ export class Pipeline<T> {
         return;
       }
       this.#arrived.delete(arrived.from);
-      this.#steps.failed(arrived.peer, arrived.from, error);
+      this.#failed(arrived.peer, arrived.from, error);
       this.#again({ from: arrived.from, count: arrived.count });
     }
   }
@@ -238,8 +238,18 @@ export class Pipeline<T> {
     const end = endOf(arrived);
     const height = steps.height();
     if (height > before) steps.came(height - before);
-    if (fault !== null) steps.failed(peer, height + 1, fault);
+    if (fault !== null) this.#failed(peer, height + 1, fault);
     else steps.delivered(peer, height > before || height >= end);
     if (height < end) this.#todo.unshift({ from: height + 1, count: end - height });
+  }
+
+  /** Asks others for what a liar has sent besides, so far as no check of it is under way. */
+  #failed(peer: PeerId, at: number, error: NodeError): void {
+    if (!this.#steps.failed(peer, at, error)) return;
+    for (const { from, count, peer: sender, step } of [...this.#arrived.values()]) {
+      if (sender !== peer || step === 'in work') continue;
+      this.#arrived.delete(from);
+      this.#again({ from, count });
+    }
   }
 }

@@ -23,16 +23,25 @@ class Bed {
   checks = 0;
   mostChecks = 0;
   fullTimes = 0;
+  /** Its blocks prove each other, and are not those of the chain. */
+  liar = '';
+  askedOfLiar = 0;
+  /** Who sent the block of a height, the last one who did. */
+  readonly #senders = new Map<number, string>();
+  readonly #claims = new Claims();
 
   readonly network = {
     peers: () => ['a', 'b', 'c', 'd', 'e'],
-    request: async (_peer: string, _method: string, request: BlocksRequest) => {
+    request: async (peer: string, _method: string, request: BlocksRequest) => {
       this.asked.push(request);
+      if (peer === this.liar) this.askedOfLiar += 1;
       this.underWay += 1;
       this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay);
       // Answers come in another order than they were asked for.
       for (let i = 0; i < (this.asked.length * 7) % 5; i++) await new Promise((resolve) => setImmediate(resolve));
-      return Array.from({ length: request.count }, (_, i) => ({ block: { header: { height: request.from + i } } }));
+      const heights = Array.from({ length: request.count }, (_, i) => request.from + i);
+      for (const height of heights) this.#senders.set(height, peer);
+      return heights.map((height) => ({ block: { header: { height } } }));
     },
   } as unknown as ChainNetwork;
 
@@ -49,6 +58,9 @@ class Bed {
     },
     import: (heights) => {
       assert.equal(heights[0], this.height + 1);
+      if (this.#senders.get(this.height + 1) === this.liar) {
+        return Promise.resolve(new NodeError('BAD_CERTIFICATE', 'not what was decided'));
+      }
       this.imported.push(heights.length);
       this.height = heights.at(-1) ?? this.height;
       this.underWay -= 1;
@@ -58,12 +70,16 @@ class Bed {
     delivered: (peer, isUseful) => {
       if (!isUseful) this.failed.push(`${peer} was of no use`);
     },
-    failed: (peer, from, { code }) => this.failed.push(`${peer} ${from} ${code}`),
+    failed: (peer, from, { code }) => {
+      this.failed.push(`${peer} ${from} ${code}`);
+      if (peer === this.liar) this.#claims.drop(peer);
+      return peer === this.liar;
+    },
     stoodStill: () => undefined,
   };
 
   async run(): Promise<void> {
-    const claims = new Claims();
+    const claims = this.#claims;
     for (const peer of this.network.peers()) claims.add(peer, { baseHeight: 1, height: TARGET });
     const { signal } = new AbortController();
     const modules = { claims, pace: new PeerPace(), network: this.network, clock: systemClock, signal };
@@ -89,5 +105,15 @@ describe('a run of catching up', () => {
     assert.equal(bed.height, TARGET);
     assert.equal(bed.asked.length, bed.imported.length);
     assert.deepEqual(bed.failed, []);
+  });
+
+  it('asks others for all that a liar has sent, at its first lie', async () => {
+    const bed = new Bed();
+    bed.liar = 'a';
+    await bed.run();
+    assert.equal(bed.height, TARGET);
+    assert.equal(bed.failed.length, 1, bed.failed.join(', '));
+    assert.match(bed.failed[0] ?? '', /^a .* BAD_CERTIFICATE$/u);
+    assert.ok(bed.askedOfLiar > 1, String(bed.askedOfLiar));
   });
 });
