@@ -148,7 +148,8 @@ class ChunkFetch {
     }
     if (this.#todo.length > 0) return;
     for (const [index, [first, ...others]] of this.#flights) {
-      if (!first || others.length > 0 || nowMs - first.atMs < HEDGE_MS) continue;
+      // What another peer has given by now may still be on its way from one that stalls.
+      if (!first || others.length > 0 || this.#done.has(index) || nowMs - first.atMs < HEDGE_MS) continue;
       const peer = peers.choose(nowMs, first.peer);
       if (peer === undefined || peers.inFlight >= MAX_IN_FLIGHT) return;
       this.#ask(index, peer);
