@@ -102,7 +102,7 @@ export function lightBlock({ crypto, chain }: LightRules, claim: Omit<LightBlock
  * May this block be verified from the trusted one at once? Its neighbour when it has the set that the trusted block
  * names; a farther one when validators with more than a third of that set's power signed it: one of them is honest.
  */
-export function isWithinTrust(crypto: Crypto, trusted: TrustedHead, block: LightBlock): boolean {
+function isWithinTrust(crypto: Crypto, trusted: TrustedHead, block: LightBlock): boolean {
   const { nextValidators } = trusted;
   if (block.header.height === trusted.height + 1) {
     return equalBytes(block.header.validatorsHash, validatorSetHash(crypto, nextValidators));
@@ -192,7 +192,7 @@ export function checkTrustAge(rules: LightRules, trusted: TrustedHead, nowMs: nu
 }
 
 /** @throws NodeError BAD_PROOF */
-export function checkClock({ maxClockDriftMs }: LightRules, { height, timeMs }: Header, nowMs: number): void {
+function checkClock({ maxClockDriftMs }: LightRules, { height, timeMs }: Header, nowMs: number): void {
   if (timeMs <= nowMs + maxClockDriftMs) return;
   throw new NodeError('BAD_PROOF', 'the block is from the future', {
     data: { height, timeMs, nowMs, maxClockDriftMs },

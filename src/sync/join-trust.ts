@@ -12,7 +12,7 @@ import { NodeError } from '../errors.ts';
 import type { ChainNetwork, PeerId } from '../../protocols/network.ts';
 
 /** For the whole walk over one peer's answers, so that a slow one does not hold up the honest ones. */
-export const WALK_MS = 30_000;
+const WALK_MS = 30_000;
 
 /** A block that a person vouches for, in place of the genesis. */
 export interface TrustedPoint {

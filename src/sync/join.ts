@@ -27,9 +27,9 @@ import type { TrustedPoint } from './join-trust.ts';
 import { proveBlock } from './join-trust.ts';
 
 /** Peers asked for a snapshot at once. */
-export const MAX_ASKED = 16;
+const MAX_ASKED = 16;
 /** Snapshots tried one after the other before blocks are fetched instead. */
-export const MAX_TRIES = 4;
+const MAX_TRIES = 4;
 /** Without snapshots a new look is taken after so long, should blocks not come either. */
 const LOOK_AGAIN_MS = 30_000;
 
