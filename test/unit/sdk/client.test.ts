@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
+import { gzipSync } from 'node:zlib';
 import { toHex } from '../../../src/bytes.ts';
 import { transactionToJson } from '../../../src/chain/tx-json.ts';
 import type { ErrorCode } from '../../../src/errors.ts';
@@ -185,6 +186,20 @@ describe('sdk client without a node', () => {
         response.once('drain', more);
       };
       more();
+    }, 30_000);
+    try {
+      assert.equal((await failure(client.head())).code, 'TOO_LARGE');
+    } finally {
+      await close(server);
+    }
+  });
+
+  it('stops unpacking a small answer that is large unpacked', async () => {
+    const bomb = gzipSync(Buffer.alloc(256 * 1024 * 1024, ' '));
+    assert.ok(bomb.length < 1024 * 1024, String(bomb.length));
+    const { server, client } = await serve((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' });
+      response.end(bomb);
     }, 30_000);
     try {
       assert.equal((await failure(client.head())).code, 'TOO_LARGE');
