@@ -43,6 +43,10 @@ export interface NodeOptions extends FixtureOptions {
   readonly mempool?: Partial<MempoolLimits>;
   /** It may begin with a snapshot. */
   readonly joining?: ChainModules['joining'];
+  /** Made and served by it. */
+  readonly snapshots?: ChainModules['snapshots'];
+  /** How many blocks it keeps. */
+  readonly retainedBlocks?: number;
   /** It hears of no other validator. */
   readonly alone?: boolean;
 }
@@ -75,7 +79,7 @@ export class NodeUnderTest {
 
   /** Begins, and waits until the node would sign: it meets no peer unless one is scripted before. */
   async start(): Promise<RunningChain> {
-    const { self = 0, mempool, alone } = this.#options;
+    const { self = 0, mempool, alone, retainedBlocks = Infinity, snapshots = null } = this.#options;
     const { genesis, store, clock, verifier } = this;
     const identity = { chainId: genesis.chain.chainId, genesisHash: genesis.chain.genesisHash };
     let signing = null;
@@ -92,14 +96,14 @@ export class NodeUnderTest {
       signing = { signer: key, guard };
     }
     const chain = await openChain(
-      { timeouts: TIMEOUTS, retainedBlocks: Infinity, mempool: { ...DEFAULT_MEMPOOL_LIMITS, ...mempool } },
+      { timeouts: TIMEOUTS, retainedBlocks, mempool: { ...DEFAULT_MEMPOOL_LIMITS, ...mempool } },
       {
         genesis,
         crypto: nativeCrypto,
         verifier,
         store,
         signing,
-        snapshots: null,
+        snapshots,
         joining: this.#options.joining ?? null,
         clock,
         log: nopLogger,
