@@ -45,6 +45,8 @@ export interface Carried {
 export interface Scheme {
   readonly name: string;
   loses(carried: Carried): boolean;
+  /** Called before each message of any kind. */
+  notice?(): void;
   /** It has done what it was for. */
   readonly isOver: boolean;
 }
@@ -143,6 +145,7 @@ export class Adversary {
 
   loses({ from, to, kind, message }: Hop): boolean {
     const scheme = this.#scheme;
+    scheme?.notice?.();
     if (!scheme || (kind !== 'vote' && kind !== 'proposal' && kind !== 'votes') || !this.#isActive()) return false;
     const [a, b] = [this.#nodeOf(from), this.#nodeOf(to)];
     if (!a || !b || this.#modules.isHealthy(a, b)) return false;

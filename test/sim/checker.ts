@@ -49,6 +49,8 @@ export class Checker {
   readonly #signed = new Map<string, string>();
   readonly #heights = new Map<number, number>();
   readonly #rules = new AgreementRules();
+  /** By key: height of the block that convicts it. */
+  readonly #convicted = new Map<string, number>();
   readonly #electorates = new Map<number, Electorate>();
   #suppliedUait = 0;
 
@@ -119,7 +121,10 @@ export class Checker {
     if (membersOf(sets.current) !== membersOf(set)) this.setChanges++;
     if (sets.current.validators.some(({ demoted }) => demoted)) this.demotions++;
     this.transactions += block.txs.length;
-    for (const item of block.evidence) this.#checkEvidence(item, where);
+    for (const item of block.evidence) {
+      this.#checkEvidence(item, where);
+      this.#convicted.set(bytesKey(evidenceOffender(item)), height);
+    }
     this.#checkAccounts(where, committedSenders(block.txs), changes);
     this.#suppliedUait -= receipts.reduce((sum, { feeUait }) => sum + feeUait, 0);
     if (this.#heldUait() !== this.#suppliedUait) {
@@ -191,9 +196,18 @@ export class Checker {
     }
   }
 
-  /** A key made a signature, whether or not it ever leaves. @returns whether it is of a vote or proposal */
-  onSign(key: Uint8Array, message: Uint8Array): boolean {
+  /**
+   * The program of a node made a signature, whether or not it ever leaves; a traitor's too, which is as honest as any, and
+   * signs no more once it holds the block that convicts its key.
+   *
+   * @returns whether it is of a vote or proposal
+   */
+  onSign(node: number, key: Uint8Array, message: Uint8Array): boolean {
     const signed = readSignBytes(message);
+    const convictedAt = this.#convicted.get(bytesKey(key)) ?? Infinity;
+    if (signed && signed.height > convictedAt && (this.#heights.get(node) ?? 0) >= convictedAt) {
+      this.fail(`convicted: node ${node} signs above height ${convictedAt}`);
+    }
     if (signed) this.#rules.onSigned(bytesKey(key), signed, !this.#isTraitor(key));
     return signed !== null;
   }

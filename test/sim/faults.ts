@@ -250,7 +250,7 @@ export class Faults {
     node.loseGuard();
     time.after(rng.between(500, 12_000), () => {
       if (!node.care.isLost) return;
-      node.care.giveWord();
+      node.care.giveWord(rng.pick([0, 0, 2, 5]));
       if (rng.chance(0.5)) node.crash('is started with --sign-above');
       else void node.stop();
     });

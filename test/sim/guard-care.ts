@@ -11,6 +11,7 @@ export class GuardCare {
   readonly #modules: CareModules;
   /** Newest block that a machine with this key ever held: the key signed at most one height above. */
   #topHeight = 0;
+  #firstSigned = Infinity;
   #isLost = false;
   /** The word is being written, or was when the process ended: files in which a write was cut off. */
   #isWordOpen = false;
@@ -38,6 +39,11 @@ export class GuardCare {
     return this.#word;
   }
 
+  /** @param headHeight of the block store, which knows of the guard if the key signed before that block was written */
+  isKnownAt(headHeight: number): boolean {
+    return headHeight >= this.#firstSigned;
+  }
+
   onCommit(height: number): void {
     this.#topHeight = Math.max(this.#topHeight, height);
   }
@@ -49,9 +55,9 @@ export class GuardCare {
     this.#modules.count(this.#word === null ? 'guard lost' : 'guard lost with a word left in place');
   }
 
-  /** An operator who does it right: above all that this key can have signed. */
-  giveWord(): void {
-    this.#word = this.#topHeight + 1;
+  /** An operator who does it right: all that this key can have signed is not above, and some heights more may be given. */
+  giveWord(spareHeights: number): void {
+    this.#word = this.#topHeight + 1 + spareHeights;
     this.#isWordOpen = true;
   }
 
@@ -92,6 +98,7 @@ export class GuardCare {
 
   /** A vote or proposal of the own key leaves. @returns whether it is the first since the word */
   onSigned(height: number): boolean {
+    this.#firstSigned = Math.min(height, this.#firstSigned);
     if (this.#isLost) this.#modules.fail(`guard: it is gone, and signs at ${height}`);
     if (height <= Math.max(this.#floor, this.#word ?? 0)) {
       this.#modules.fail(`guard: signs at ${height}, not above ${Math.max(this.#floor, this.#word ?? 0)}`);

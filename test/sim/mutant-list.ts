@@ -260,6 +260,58 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'an answer counts before its blocks are here',
+    edits: [
+      {
+        file: 'src/engine/recall.ts',
+        from: 'if (height !== undefined && height <= ledger.tip.height) counted',
+        to: 'if (height !== undefined) counted',
+      },
+      { file: 'src/chains.ts', from: 'await this.sync.reached(height);', to: '' },
+      { file: 'src/chains.ts', from: 'if (height > tip.height + 1) {', to: 'if (height > tip.height + 1_000_000) {' },
+    ],
+  },
+  {
+    name: 'blocks do not record the guard',
+    edits: [
+      {
+        file: 'src/engine/ledger.ts',
+        from: 'return { block, blockId, certificate, receipts, changes, guard };',
+        to: 'return { block, blockId, certificate, receipts, changes, guard: guard && null };',
+      },
+    ],
+  },
+  {
+    name: 'a floor left in place is given again',
+    edits: [
+      {
+        file: 'src/store/guard-advice.ts',
+        from: 'guard.signAbove >= signAbove) return false;',
+        to: 'guard.signAbove > signAbove + 1) return false;',
+      },
+    ],
+  },
+  {
+    name: 'signs on when convicted',
+    edits: [
+      {
+        file: 'src/chains.ts',
+        from: 'if (!getKeyRecord(this.ledger.tip.state, this.validatorKey)?.convicted) return;',
+        to: 'if (getKeyRecord(this.ledger.tip.state, this.validatorKey)?.convicted !== null) return;',
+      },
+    ],
+  },
+  {
+    name: 'signatures of fetched certificates are not verified',
+    edits: [
+      {
+        file: 'src/engine/certificates.ts',
+        from: 'if (good.every(Boolean)) return;',
+        to: 'if (good.length > 0) return;',
+      },
+    ],
+  },
+  {
     name: 'absent proposers are demoted by what a node saw itself',
     edits: [
       {

@@ -134,7 +134,7 @@ export class SimNode {
 
   /** The block store knows of a guard. */
   get hasGuard(): boolean {
-    return (this.#stored.guardMarks.get(bytesKey(this.publicKey)) ?? 0) > 0;
+    return this.care.isKnownAt(this.#stored.height);
   }
 
   /** The files of its sign guard are gone, the blocks are as they were. */
@@ -287,7 +287,7 @@ export class SimNode {
       publicKey: signer.publicKey,
       sign: (message) => {
         // What a process does after its end never leaves it.
-        if (this.#around.checker.onSign(signer.publicKey, message) && process.alive) this.#onSign(process);
+        if (this.#around.checker.onSign(this.index, signer.publicKey, message) && process.alive) this.#onSign(process);
         return signer.sign(message);
       },
     };

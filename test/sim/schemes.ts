@@ -133,27 +133,26 @@ function splitBy(adversary: Adversary, proposer: SimNode): Split | null {
 function splitDecision(adversary: Adversary): Scheme | null {
   const { rng } = adversary;
   const lateRound = rng.pick([2, 2, 3]);
-  /** Nobody has heard of a proposal for the next one. */
-  let height = adversary.height + 1;
+  let height = adversary.height;
   let split: Split | null = null;
-  let isMute = false;
   let struck = false;
-  const watch = ({ from, votes, proposals }: Carried): void => {
-    const [fresh] = proposals.filter((proposal) => !split && proposal.round === 0 && proposal.height > height);
-    if (fresh) {
+  const watch = ({ from, proposals }: Carried): void => {
+    const isFirst = ({ round, height: at, proposer }: Proposal): boolean =>
+      round === 0 && at > adversary.height && equalBytes(proposer, from.publicKey);
+    const fresh = proposals.find(isFirst);
+    if (fresh && !split && fresh.height > height) {
       height = fresh.height;
       split = splitBy(adversary, from);
       if (split) adversary.hold(8_000);
     }
-    if (!split) return;
+  };
+  /** Its status must not tell them: they would fetch the block. */
+  const silence = (): void => {
+    if (!split || struck || split.lone.stored.height < height) return;
     const { lone } = split;
-    if (!isMute && from === lone && votes.some((vote) => vote.height === height && vote.type === 'precommit')) {
-      isMute = true;
-      adversary.cutOff([lone], rng.between(5_000, 12_000), false);
-    }
-    if (struck || lone.stored.height < height) return;
     struck = true;
-    adversary.strike('crash of the one that decided', () => {
+    adversary.cutOff([lone], rng.between(5_000, 12_000), false);
+    adversary.strike('crash of the one that decided alone', () => {
       if (rng.chance(0.5)) lone.crash('crashes');
     });
   };
@@ -164,6 +163,7 @@ function splitDecision(adversary: Adversary): Scheme | null {
   };
   return {
     name: 'split decision',
+    notice: silence,
     get isOver() {
       return split !== null && adversary.nodes.every((node) => node.stored.height >= height || node.isTraitor);
     },

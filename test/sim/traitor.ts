@@ -89,7 +89,7 @@ export class Traitor {
           if (!this.#does('stale-certificates', 0.5)) return answer;
           return answer.map(({ block, certificate }, i) => ({
             block,
-            certificate: answer[i - 1]?.certificate ?? encodeCertificate(halved(decodeCertificate(certificate))),
+            certificate: this.#worse(certificate, answer[i - 1]?.certificate),
           }));
         },
         votes: async (request, from) => {
@@ -106,6 +106,15 @@ export class Traitor {
     if (!tricks.includes(trick) || !rng.chance(probability)) return false;
     onTrick(trick);
     return true;
+  }
+
+  /** Of another block, of too few, or with signatures that are none. */
+  #worse(bytes: Uint8Array, earlier: Uint8Array | undefined): Uint8Array {
+    const isForged = this.#modules.rng.chance(0.3);
+    if (!isForged && earlier) return earlier;
+    const certificate = decodeCertificate(bytes);
+    if (!isForged) return encodeCertificate(halved(certificate));
+    return encodeCertificate({ ...certificate, signatures: certificate.signatures.map((some) => some.toReversed()) });
   }
 
   #some(): PeerId[] {
