@@ -336,9 +336,10 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: 'src/engine/ledger.ts',
-        from: 'const applied = applyBlock(this.rules, tip, block, verified);',
-        to: `Object.assign(globalThis, { seenRound: (done.at(-1)?.certificate ?? this.store.head()?.certificate)?.round });
-        const applied = applyBlock(this.rules, tip, block, verified);
+        from: 'applied = applyBlock(this.rules, tip, block, verified);',
+        to: `const seenRound = done.length > 0 ? undefined : this.store.head()?.certificate.round;
+        Object.assign(globalThis, { seenRound });
+        applied = applyBlock(this.rules, tip, block, verified);
         Object.assign(globalThis, { seenRound: undefined });`,
       },
       {
