@@ -9,7 +9,7 @@ import type { ChainNetwork, PeerId } from '../../protocols/network.ts';
 import type { Claims } from './claims.ts';
 import type { PeerPace } from './peer-pace.ts';
 import type { Range } from './ranges.ts';
-import { cutRanges, endOf, MAX_RANGES, missingAbove } from './ranges.ts';
+import { cutRanges, endOf, gaps, MAX_RANGES } from './ranges.ts';
 
 /** So long may a peer keep all others waiting: then the range that is needed next is asked once more, of another if any. */
 export const HEDGE_MS = 1_500;
@@ -17,6 +17,9 @@ export const HEDGE_MS = 1_500;
 const CHECKED_AHEAD = 2;
 /** A check that found the verifier full is made again after this. */
 const CHECK_AGAIN_MS = 100;
+
+/** Why requests end early: one for all, because each new error makes a stack. */
+const OVER = new NodeError('TIMEOUT', 'the answer is no longer waited for');
 
 /** What a range goes through besides being fetched. `T`: blocks that prove to be linked to each other. */
 export interface RangeSteps<T> {
@@ -49,7 +52,8 @@ interface Flight {
   readonly range: Range;
   readonly peer: PeerId;
   readonly atMs: number;
-  /** Asked of another peer as well. */
+  readonly abort: AbortController;
+  /** Asked for once more. */
   hedged: boolean;
 }
 
@@ -64,7 +68,6 @@ export interface PipelineModules {
 export class Pipeline<T> {
   readonly #modules: PipelineModules;
   readonly #steps: RangeSteps<T>;
-  #todo: Range[] = [];
   readonly #arrived = new Map<number, Arrived<T>>();
   readonly #flights = new Map<Promise<void>, Flight>();
   readonly #checks = new Set<Promise<void>>();
@@ -80,10 +83,23 @@ export class Pipeline<T> {
    */
   async run(): Promise<void> {
     const { signal } = this.#modules;
+    const end = (): void => {
+      for (const { abort } of this.#flights.values()) abort.abort(OVER);
+    };
+    signal.addEventListener('abort', end);
+    try {
+      await this.#run();
+    } finally {
+      signal.removeEventListener('abort', end);
+      end();
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#modules;
     const steps = this.#steps;
-    let planned = steps.height();
     while (!signal.aborted && (steps.height() < steps.target() || this.#arrived.size > 0)) {
-      planned = this.#plan(planned);
+      this.#dropPassed();
       this.#dispatch();
       this.#checkAhead();
       const next = this.#arrived.get(steps.height() + 1);
@@ -92,56 +108,72 @@ export class Pipeline<T> {
         await this.#take(next);
       } else if (this.#flights.size + this.#checks.size > 0) {
         await this.#await();
-      } else if (this.#todo.length === 0 && planned >= steps.target()) {
-        // What was planned is neither here nor on its way: agreement moved the head past the start of a range.
-        planned = steps.height();
-        this.#arrived.clear();
       } else {
         return;
       }
-      for (const from of this.#arrived.keys()) if (from <= steps.height()) this.#arrived.delete(from);
     }
   }
 
-  /** Cuts what lies ahead into ranges, as many as may be under way. @returns the height planned up to */
-  #plan(planned: number): number {
-    const upTo = Math.max(planned, this.#steps.height());
-    const underWay = this.#todo.length + this.#arrived.size + this.#flights.size;
-    const ranges = cutRanges(upTo, this.#steps.target(), MAX_RANGES - underWay);
-    this.#todo.push(...ranges);
-    const last = ranges.at(-1);
-    return last ? endOf(last) : upTo;
+  /** Agreement moves the head, too: what begins below it is of no use, and what ends below it is not waited for. */
+  #dropPassed(): void {
+    const height = this.#steps.height();
+    for (const { from } of [...this.#arrived.values()]) if (from <= height) this.#arrived.delete(from);
+    for (const { range, abort } of this.#flights.values()) if (endOf(range) <= height) abort.abort(OVER);
   }
 
+  /** Asks for all that is missing and neither here nor on its way, as far as there is room and anyone to ask. */
   #dispatch(): void {
-    const { claims, pace, network, clock } = this.#modules;
-    const ranges = missingAbove(this.#steps.height(), this.#todo);
-    this.#todo = [];
+    const { claims, network } = this.#modules;
+    const height = this.#steps.height();
     claims.retain(new Set(network.peers()));
-    for (const range of ranges) {
-      const peer = pace.choose(claims.holders(range.from));
-      if (peer === undefined) {
-        this.#todo.push(range);
-        continue;
-      }
-      const fetch = this.#fetch(peer, range).then((arrived) => {
-        this.#flights.delete(fetch);
-        if (arrived) this.#arrived.set(arrived.from, arrived);
-        else this.#again(range);
-      });
-      this.#flights.set(fetch, { range, peer, atMs: clock.monotonic(), hedged: false });
+    this.#hedge(height);
+    const flying = [...this.#flights.values()].flatMap(({ range, abort }) => (abort.signal.aborted ? [] : [range]));
+    const missing = gaps(height, this.#steps.target(), [...flying, ...this.#arrived.values()]);
+    // Without the next block, all others wait.
+    const least = missing[0]?.from === height + 1 ? 1 : 0;
+    const room = Math.max(MAX_RANGES - flying.length - this.#arrived.size, least);
+    for (const range of cutRanges(missing, room)) this.#ask(range);
+  }
+
+  /** The range that all others wait for is asked for once more when its peer is slow. */
+  #hedge(height: number): void {
+    const { clock, pace } = this.#modules;
+    for (const flight of [...this.#flights.values()]) {
+      const { range, peer, atMs, abort } = flight;
+      const isNext = range.from <= height + 1 && endOf(range) > height;
+      if (!isNext || flight.hedged || abort.signal.aborted || this.#flights.size > MAX_RANGES) continue;
+      if (clock.monotonic() - atMs >= HEDGE_MS) pace.stalled(peer);
+      const from = Math.max(range.from, height + 1);
+      if (pace.isSlow(peer)) flight.hedged = this.#ask({ from, count: endOf(range) - from + 1 });
     }
   }
 
-  /** Asks for a range once more, unless another peer was asked for it already. */
-  #again(range: Range): void {
-    const isUnderWay = [...this.#flights.values()].some((flight) => endOf(flight.range) === endOf(range));
-    if (!isUnderWay) this.#todo.push(range);
+  /** @returns whether there was somebody to ask */
+  #ask(range: Range): boolean {
+    const { claims, pace, clock } = this.#modules;
+    const peer = pace.choose(claims.holders(range.from));
+    if (peer === undefined) return false;
+    const abort = new AbortController();
+    const fetch = this.#fetch(peer, range, abort.signal).then((arrived) => {
+      this.#flights.delete(fetch);
+      if (arrived) this.#arrive(arrived);
+    });
+    this.#flights.set(fetch, { range, peer, atMs: clock.monotonic(), abort, hedged: false });
+    return true;
+  }
+
+  /** Whoever was asked for the same need not answer any more. */
+  #arrive(arrived: Arrived<T>): void {
+    if (this.#arrived.has(arrived.from)) return;
+    this.#arrived.set(arrived.from, arrived);
+    for (const { range, abort } of this.#flights.values()) {
+      if (range.from >= arrived.from && endOf(range) <= endOf(arrived)) abort.abort(OVER);
+    }
   }
 
   /** Blocks of a range that prove each other; undefined when this peer did not deliver. */
-  async #fetch(peer: PeerId, range: Range): Promise<Arrived<T> | undefined> {
-    const { pace, network, clock, signal } = this.#modules;
+  async #fetch(peer: PeerId, range: Range, signal: AbortSignal): Promise<Arrived<T> | undefined> {
+    const { pace, network, clock } = this.#modules;
     const startMs = clock.monotonic();
     pace.began(peer);
     try {
@@ -151,7 +183,12 @@ export class Pipeline<T> {
       if (blocks[0]?.block.header.height !== range.from || blocks.length > range.count) {
         throw new NodeError('BAD_BLOCK', 'the peer sent other blocks than asked for');
       }
-      return { ...range, peer, linked: this.#steps.link(blocks), step: 'waits' };
+      // Agreement may have moved the head meanwhile.
+      const fresh = blocks.slice(Math.max(0, this.#steps.height() + 1 - range.from));
+      const [first] = fresh;
+      if (!first) return undefined;
+      const from = first.block.header.height;
+      return { from, count: fresh.length, peer, linked: this.#steps.link(fresh), step: 'waits' };
     } catch (error) {
       if (!signal.aborted) this.#failed(peer, range.from, toNodeError(error));
       return undefined;
@@ -183,9 +220,8 @@ export class Pipeline<T> {
         arrived.step = 'waits';
         return;
       }
-      this.#arrived.delete(arrived.from);
+      if (this.#arrived.get(arrived.from) === arrived) this.#arrived.delete(arrived.from);
       this.#failed(arrived.peer, arrived.from, error);
-      this.#again({ from: arrived.from, count: arrived.count });
     }
   }
 
@@ -206,7 +242,7 @@ export class Pipeline<T> {
 
   /** Until an answer is there, or a check done, or the peer with the range that all others wait for has had its time. */
   async #await(): Promise<void> {
-    const { clock, pace } = this.#modules;
+    const { clock } = this.#modules;
     let cancel: () => void = () => undefined;
     const hedge = new Promise<void>((resolve) => {
       cancel = clock.after(HEDGE_MS, resolve);
@@ -216,40 +252,26 @@ export class Pipeline<T> {
     } finally {
       cancel();
     }
-    const height = this.#steps.height();
-    for (const flight of this.#flights.values()) {
-      const { range, peer, atMs } = flight;
-      const isNext = range.from <= height + 1 && endOf(range) > height;
-      if (!isNext || flight.hedged || this.#flights.size > MAX_RANGES) continue;
-      if (clock.monotonic() - atMs >= HEDGE_MS) pace.stalled(peer);
-      if (!pace.isSlow(peer)) continue;
-      flight.hedged = true;
-      this.#todo.unshift(range);
-    }
     this.#steps.stoodStill();
   }
 
-  /** Hands a range to the engine; what was missing at its end is asked for again. */
+  /** Hands a range to the engine. */
   async #take(arrived: Arrived<T>): Promise<void> {
     const steps = this.#steps;
     const { peer } = arrived;
     const before = steps.height();
     const fault = await steps.import(arrived.linked);
-    const end = endOf(arrived);
     const height = steps.height();
     if (height > before) steps.came(height - before);
     if (fault !== null) this.#failed(peer, height + 1, fault);
-    else steps.delivered(peer, height > before || height >= end);
-    if (height < end) this.#todo.unshift({ from: height + 1, count: end - height });
+    else steps.delivered(peer, height > before || height >= endOf(arrived));
   }
 
-  /** Asks others for what a liar has sent besides, so far as no check of it is under way. */
+  /** Nothing of a liar is of use, so far as no check of it is under way: others are asked for it. */
   #failed(peer: PeerId, at: number, error: NodeError): void {
     if (!this.#steps.failed(peer, at, error)) return;
-    for (const { from, count, peer: sender, step } of [...this.#arrived.values()]) {
-      if (sender !== peer || step === 'in work') continue;
-      this.#arrived.delete(from);
-      this.#again({ from, count });
+    for (const { from, peer: sender, step } of [...this.#arrived.values()]) {
+      if (sender === peer && step !== 'in work') this.#arrived.delete(from);
     }
   }
 }

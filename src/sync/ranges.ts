@@ -17,26 +17,33 @@ export function endOf({ from, count }: Range): number {
   return from + count - 1;
 }
 
-/**
- * Cuts what lies after `upTo` into at most `room` ranges: large ones where much is missing, and small ones where it is
- * little, so that several peers share it.
- */
-export function cutRanges(upTo: number, target: number, room: number): Range[] {
-  const size = Math.min(RANGE_BLOCKS, Math.max(MIN_RANGE_BLOCKS, Math.ceil((target - upTo) / MAX_RANGES)));
-  const ranges: Range[] = [];
-  for (let from = upTo + 1; from <= target && ranges.length < room; from += size) {
-    ranges.push({ from, count: Math.min(size, target - from + 1) });
+/** What lies above `height` up to `target` and is in none of these ranges, in order. */
+export function gaps(height: number, target: number, held: Iterable<Range>): Range[] {
+  const found: Range[] = [];
+  let next = height + 1;
+  const close = (end: number): void => {
+    if (end >= next) found.push({ from: next, count: end - next + 1 });
+  };
+  for (const range of [...held].sort((a, b) => a.from - b.from)) {
+    close(Math.min(range.from - 1, target));
+    next = Math.max(next, endOf(range) + 1);
   }
-  return ranges;
+  close(target);
+  return found;
 }
 
-/** What of these ranges is above a height, in order. Pieces of one range keep its end, by which they are told apart. */
-export function missingAbove(height: number, ranges: readonly Range[]): Range[] {
-  const byEnd = new Map<number, Range>();
-  for (const range of ranges) {
-    const end = endOf(range);
-    const from = Math.max(range.from, height + 1);
-    if (from <= end) byEnd.set(end, { from, count: end - from + 1 });
+/**
+ * Cuts what is missing into at most `room` ranges: large ones where much is missing, and small ones where it is little,
+ * so that several peers share it.
+ */
+export function cutRanges(missing: readonly Range[], room: number): Range[] {
+  const blocks = missing.reduce((sum, { count }) => sum + count, 0);
+  const size = Math.min(RANGE_BLOCKS, Math.max(MIN_RANGE_BLOCKS, Math.ceil(blocks / MAX_RANGES)));
+  const ranges: Range[] = [];
+  for (const gap of missing) {
+    for (let { from } = gap; from <= endOf(gap) && ranges.length < room; from += size) {
+      ranges.push({ from, count: Math.min(size, endOf(gap) - from + 1) });
+    }
   }
-  return [...byEnd.values()].sort((a, b) => a.from - b.from);
+  return ranges;
 }

@@ -23,6 +23,10 @@ class Bed {
   checks = 0;
   mostChecks = 0;
   fullTimes = 0;
+  /** Agreement moves the head by one block while the first range is being checked. */
+  headMoves = false;
+  /** Later ranges than these first blocks are answered once all of these are imported. */
+  answersFirst = 0;
   /** Its blocks prove each other, and are not those of the chain. */
   liar = '';
   askedOfLiar = 0;
@@ -39,6 +43,9 @@ class Bed {
       this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay);
       // Answers come in another order than they were asked for.
       for (let i = 0; i < (this.asked.length * 7) % 5; i++) await new Promise((resolve) => setImmediate(resolve));
+      while (request.from > this.answersFirst && this.height < this.answersFirst) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
       const heights = Array.from({ length: request.count }, (_, i) => request.from + i);
       for (const height of heights) this.#senders.set(height, peer);
       return heights.map((height) => ({ block: { header: { height } } }));
@@ -49,7 +56,8 @@ class Bed {
     height: () => this.height,
     target: () => TARGET,
     link: (blocks: readonly CertifiedBlock[]) => blocks.map(({ block }) => block.header.height),
-    check: async () => {
+    check: async (heights) => {
+      if (this.headMoves && heights[0] === 1) this.height = 1;
       this.checks += 1;
       this.mostChecks = Math.max(this.mostChecks, this.checks);
       await new Promise((resolve) => setImmediate(resolve));
@@ -115,5 +123,14 @@ describe('a run of catching up', () => {
     assert.equal(bed.failed.length, 1, bed.failed.join(', '));
     assert.match(bed.failed[0] ?? '', /^a .* BAD_CERTIFICATE$/u);
     assert.ok(bed.askedOfLiar > 1, String(bed.askedOfLiar));
+  });
+
+  it('leaves no gap when agreement moves the head past the start of a range, whatever else is on its way', async () => {
+    const bed = new Bed();
+    bed.headMoves = true;
+    bed.answersFirst = 4 * RANGE_BLOCKS;
+    await bed.run();
+    assert.equal(bed.height, TARGET);
+    assert.deepEqual(bed.failed, []);
   });
 });
