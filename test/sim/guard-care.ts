@@ -29,9 +29,18 @@ export class GuardCare {
     return this.#isLost;
   }
 
-  /** Nothing is signed up to this height. */
+  /** A process that has opened the guard signs nothing up to this height. */
   get floor(): number {
     return this.#floor;
+  }
+
+  /**
+   * The next process signs nothing up to this height: a word that was cut off costs one more.
+   *
+   * @param headHeight of the block store
+   */
+  floorAfterStart(headHeight: number): number {
+    return this.#isWordOpen ? Math.max(this.#word ?? 0, headHeight) + 1 : this.#floor;
   }
 
   /** Height given with `--sign-above` at every start, until it is taken away; null without. */

@@ -96,8 +96,10 @@ export class Load {
   /** As if someone who is gone had gossiped it to one validator alone: it knows no one it owes it to, nor says it again. */
   #tellOnly(node: SimNode): void {
     const { chain } = node;
-    if (!chain || !findValidator(getSets(chain.ledger.tip.state).current, node.publicKey)) {
-      // It was one until it had caught up: it owes nobody a block.
+    const owesBlocks = chain !== null && findValidator(getSets(chain.ledger.tip.state).current, node.publicKey);
+    // Who signs nothing can wake nobody, no more than a follower can.
+    if (!owesBlocks || node.sitsOut(chain.ledger.tip.height + 1)) {
+      // It was one until it had caught up.
       if (node === this.#only) this.#only = null;
       return;
     }

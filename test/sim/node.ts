@@ -96,14 +96,6 @@ export class SimNode {
     });
   }
 
-  /** One machine of some runs keeps few blocks; two at least still give all of them to those that were away. */
-  #retainedBlocks(): number {
-    const { seed, powers } = this.#around.plan;
-    return powers.length >= 3 && seed % 3 === 0 && this.index === Math.floor(seed / 3) % 3
-      ? PRUNED_TO_BLOCKS
-      : Infinity;
-  }
-
   get publicKey(): Uint8Array {
     return simSigner(this.name).publicKey;
   }
@@ -129,7 +121,8 @@ export class SimNode {
 
   /** It signs nothing at this height, rightly. */
   sitsOut(height: number): boolean {
-    return this.#isRestored || this.care.isLost || height <= this.care.floor;
+    const floor = this.chain ? this.care.floor : this.care.floorAfterStart(this.#stored.height);
+    return this.#isRestored || this.care.isLost || height <= floor;
   }
 
   /** The block store knows of a guard. */
@@ -256,7 +249,7 @@ export class SimNode {
       after: (ms, run) => time.after(ms, run),
     });
     const chain = await openChain(
-      { timeouts: plan.timeouts, retainedBlocks: this.#retainedBlocks(), mempool: plan.mempool },
+      { timeouts: plan.timeouts, retainedBlocks: plan.pruner === this.index ? PRUNED_TO_BLOCKS : Infinity, mempool: plan.mempool },
       {
         genesis,
         crypto: simCrypto,

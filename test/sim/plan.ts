@@ -56,6 +56,8 @@ export interface Plan {
   readonly quiet: boolean;
   /** Older copies of whole data folders are put back. */
   readonly restores: boolean;
+  /** A machine that keeps few blocks; null where all keep all. */
+  readonly pruner: number | null;
 }
 
 export interface PlanOptions {
@@ -106,6 +108,7 @@ export function makePlan({ seed, nodes, minutes, control = false }: PlanOptions,
     cautious: false,
     quiet: false,
     restores: false,
+    pruner: null,
   };
   const cautious = !control && rng.chance(0.5);
   // Whoever alone has the transaction proposes in one of the first rounds only where few take turns, all as often.
@@ -113,7 +116,16 @@ export function makePlan({ seed, nodes, minutes, control = false }: PlanOptions,
   const quiet = !control && isFair && rng.chance(0.4);
   // A restored node sits out; a change of the set meanwhile could leave no quorum without it.
   const restores = !control && rng.chance(0.8) && !setChanges;
-  return { ...plan, cautious, quiet, restores, ...(quiet && { txEveryMs: rng.between(2_000, 6_000) }) };
+  const pruner = setChanges ? null : choosePruner(plan);
+  return { ...plan, cautious, quiet, restores, pruner, ...(quiet && { txEveryMs: rng.between(2_000, 6_000) }) };
+}
+
+/** One of the first three, in a third of the runs: never such that what it alone holds can be final and gone. */
+function choosePruner({ seed, powers, traitors }: Plan): number | null {
+  const pruner = Math.floor(seed / 3) % 3;
+  if (seed % 3 !== 0 || powers.length < 3) return null;
+  const power = (some: Iterable<number>): number => [...some].reduce((sum, i) => sum + (powers[i] ?? 0), 0);
+  return 3 * power(new Set([...traitors, pruner])) <= 2 * power(powers.keys()) ? pruner : null;
 }
 
 /** Rounds that end before lost votes are said again: the hard case for locks. */

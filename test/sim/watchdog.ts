@@ -11,7 +11,10 @@ export interface Watchdog {
   watch(run: number): void;
 }
 
-/** @param limitMs real time a run may take */
+/** A run that the machine gives no time may take so much longer by the clock than by what it computes. */
+const WAIT_FACTOR = 10;
+
+/** @param limitMs processor time a run may take */
 export function startWatchdog(limitMs: number): Watchdog {
   const buffer = new SharedArrayBuffer(4);
   const current = new Int32Array(buffer);
@@ -28,8 +31,19 @@ export function startWatchdog(limitMs: number): Watchdog {
 if (!isMainThread && parentPort) {
   const { buffer, limitMs } = workerData as Shared;
   const current = new Int32Array(buffer);
+  let watched = 0;
+  let sinceMs = 0;
+  let computedMs = 0;
   for (;;) {
     const run = Atomics.load(current, 0);
-    if (Atomics.wait(current, 0, run, limitMs) === 'timed-out' && run !== 0) process.kill(process.pid, 'SIGKILL');
+    if (run !== watched) [watched, sinceMs, computedMs] = [run, performance.now(), cpuMs()];
+    if (Atomics.wait(current, 0, run, limitMs / WAIT_FACTOR) !== 'timed-out' || run === 0) continue;
+    const isTooLong = cpuMs() - computedMs > limitMs || performance.now() - sinceMs > WAIT_FACTOR * limitMs;
+    if (isTooLong) process.kill(process.pid, 'SIGKILL');
   }
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
 }
