@@ -467,7 +467,7 @@ class ChainRuntime implements RunningChain {
         },
         blocks: async (request) => blocksOf(store, request),
         txs: (request) => Promise.resolve(transactionsOf((id) => this.#transaction(id), request)),
-        votes: (request) => Promise.resolve(this.#intake.answer(request)),
+        votes: (request, from) => Promise.resolve(this.#intake.answer(request, from)),
         light: async (request) => lightAnswer(this.ledger, request),
         snapshot: ({ below }) => Promise.resolve(snapshots?.manifestBelow(below) ?? null),
         chunk: (request) => chunkOf(snapshots, request),

@@ -175,8 +175,9 @@ export class Intake {
   }
 
   /** Server side of `votes`. */
-  answer({ height, round }: VotesRequest): VotesResponse {
+  answer({ height, round }: VotesRequest, from: PeerId): VotesResponse {
     const engine = this.#modules.engine();
+    this.#hearOf(height, from);
     if (height === engine.machine.height + 1) return this.#earlyAnswer(height);
     if (height !== engine.machine.height) return { votes: [], proposals: [] };
     // Those that can decide, then the latest of the rounds that were begun: whoever lacks one, lacks it for these.
@@ -220,7 +221,10 @@ export class Intake {
     const { machine } = this.#modules.engine();
     const network = this.#network;
     if (!network) return;
-    const answer = await network.request(peer, 'votes', { height: machine.height, round: 0 });
+    const { height } = machine;
+    const answer = await network.request(peer, 'votes', { height, round: 0 });
+    // It may have decided this height long ago, and nobody who signs its head may be left.
+    if (answer.votes.length + answer.proposals.length === 0) this.#modules.onAhead(peer, height);
     for (const message of answer.proposals) this.#blame(peer, await this.onProposal(message, peer));
     if (answer.votes.length > 0) this.#blame(peer, await this.onVotes({ attempt: 0, votes: answer.votes }, peer));
   }

@@ -9,7 +9,7 @@ import { GOOD_LINK } from './network.ts';
 import type { SimNode } from './node.ts';
 import type { Plan } from './plan.ts';
 import type { Prng } from './prng.ts';
-import { holdsProof, isFoundOut } from './restores.ts';
+import { holdsOwnProof, isFoundOut } from './restores.ts';
 import { forgottenVotes, SCHEMES } from './schemes.ts';
 import type { VirtualTime } from './time.ts';
 import type { Trace } from './trace.ts';
@@ -242,7 +242,7 @@ export class Faults {
       const { care, hasGuard, publicKey, stored } = node;
       if (!hasGuard || 3 * (faultyPower + powerOf(node)) > set.totalPower) return false;
       // What it signed since must show in its own blocks.
-      return care.word === null || holdsProof(stored, { publicKey, height: care.word }, set);
+      return care.word === null || holdsOwnProof(stored, { publicKey, height: care.word }, set);
     });
     if (spare.length === 0) return;
     const { rng } = this;
@@ -256,9 +256,9 @@ export class Faults {
     });
   }
 
-  /** It signs nothing at the height after its own, as its folder is. */
+  /** It signs nothing at the height after its own, as its folder is, or will not after a crash. */
   #sitsOut(node: SimNode): boolean {
-    return node.sitsOut(node.stored.height + 1);
+    return node.care.isWordOpen || node.sitsOut(node.stored.height + 1);
   }
 
   #soundness(): {

@@ -43,6 +43,11 @@ export class GuardCare {
     return this.#isWordOpen ? Math.max(this.#word ?? 0, headHeight) + 1 : this.#floor;
   }
 
+  /** Until it signs above the word, every start may put it off by a height. */
+  get isWordOpen(): boolean {
+    return this.#isWordOpen;
+  }
+
   /** Height given with `--sign-above` at every start, until it is taken away; null without. */
   get word(): number | null {
     return this.#word;
@@ -127,5 +132,6 @@ export class GuardCare {
   onRestore(): void {
     this.#isLost = false;
     this.#isWordOpen = false;
+    this.#firstSigned = Infinity;
   }
 }

@@ -249,7 +249,11 @@ export class SimNode {
       after: (ms, run) => time.after(ms, run),
     });
     const chain = await openChain(
-      { timeouts: plan.timeouts, retainedBlocks: plan.pruner === this.index ? PRUNED_TO_BLOCKS : Infinity, mempool: plan.mempool },
+      {
+        timeouts: plan.timeouts,
+        retainedBlocks: plan.pruner === this.index ? PRUNED_TO_BLOCKS : Infinity,
+        mempool: plan.mempool,
+      },
       {
         genesis,
         crypto: simCrypto,

@@ -2,7 +2,9 @@
 import type { PublicKey } from '../../src/bytes.ts';
 import type { ValidatorSet } from '../../src/chain/validator-set.ts';
 import { hasQuorum, validatorIndex } from '../../src/chain/validator-set.ts';
+import { decodeBlock } from '../../src/chain/block.ts';
 import { decodeCertificate } from '../../src/chain/votes.ts';
+import { simCrypto } from './signatures.ts';
 import type { StoredChain } from './store.ts';
 
 export interface FolderCopy {
@@ -35,8 +37,20 @@ export function isFoundOut(
   return 3 * faultyPower <= set.totalPower && !hasQuorum(set, unawarePower);
 }
 
-/** A signature of the key in a certificate above the height that the copy's guard may know, which is the one in work. */
-export function holdsProof(
+/** Whoever catches up learns of the certificates in the blocks and of the one at the end. */
+function holdsProof({ base, blocks }: StoredChain, { publicKey, height }: FolderCopy, set: ValidatorSet): boolean {
+  const index = validatorIndex(set, publicKey);
+  // The copy's guard may know the height in work, whose certificate is in the block after it.
+  const inBlocks = blocks
+    .slice(Math.max(0, height + 3 - base))
+    .map(({ bytes }) => decodeBlock(simCrypto, bytes).lastCommit);
+  const last = base + blocks.length - 1 >= height + 2 ? blocks.at(-1) : undefined;
+  const atEnd = last ? [decodeCertificate(last.certificate)] : [];
+  return [...inBlocks, ...atEnd].some((certificate) => certificate?.signers.includes(index));
+}
+
+/** A signature of the key in a certificate above the height that the copy's guard may know, as its own folder has them. */
+export function holdsOwnProof(
   { base, blocks }: StoredChain,
   { publicKey, height }: FolderCopy,
   set: ValidatorSet,

@@ -293,4 +293,20 @@ describe('messages of agreement', () => {
     for (let i = 0; i < 3; i++) await node.advance(500);
     assert.ok(node.network.reports.some(({ peer, action }) => peer === 'liar' && action === 'lie'));
   });
+
+  it('who holds nothing of a height that stands still, or asks about a later one, is asked for its head', async () => {
+    const asked = (peer: string): number =>
+      node.network.asked.filter((question) => question.method === 'status' && question.peer === peer).length;
+    node.network.scripts.set('follower', { votes: () => ({ votes: [], proposals: [] }) });
+    node.network.scripts.set('asker', { votes: () => ({ votes: [node.vote(1, 'prevote', 0, null)], proposals: [] }) });
+    await node.start();
+    await node.hear([node.vote(0, 'prevote', 0, null)]);
+    const before = { follower: asked('follower'), asker: asked('asker') };
+    for (let i = 0; i < 6; i++) await node.advance(500);
+    assert.ok(asked('follower') > before.follower);
+    assert.equal(asked('asker'), before.asker);
+    await node.chain.handlers.requests.votes({ height: 3, round: 0 }, 'asker');
+    for (let i = 0; i < 3; i++) await node.advance(500);
+    assert.ok(asked('asker') > before.asker);
+  });
 });
