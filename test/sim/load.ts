@@ -84,8 +84,13 @@ export class Load {
 
   /** There shall be work while the faults are frozen. */
   sendOne(node: SimNode): void {
-    if (this.#isQuiet()) this.#tellOnly(node);
-    else this.#sendTo(node);
+    if (this.#isQuiet()) {
+      this.#tellOnly(node);
+      return;
+    }
+    this.#sendTo(node);
+    // What was lost with others would leave gaps of nonces, and nothing to execute.
+    for (const { pending } of this.#clients) for (const tx of pending) this.#submit(node, tx);
   }
 
   #isQuiet(): boolean {
