@@ -16,6 +16,7 @@ const SEEDS: Readonly<Record<number, string>> = {
   3001: 'whoever left the set kept its last block to itself',
   3753: 'the same, with a power cut before',
   3785: 'a node whose folder was put back counted as healthy before its first signature was on its disk',
+  8822: 'nobody who signs its head was left to tell the last validator of the block before',
 };
 
 describe('seeds that found a fault', function () {
