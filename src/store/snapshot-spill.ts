@@ -1,10 +1,13 @@
 /**
  * Entries of a state sorted by path with bounded memory: they come in key order, are dealt to buckets by the first bits
- * of their paths, and full buffers go to one file, which is read back a bucket at a time.
+ * of their paths, and full buffers go to one file, which is read back a bucket at a time and compared by hash: an entry
+ * that changed there would be served under the hashes of the right one.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
-import { compareBytes } from '../bytes.ts';
+import type { Hash } from '../bytes.ts';
+import { compareBytes, equalBytes } from '../bytes.ts';
+import type { Hasher } from '../chain/crypto/types.ts';
 import type { SizedLeaf } from '../chain/state-chunks.ts';
 import { entryBytes } from '../chain/state-chunks.ts';
 import { NodeError } from '../errors.ts';
@@ -29,23 +32,31 @@ interface Bucket {
   count: number;
   /** As chunks count them. */
   bytes: number;
-  /** Of what is in the file: offset, length, and so on. */
-  readonly extents: number[];
+  readonly extents: Extent[];
+}
+
+/** A buffer that went to the file. */
+interface Extent {
+  readonly offset: number;
+  readonly length: number;
+  readonly hash: Hash;
 }
 
 export class Spill {
   /** Buckets are told apart by so many first bits of a path. */
   readonly bits: number;
   readonly #file: FileHandle;
+  readonly #hasher: Hasher;
   readonly #buckets: readonly Bucket[];
   readonly #bufferBytes: number;
   #pending: Uint8Array[] = [];
   #written = 0;
   #end = 0;
 
-  private constructor(file: FileHandle, bits: number) {
+  private constructor(file: FileHandle, bits: number, hasher: Hasher) {
     this.bits = bits;
     this.#file = file;
+    this.#hasher = hasher;
     this.#buckets = Array.from({ length: 2 ** bits }, () => ({
       buffer: null,
       used: 0,
@@ -57,9 +68,9 @@ export class Spill {
   }
 
   /** @param expectedEntries of the whole state, roughly */
-  static async create(path: string, expectedEntries: number): Promise<Spill> {
+  static async create(path: string, expectedEntries: number, hasher: Hasher): Promise<Spill> {
     const bits = Math.max(0, Math.ceil(Math.log2(expectedEntries / ENTRIES_A_BUCKET)));
-    return new Spill(await open(path, 'wx+', 0o600), Math.min(bits, MAX_BUCKET_BITS));
+    return new Spill(await open(path, 'wx+', 0o600), Math.min(bits, MAX_BUCKET_BITS), hasher);
   }
 
   /** What waits to be written; the caller flushes when it is much. */
@@ -112,7 +123,7 @@ export class Spill {
     return { count, bytes };
   }
 
-  /** Leaves of buckets [low, high), by path. Once for each bucket. */
+  /** Leaves of buckets [low, high), by path. Once for each bucket. @throws NodeError CORRUPT when the file was damaged */
   async take(low: number, high: number, between: () => Promise<void>): Promise<SpilledLeaf[]> {
     const leaves: SpilledLeaf[] = [];
     for (const bucket of this.#buckets.slice(low, high)) {
@@ -135,23 +146,24 @@ export class Spill {
 
   #spill(bucket: Bucket): void {
     if (!bucket.buffer) return;
-    this.#pending.push(bucket.buffer.subarray(0, bucket.used));
-    bucket.extents.push(this.#end, bucket.used);
+    const bytes = bucket.buffer.subarray(0, bucket.used);
+    this.#pending.push(bytes);
+    bucket.extents.push({ offset: this.#end, length: bucket.used, hash: this.#hasher.hash(bytes) });
     this.#end += bucket.used;
     bucket.buffer = null;
     bucket.used = 0;
   }
 
   async #read({ buffer, used, extents }: Bucket): Promise<Uint8Array> {
-    let size = used;
-    for (let i = 1; i < extents.length; i += 2) size += extents[i] ?? 0;
-    const bytes = new Uint8Array(size);
+    const bytes = new Uint8Array(extents.reduce((sum, { length }) => sum + length, used));
     let at = 0;
-    for (let i = 0; i < extents.length; i += 2) {
-      const length = extents[i + 1] ?? 0;
-      const { bytesRead } = await this.#file.read(bytes, at, length, extents[i]);
-      if (bytesRead !== length) {
-        throw new NodeError('CORRUPT', 'a file of a snapshot in the making is shorter than what was written to it');
+    for (const { offset, length, hash } of extents) {
+      const { bytesRead } = await this.#file.read(bytes, at, length, offset);
+      if (bytesRead !== length || !equalBytes(this.#hasher.hash(bytes.subarray(at, at + length)), hash)) {
+        throw new NodeError('CORRUPT', 'a file of a snapshot in the making is not as it was written', {
+          data: { offset, length, bytesRead },
+          hint: 'check the disk: the snapshot is given up, the next one is made at the next interval',
+        });
       }
       at += length;
     }

@@ -57,7 +57,7 @@ export async function writeSnapshot(
 ): Promise<{ readonly manifest: StateManifest; readonly chunks: readonly StoredChunk[] }> {
   const pace = new Pace(modules);
   const spillPath = join(folder, 'spill');
-  const spill = await Spill.create(spillPath, source.size);
+  const spill = await Spill.create(spillPath, source.size, modules.hasher);
   try {
     await sortIn(spill, source, modules.hasher, pace);
     const file = await open(join(folder, CHUNKS_FILE), 'wx', 0o600);

@@ -6,7 +6,7 @@
  *     snapshots/<height>/chunks    the chunks in order
  *     snapshots/making-<height>/   what a crash leaves is removed at the next start
  */
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Hash } from '../bytes.ts';
 import { equalBytes, toHex } from '../bytes.ts';
@@ -145,15 +145,15 @@ export class Snapshots {
       await rename(making, final);
       await syncFolder(folder);
       const index = await this.#load(height);
-      if (index)
-        this.#held = [...this.#held.filter(({ manifest }) => manifest.height !== height), index].sort(byHeight);
+      if (!index) throw new NodeError('CORRUPT', 'the snapshot is not on the disk as it was written');
+      this.#held = [...this.#held.filter(({ manifest }) => manifest.height !== height), index].sort(byHeight);
       for (const old of this.#held.slice(0, -keep)) await this.#remove(old);
       const seconds = (clock.monotonic() - startMs) / 1000;
-      const bytes = sizeOf(index?.chunks ?? []);
+      const bytes = sizeOf(index.chunks);
       this.#metrics.height.set(height);
       this.#metrics.seconds.set(seconds);
       this.#metrics.bytes.set(bytes);
-      log.info('snapshot made', { height, chunks: index?.chunks.length ?? 0, bytes, seconds: Math.round(seconds) });
+      log.info('snapshot made', { height, chunks: index.chunks.length, bytes, seconds: Math.round(seconds) });
     } catch (error) {
       await rm(making, { recursive: true, force: true }).catch(() => undefined);
       if (this.#abort.signal.aborted) return;
@@ -169,20 +169,27 @@ export class Snapshots {
     const { folder, log } = this.#options;
     const names = await readdir(folder).catch((): string[] => []);
     for (const name of names) {
-      const index = /^[1-9]\d{0,15}$/.test(name) ? await this.#load(Number(name)) : null;
-      if (index?.manifest.height === Number(name)) this.#held.push(index);
-      else {
-        log.info('an unfinished or damaged snapshot is removed', { name });
-        await rm(join(folder, name), { recursive: true, force: true });
+      const isFinished = /^[1-9]\d{0,15}$/.test(name);
+      const index = isFinished ? await this.#load(Number(name)) : null;
+      if (index) {
+        this.#held.push(index);
+        continue;
       }
+      if (isFinished) log.warn('a snapshot is damaged and removed', { height: Number(name) });
+      else log.info('an unfinished snapshot is removed', { name });
+      await rm(join(folder, name), { recursive: true, force: true });
     }
     this.#held.sort(byHeight);
   }
 
+  /** Null when its index is damaged, or its chunks are not as long as they were; their hashes are checked when served. */
   async #load(height: number): Promise<SnapshotIndex | null> {
     const { folder, hasher } = this.#options;
+    const path = join(folder, String(height));
     try {
-      return decodeIndex(hasher, await readBytes(join(folder, String(height), INDEX_FILE)));
+      const index = decodeIndex(hasher, await readBytes(join(path, INDEX_FILE)));
+      const { size } = await stat(join(path, CHUNKS_FILE));
+      return index.manifest.height === height && size === sizeOf(index.chunks) ? index : null;
     } catch {
       return null;
     }
@@ -204,8 +211,10 @@ export class Snapshots {
   }
 
   async #drop(index: SnapshotIndex, reason: string): Promise<void> {
-    this.#options.log.error('a snapshot is damaged and no longer offered', { height: index.manifest.height, reason });
-    await this.#remove(index);
+    this.#options.log.warn('a snapshot is damaged and no longer offered', { height: index.manifest.height, reason });
+    await this.#remove(index).catch((error: unknown) => {
+      this.#options.log.warn('a damaged snapshot could not be removed', { error: toNodeError(error) });
+    });
   }
 
   async #remove(index: SnapshotIndex): Promise<void> {

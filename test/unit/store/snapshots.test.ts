@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { utf8 } from '../../../src/bytes.ts';
+import { equalBytes, utf8, ZERO_HASH } from '../../../src/bytes.ts';
 import type { Header } from '../../../src/chain/block.ts';
 import { encodeManifest, manifestRoot, verifyChunk } from '../../../src/chain/state-chunks.ts';
 import type { StateKey } from '../../../src/chain/state.ts';
@@ -13,8 +13,14 @@ import { openChainStore } from '../../../src/store/chain-store.ts';
 import type { SnapshotOptions } from '../../../src/store/snapshots.ts';
 import { Snapshots } from '../../../src/store/snapshots.ts';
 import { Spill } from '../../../src/store/snapshot-spill.ts';
+import { Prng } from '../../sim/prng.ts';
+import { DAMAGES, damageFile } from '../../util/file-damage.ts';
+import { collectLines } from '../../util/log-lines.ts';
 import { makeEntries, snapshotOf } from '../../util/snapshot-fixture.ts';
 import { CHAIN_ID, coded, committed, GENESIS_HASH, inFolder, key } from './fixtures.ts';
+
+/** Times each kind for each file. */
+const DAMAGE_ROUNDS = 2;
 
 type Entries = ReadonlyMap<StateKey, Uint8Array>;
 
@@ -73,7 +79,7 @@ describe('snapshots of the state', () => {
 
   it('sort in bounded memory: what does not fit the buffers comes back from the file', () =>
     inFolder(async (folder) => {
-      const spill = await Spill.create(join(folder, 'spill'), 5_000);
+      const spill = await Spill.create(join(folder, 'spill'), 5_000, nativeHasher);
       const paths: string[] = [];
       for (const [name, value] of makeEntries(5_000, 200)) {
         const own = utf8(name);
@@ -160,6 +166,69 @@ describe('snapshots of the state', () => {
       await assert.rejects(snapshots.chunk(held.manifestHash, 0), coded('NOT_FOUND'));
       assert.deepEqual(snapshots.held, []);
       assert.deepEqual(await readdir(join(folder, 'snapshots')), []);
+    }));
+
+  it('give the true chunks or none, whatever happened to their files, and the next interval makes a new one', () =>
+    inFolder(async (folder) => {
+      const rng = new Prng(`snapshots/${process.env['DAMAGE_SEED'] ?? '1'}`);
+      const whole = join(folder, 'whole');
+      const entries = makeEntries(2_000, 600);
+      const truth = snapshotOf(10, entries);
+      await make(await open(whole), 10, entries);
+      for (const name of ['index', 'chunks']) {
+        for (let round = 0; round < DAMAGE_ROUNDS * DAMAGES.length; round++) {
+          const damaged = join(folder, 'damaged');
+          await cp(whole, damaged, { recursive: true });
+          const path = join(damaged, 'snapshots', '10', name);
+          // A file may be damaged before it is opened, or while the node offers it.
+          const isOpen = rng.chance(0.5);
+          const { log, lines } = collectLines();
+          const early = isOpen ? await open(damaged, { log }) : null;
+          const what = `${name} ${await damageFile(path, DAMAGES[round % DAMAGES.length] ?? 'cut', rng)}`;
+          const snapshots = early ?? (await open(damaged, { log }));
+          const [held] = snapshots.held;
+          const wrong = [];
+          for (const [index, chunk] of truth.chunks.entries()) {
+            if (!held) break;
+            const bytes = await snapshots.chunk(held.manifestHash, index).catch((error: unknown) => {
+              assert.ok(coded('NOT_FOUND')(error), what);
+              wrong.push(index);
+            });
+            assert.ok(!bytes || equalBytes(bytes, chunk), what);
+          }
+          if (!held || wrong.length > 0) {
+            assert.deepEqual(snapshots.held, [], what);
+            assert.deepEqual(await readdir(join(damaged, 'snapshots')), [], what);
+            assert.deepEqual([lines.length, lines[0]?.level], [1, 'warn'], what);
+            assert.match(lines[0]?.msg ?? '', /damaged/);
+          }
+          await make(snapshots, 20, entries);
+          const hash = nativeHasher.hash(encodeManifest(snapshotOf(20, entries).manifest));
+          assert.ok(equalBytes(await snapshots.chunk(hash, 0), truth.chunks[0] ?? ZERO_HASH), what);
+          await rm(damaged, { recursive: true });
+        }
+      }
+    })).timeout(60_000);
+
+  it('are given up when the file that sorts their entries changes on the disk', () =>
+    inFolder(async (folder) => {
+      const rng = new Prng(`spill/${process.env['DAMAGE_SEED'] ?? '1'}`);
+      for (const kind of DAMAGES.filter((each) => each !== 'removal')) {
+        const path = join(folder, `spill-${rng.next()}`);
+        const spill = await Spill.create(path, 5_000, nativeHasher);
+        for (let i = 0; i < 20_000; i++) {
+          const own = utf8(`key ${i}`);
+          spill.add(nativeHasher.hash(own), nativeHasher.hash(own), own, own);
+        }
+        await spill.flush();
+        const what = await damageFile(path, kind, rng);
+        await assert.rejects(
+          spill.take(0, 2 ** spill.bits, () => Promise.resolve()),
+          coded('CORRUPT'),
+          what,
+        );
+        await spill.close();
+      }
     }));
 
   it('that do not have the root of their block are not offered, and the chain goes on', () =>
