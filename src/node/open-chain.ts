@@ -46,6 +46,9 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
   const store = await openStore(parts, genesis);
   try {
     const signing = await openSigning(parts, genesis, store);
+    const joinFolder = new JoinFolder(folder.joinFolder, nativeCrypto, log.child('join'));
+    // A crash after a state was in place leaves its chunks.
+    if (store.head()) await joinFolder.clear();
     const snapshots = await Snapshots.open({
       folder: folder.snapshotsFolder,
       interval: config.snapshot.interval,
@@ -67,7 +70,7 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
         store,
         signing,
         snapshots,
-        joining: joining(parts),
+        joining: joining(parts, joinFolder),
         clock: systemClock,
         log,
         metrics,
@@ -112,7 +115,7 @@ export async function storeKeyOf({
 /** In mode `auto` for nodes that make no snapshots themselves. */
 const JOIN_LEAST_BLOCKS = 2_000;
 
-function joining({ chainId, config, folder }: ChainParts): ChainModules['joining'] {
+function joining({ chainId, config }: ChainParts, folder: JoinFolder): ChainModules['joining'] {
   const { sync, interval, trusted } = config.snapshot;
   if (sync === 'off') return null;
   return {
@@ -120,7 +123,7 @@ function joining({ chainId, config, folder }: ChainParts): ChainModules['joining
     leastBlocks: interval > 0 ? 2 * interval : JOIN_LEAST_BLOCKS,
     // One block is of one chain.
     trusted: chainId === config.chains[0] ? trusted : null,
-    folder: new JoinFolder(folder.joinFolder, nativeCrypto),
+    folder,
   };
 }
 

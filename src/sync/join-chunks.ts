@@ -1,10 +1,13 @@
-/** The chunks of one snapshot, fetched from all peers that have it, several at once, each verified and kept as it comes. */
+/**
+ * The chunks of one snapshot, fetched from all peers that have it, several at once, each verified and kept as it comes.
+ * What is on the disk is read again before the fetching and after it: a chunk that was damaged there is fetched anew.
+ */
 import { equalBytes } from '../bytes.ts';
 import type { Hasher } from '../chain/crypto/types.ts';
 import type { StateManifest } from '../chain/state-chunks.ts';
 import { encodeManifest, verifyChunk } from '../chain/state-chunks.ts';
 import type { Clock } from '../clock.ts';
-import { toNodeError } from '../errors.ts';
+import { NodeError, toNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { ChainNetwork, PeerId } from '../../protocols/network.ts';
 import type { JoinFolder } from '../store/join-folder.ts';
@@ -20,6 +23,8 @@ const LOOK_MS = 250;
 export const GIVE_UP_MS = 12_000;
 const REPORT_EVERY_MS = 5_000;
 const MAX_CANVASSED = 256;
+/** Times that chunks are fetched because those before were damaged on this node's own disk. */
+export const MAX_ROUNDS = 4;
 
 export interface ChunkProgress {
   readonly chunksDone: number;
@@ -45,7 +50,10 @@ interface Flight {
   readonly atMs: number;
 }
 
-/** @returns false when nobody gives the rest @throws STORAGE errors of the folder */
+/**
+ * @returns false when nobody gives the rest
+ * @throws NodeError STORAGE when what is written does not come back; errors of the folder
+ */
 export async function fetchChunks(manifest: StateManifest, modules: ChunkModules): Promise<boolean> {
   return new ChunkFetch(manifest, modules).run();
 }
@@ -54,8 +62,8 @@ class ChunkFetch {
   readonly #manifest: StateManifest;
   readonly #modules: ChunkModules;
   readonly #hash: Uint8Array;
-  readonly #todo: number[] = [];
-  readonly #done = new Set<number>();
+  #todo: number[] = [];
+  #done = new Set<number>();
   readonly #flights = new Map<number, Flight[]>();
   readonly #canvassed = new Set<PeerId>();
   #canvassing = 0;
@@ -74,15 +82,40 @@ class ChunkFetch {
   }
 
   async run(): Promise<boolean> {
-    const { clock, folder, peers, signal } = this.#modules;
-    const here = await folder.chunks();
-    this.#manifest.chunks.forEach(({ node }, index) => {
-      if (node.kind === 'empty' || here.has(index)) this.#done.add(index);
-      else this.#todo.push(index);
-    });
+    const { clock, signal } = this.#modules;
     this.#startMs = clock.monotonic();
-    let hopefulAtMs = this.#startMs;
-    let reportedAtMs = this.#startMs;
+    for (let rounds = 0; ; rounds++) {
+      await this.#look();
+      if (this.#todo.length === 0) return true;
+      if (rounds === MAX_ROUNDS) break;
+      if (signal.aborted || !(await this.#fetchAll())) return false;
+    }
+    throw new NodeError('STORAGE', 'fetched chunks do not come back from the disk as they were written', {
+      data: { damaged: this.#todo.length },
+      hint: 'check the disk and the memory of this machine',
+    });
+  }
+
+  /** Finds what is here, and lacks. */
+  async #look(): Promise<void> {
+    const { folder, log, signal } = this.#modules;
+    const here = await folder.chunks(signal);
+    const done = new Set<number>();
+    const todo: number[] = [];
+    this.#manifest.chunks.forEach(({ node }, index) => {
+      if (node.kind === 'empty' || here.has(index)) done.add(index);
+      else todo.push(index);
+    });
+    this.#done = done;
+    this.#todo = todo;
+    if (this.#fetched === 0 && here.size > 0) log.info('chunks are here already', { chunks: here.size });
+  }
+
+  /** @returns whether all came */
+  async #fetchAll(): Promise<boolean> {
+    const { clock, peers, signal } = this.#modules;
+    let hopefulAtMs = clock.monotonic();
+    let reportedAtMs = hopefulAtMs;
     while (this.#done.size < this.#manifest.chunks.length) {
       if (this.#failure) throw this.#failure;
       if (signal.aborted) return false;

@@ -130,8 +130,7 @@ export class SnapshotJoin {
     const { folder, log, crypto } = this.#modules;
     const target = await folder.target();
     if (!target || !equalBytes(manifestRoot(crypto, target.manifest), target.block.header.stateRoot)) return null;
-    const chunks = await folder.chunks();
-    log.info('joining goes on where it was cut off', { height: target.manifest.height, chunks: chunks.size });
+    log.info('joining goes on where it was cut off', { height: target.manifest.height });
     return target;
   }
 
@@ -255,7 +254,7 @@ export class SnapshotJoin {
     try {
       await adopt(target, this.#entries(target, signal));
     } catch (error) {
-      // The chunks are not what was verified when they came: they are of no use.
+      // Damaged since they were looked at, or together not the state: they are of no use.
       if (toNodeError(error).code === 'CORRUPT' || toNodeError(error).code === 'CODEC') await folder.clear();
       throw error;
     }

@@ -1,4 +1,4 @@
-/** A node's whole home with a chain in it, and everything that can be asked of it, as text by question. */
+/** A node's whole home with a chain, snapshots and what joining left in it, and everything that can be asked of it, as text by question. */
 import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { toHex } from '../../../src/bytes.ts';
@@ -10,6 +10,7 @@ import type { ChainContext } from '../../../src/chain/signing.ts';
 import { statePath } from '../../../src/chain/state.ts';
 import { encodeStateProof } from '../../../src/chain/tree-proof.ts';
 import { encodeCertificate } from '../../../src/chain/votes.ts';
+import { systemClock } from '../../../src/clock.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { homeLayout } from '../../../src/config/home.ts';
 import { Ledger } from '../../../src/engine/ledger.ts';
@@ -19,9 +20,12 @@ import { nopRegister } from '../../../src/metrics.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { openNodeChain } from '../../../src/node/open-chain.ts';
 import { openChainStore } from '../../../src/store/chain-store.ts';
-import { openDataFolder } from '../../../src/store/data-folder.ts';
+import { chainFolderOf, openDataFolder } from '../../../src/store/data-folder.ts';
 import { openSignGuard } from '../../../src/store/guard.ts';
+import { JoinFolder } from '../../../src/store/join-folder.ts';
 import { readKeyFile, writeKeyFile } from '../../../src/store/key-file.ts';
+import { Snapshots } from '../../../src/store/snapshots.ts';
+import type { ChainStore } from '../../../src/store/types.ts';
 import { ChainMaker, chainRules } from '../../../scripts/bench/chain-maker.ts';
 import { genesisJson, makeTransfer, seed, signer } from '../../util/chain-fixture.ts';
 import { InlineVerifier } from '../../util/inline-verifier.ts';
@@ -70,6 +74,7 @@ export async function makeHome(folder: string, isEncrypted: boolean): Promise<Ho
     const pending = makeTransfer(genesis, { from: 'account-0', to: 'account-1', nonce: 1_000 + i });
     store.journal.add(pending.id, pending.bytes);
   }
+  await makeSnapshot(folder, store);
   await store.close();
   const { publicKey } = signer('validator-0');
   const guard = await openSignGuard({
@@ -82,6 +87,30 @@ export async function makeHome(folder: string, isEncrypted: boolean): Promise<Ho
   await guard.close();
   await data.close();
   return { folder, isEncrypted };
+}
+
+/** And the chunks of it in the folder of joining, as a crash after a state was in place leaves them. */
+async function makeSnapshot(home: string, store: ChainStore): Promise<void> {
+  const { snapshotsFolder, joinFolder } = chainFolderOf(home, CHAIN);
+  const snapshots = await openSnapshots(snapshotsFolder);
+  const block = store.block(BLOCKS);
+  const certificate = store.certificate(BLOCKS);
+  if (!block || !certificate) throw new Error('no head');
+  snapshots.onCommit(block.header, ACCOUNTS, store);
+  await snapshots.idle();
+  const manifest = snapshots.manifestBelow(BLOCKS + 1);
+  const [held] = snapshots.held;
+  if (!manifest || !held) throw new Error('no snapshot');
+  const joining = new JoinFolder(joinFolder, nativeCrypto, nopLogger);
+  await joining.begin({ manifest, block, certificate });
+  for (let i = 0; i < held.chunks; i++) await joining.put(i, await snapshots.chunk(held.manifestHash, i));
+}
+
+function openSnapshots(folder: string): Promise<Snapshots> {
+  return Snapshots.open({
+    ...{ folder, interval: BLOCKS, keep: 1, hasher: nativeCrypto, clock: systemClock },
+    ...{ log: nopLogger, metrics: nopRegister },
+  });
 }
 
 /** Files of a home, by their paths in it; what a running process alone uses is left out. */
@@ -167,6 +196,12 @@ export async function askEverything(home: Home, truth: Truth | null): Promise<An
       }
       answers.set('node key', toHex(await readKeyFile(layout.nodeKey)));
       answers.set('validator key', chain.validatorKey ? toHex(chain.validatorKey) : 'none');
+      for (const { height, manifestHash, chunks } of chain.snapshots?.held ?? []) {
+        for (let i = 0; i < chunks; i++) {
+          const bytes = await chain.snapshots?.chunk(manifestHash, i).catch(notFoundOnly);
+          if (bytes) answers.set(`snapshot ${height} ${toHex(manifestHash)} ${i}`, toHex(bytes));
+        }
+      }
       const pending = await store.journal.load().catch(refusedOnly);
       for (const bytes of pending === REFUSED ? [] : pending) answers.set(`pending ${toHex(bytes)}`, 'yes');
       return {
@@ -237,5 +272,10 @@ function answerOf(read: () => unknown): string {
 
 function refusedOnly(error: unknown): typeof REFUSED {
   if (error instanceof NodeError && error.code === 'CORRUPT' && error.hint !== undefined) return REFUSED;
+  throw error;
+}
+
+function notFoundOnly(error: unknown): undefined {
+  if (error instanceof NodeError && error.code === 'NOT_FOUND') return undefined;
   throw error;
 }

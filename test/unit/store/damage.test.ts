@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isNodeError } from '../../../src/errors.ts';
 import { Prng } from '../../sim/prng.ts';
+import { DAMAGES, damageFile } from '../../util/file-damage.ts';
 import type { Answers, Home, Truth } from './damage-fixtures.ts';
 import {
   askEverything,
@@ -16,32 +17,11 @@ import {
 } from './damage-fixtures.ts';
 import { inFolder } from './fixtures.ts';
 
-type Damage = 'flip' | 'cut' | 'zeros' | 'removal';
-
-const DAMAGES: readonly Damage[] = ['flip', 'flip', 'flip', 'cut', 'zeros', 'removal'];
 /** Times each kind for each file. */
 const ROUNDS = Number(process.env['DAMAGE_ROUNDS'] ?? '1');
-const SECTOR_BYTES = 512;
 
 /** What a damaged home may come to. */
-type Outcome = 'refused' | 'refused at a read' | 'harmless' | 'its end is lost';
-
-async function damage(path: string, kind: Damage, rng: Prng): Promise<string> {
-  const bytes = await readFile(path);
-  if (kind === 'removal' || bytes.length === 0) {
-    await rm(path);
-    return 'removed';
-  }
-  const at = rng.below(bytes.length);
-  if (kind === 'cut') {
-    await truncate(path, at);
-    return `cut to ${at} of ${bytes.length}`;
-  }
-  if (kind === 'flip') bytes[at] = (bytes[at] ?? 0) ^ (1 << rng.below(8));
-  else bytes.subarray(at, at + SECTOR_BYTES).fill(0);
-  await writeFile(path, bytes);
-  return `${kind} at ${at} of ${bytes.length}`;
-}
+type Outcome = 'refused' | 'refused at a read' | 'harmless' | 'its end is lost' | 'a snapshot is lost';
 
 /** Holds every answer against the truth. */
 async function judge(home: Home, truth: Truth, whole: Answers): Promise<Outcome> {
@@ -55,18 +35,21 @@ async function judge(home: Home, truth: Truth, whole: Answers): Promise<Outcome>
   }
   let refused = 0;
   let lost = 0;
+  let snapshots = 0;
   const isEarlier = found.height < whole.height;
   if (isEarlier) assert.equal(found.stateRoot, whole.roots.get(found.height), 'a state that never was');
   for (const [question, answer] of whole.answers) {
     const given = found.answers.get(question);
     if (given === answer) continue;
-    if (given === REFUSED) refused++;
+    if (question.startsWith('snapshot ') && given === undefined) snapshots++;
+    else if (given === REFUSED) refused++;
     else if (question.startsWith('pending ')) lost++;
     else
       assert.ok(isEarlier && isOfLater(question, answer, given, found.height), `${question}: ${given} for ${answer}`);
   }
   for (const question of found.answers.keys()) assert.ok(whole.answers.has(question), question);
   assert.equal(refused > 0, found.damages.length > 0, 'damage is told of');
+  if (snapshots > 0) return 'a snapshot is lost';
   return refused > 0 ? 'refused at a read' : isEarlier || lost > 0 ? 'its end is lost' : 'harmless';
 }
 
@@ -109,7 +92,7 @@ describe('damage of any file of a home', function () {
           for (let round = 0; round < ROUNDS; round++) {
             for (const kind of DAMAGES) {
               await copyHome(home, damaged.folder);
-              const what = await damage(join(damaged.folder, name), kind, rng);
+              const what = await damageFile(join(damaged.folder, name), kind, rng);
               const outcome = await judge(damaged, truth, whole).catch((error: unknown) => {
                 throw new Error(`${name} ${what}: ${error instanceof Error ? error.message : String(error)}`, {
                   cause: error,
@@ -117,6 +100,8 @@ describe('damage of any file of a home', function () {
               });
               if (outcome === 'its end is lost')
                 assert.match(basename(name), /\.log$|^MANIFEST-|^CURRENT$/, `${name} ${what}`);
+              if (outcome === 'a snapshot is lost') assert.match(name, /\/snapshots\//, `${name} ${what}`);
+              if (name.includes('/joining/')) assert.equal(outcome, 'harmless', `${name} ${what}`);
               assert.ok((await signAboveOf(damaged)) >= BLOCKS, `${name} ${what}: signs again`);
               outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
               await rm(damaged.folder, { recursive: true });

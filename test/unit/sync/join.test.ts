@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toHex } from '../../../src/bytes.ts';
@@ -9,11 +9,14 @@ import type { StateManifest } from '../../../src/chain/state-chunks.ts';
 import type { ValidatorSet } from '../../../src/chain/validator-set.ts';
 import type { Certificate } from '../../../src/chain/votes.ts';
 import { NodeError } from '../../../src/errors.ts';
+import { nopLogger } from '../../../src/log.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { JoinFolder } from '../../../src/store/join-folder.ts';
 import type { LightAnswer } from '../../../protocols/messages.ts';
 import { stateKey } from '../../../src/chain/state.ts';
 import { makeTransfer } from '../../util/chain-fixture.ts';
+import { Prng } from '../../sim/prng.ts';
+import { damageFile } from '../../util/file-damage.ts';
 import type { PeerScript } from '../../util/scripted-network.ts';
 import { stall } from '../../util/scripted-network.ts';
 import { snapshotOf } from '../../util/snapshot-fixture.ts';
@@ -46,7 +49,7 @@ async function withBed(
     mode: 'auto' as const,
     leastBlocks: 2 * INTERVAL,
     trusted: null as { height: number; hash: Uint8Array } | null,
-    folder: new JoinFolder(join(folder, 'joining'), nativeCrypto),
+    folder: new JoinFolder(join(folder, 'joining'), nativeCrypto, nopLogger),
   };
   const node = new NodeUnderTest({ self, joining, alone: self !== null });
   const kept: Kept[] = [];
@@ -94,6 +97,15 @@ async function withBed(
     await node.stop();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The folder of a node that died after it had proven the snapshot. */
+async function begun({ folder, kept, snapshot }: Bed): Promise<JoinFolder> {
+  const joinFolder = new JoinFolder(join(folder, 'joining'), nativeCrypto, nopLogger);
+  const at = kept[3 * INTERVAL - 1];
+  assert.ok(at);
+  await joinFolder.begin({ manifest: snapshot.manifest, block: at.applied.block, certificate: at.certificate });
+  return joinFolder;
 }
 
 /** The node's clock runs while its real disk works. */
@@ -227,15 +239,8 @@ describe('joining by a snapshot', function () {
 
   it('goes on where it was cut off: what was verified is not fetched again', () =>
     withBed(async (bed) => {
-      const { node, honest, folder, snapshot } = bed;
-      const joinFolder = new JoinFolder(join(folder, 'joining'), nativeCrypto);
-      const at = bed.kept[3 * INTERVAL - 1];
-      assert.ok(at);
-      await joinFolder.begin({
-        manifest: snapshot.manifest,
-        block: at.applied.block,
-        certificate: at.certificate,
-      });
+      const { node, honest, snapshot } = bed;
+      const joinFolder = await begun(bed);
       for (const [index, bytes] of snapshot.chunks.entries()) await joinFolder.put(index, bytes);
       node.network.scripts.set('a', { ...honest(), light: stall, chunk: stall });
       await node.start();
@@ -244,15 +249,39 @@ describe('joining by a snapshot', function () {
       assert.equal(methods(node, 'chunk') + methods(node, 'light'), 0);
     }));
 
-  it('gives up what is damaged on its own disk, and never takes it for the state', () =>
+  it('fetches again what is damaged on its own disk, whichever file it is', () =>
     withBed(async (bed) => {
       const { node, honest, folder, snapshot } = bed;
-      const joinFolder = new JoinFolder(join(folder, 'joining'), nativeCrypto);
-      const at = bed.kept[3 * INTERVAL - 1];
-      assert.ok(at);
-      await joinFolder.begin({ manifest: snapshot.manifest, block: at.applied.block, certificate: at.certificate });
+      const joinFolder = await begun(bed);
       for (const [index, bytes] of snapshot.chunks.entries()) await joinFolder.put(index, bytes);
-      await writeFile(join(folder, 'joining', 'chunk-0'), flip(snapshot.chunks[0] ?? new Uint8Array(1)));
+      await damageFile(join(folder, 'joining', 'chunk-0'), 'flip', new Prng('chunk'));
+      node.network.scripts.set('a', { ...honest(), light: stall });
+      await node.start();
+      await untilHeight(node, 65);
+      agrees(bed);
+      assert.equal(methods(node, 'chunk'), 1);
+      assert.deepEqual(await readdir(folder), []);
+    }));
+
+  it('finds its snapshot anew when what it knew of it is damaged', () =>
+    withBed(async (bed) => {
+      const { node, honest, folder, snapshot } = bed;
+      const joinFolder = await begun(bed);
+      for (const [index, bytes] of snapshot.chunks.entries()) await joinFolder.put(index, bytes);
+      await damageFile(join(folder, 'joining', 'target'), 'flip', new Prng('target'));
+      node.network.scripts.set('a', honest());
+      await node.start();
+      await untilHeight(node, 65);
+      agrees(bed);
+      assert.ok(methods(node, 'light') > 0);
+    }));
+
+  it('never takes chunks that are whole but not the state of the block', () =>
+    withBed(async (bed) => {
+      const { node, honest, folder, snapshot } = bed;
+      const joinFolder = await begun(bed);
+      for (const [index, bytes] of snapshot.chunks.entries())
+        await joinFolder.put(index, index > 0 ? bytes : flip(bytes));
       node.network.scripts.set('a', honest());
       await node.start();
       await passUntil(node, () => node.fatal.length > 0 && node.chain.join?.progress === null);
