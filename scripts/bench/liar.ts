@@ -8,6 +8,9 @@ import type { Cluster } from '../../testnet/cluster.ts';
 import { nodeLayout, REPOSITORY } from '../../testnet/layout.ts';
 import type { Lie } from './args.ts';
 
+/** Besides what the benchmark of catching up knows: `chunk` gives wrong chunks of the snapshot that its node had made. */
+export type PeerLie = Lie | 'chunk';
+
 export interface Liar {
   readonly peerId: string;
   /** Lines of a node's log that name it. */
@@ -16,7 +19,7 @@ export interface Liar {
 }
 
 /** Ends a validator of the cluster and puts a liar with its key and address in its place. */
-export async function replaceByLiar(cluster: Cluster, index: number, lie: Lie): Promise<Liar> {
+export async function replaceByLiar(cluster: Cluster, index: number, lie: PeerLie): Promise<Liar> {
   const { home, p2p, peer_id: peerId } = cluster.node(index);
   const { chain_id: chainId } = cluster.manifest;
   await cluster.kill([index]);
