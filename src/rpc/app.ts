@@ -21,7 +21,9 @@ export function strict<T extends Parameters<typeof Type.Object>[0]>(properties: 
 
 export const noQuery = strict({});
 
-const chainId = Type.Optional(Type.String({ pattern: '^[a-z0-9._-]{1,32}$' }));
+const chainId = Type.Optional(
+  Type.String({ pattern: '^[a-z0-9._-]{1,32}$', description: 'the default chain when absent' }),
+);
 
 /** The query of what is asked of one chain: without `chain_id` it is the default one. */
 export function chainQuery<T extends Parameters<typeof Type.Object>[0]>(properties: T) {
@@ -30,8 +32,14 @@ export function chainQuery<T extends Parameters<typeof Type.Object>[0]>(properti
 
 export const ofChain = chainQuery({});
 
+/**
+ * What a parameter may be where it is not text, as in the params of JSON-RPC: `integer` is read as its digits, `boolean`
+ * as 0 or 1.
+ */
+export const JSON_FORM = 'x-json';
+
 /** A switch in a query: `?name=1`. */
-export const flag = Type.Optional(Type.Union([Type.Literal('0'), Type.Literal('1')]));
+export const flag = Type.Optional(Type.Enum(['0', '1'], { [JSON_FORM]: 'boolean' }));
 
 export const hash = Type.String({ pattern: '^[0-9a-f]{64}$' });
 

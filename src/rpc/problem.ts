@@ -1,6 +1,8 @@
 /** Failures as RFC 9457 problem documents, from the one error table. */
 import type { ErrorCode, ErrorData } from '../errors.ts';
 import { ERRORS, NodeError, toNodeError } from '../errors.ts';
+import type { Fault } from './check.ts';
+import { Faults } from './check.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
@@ -14,13 +16,7 @@ export interface Problem {
   readonly retryable: boolean;
   readonly hint?: string;
   readonly data?: ErrorData;
-  readonly errors?: readonly ProblemDetail[];
-}
-
-/** One fault of a request: where (a JSON pointer) and what. */
-export interface ProblemDetail {
-  readonly pointer: string;
-  readonly detail: string;
+  readonly errors?: readonly Fault[];
 }
 
 /** What fastify and its parsers throw. */
@@ -28,18 +24,12 @@ interface FrameworkError {
   readonly code?: unknown;
   readonly statusCode?: unknown;
   readonly message?: unknown;
-  readonly validation?: readonly {
-    readonly instancePath?: string;
-    readonly message?: string;
-    readonly params?: object;
-  }[];
-  readonly validationContext?: string;
 }
 
 export function toProblem(thrown: unknown, requestId: string): Problem {
   const error = fromFramework(thrown);
   const { title, http, retryable } = ERRORS[error.code];
-  const errors = faultsOf(thrown);
+  const errors = error.cause instanceof Faults ? error.cause.list : [];
   return {
     type: `urn:aitbc:error:${error.code.toLowerCase().replaceAll('_', '-')}`,
     title,
@@ -61,9 +51,6 @@ export function fromFramework(thrown: unknown): NodeError {
   const error = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as FrameworkError;
   const wrap = (code: ErrorCode, message: string, hint?: string): NodeError =>
     new NodeError(code, message, { cause: thrown, ...(hint !== undefined && { hint }) });
-  if (error.validation) {
-    return wrap('INVALID_PARAMS', `${error.validationContext ?? 'request'} is not as expected`);
-  }
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return wrap('TOO_LARGE', 'the body is too large', 'send fewer transactions at once');
@@ -83,12 +70,4 @@ export function fromFramework(thrown: unknown): NodeError {
     return wrap('INVALID_REQUEST', typeof error.message === 'string' ? error.message : 'the request is not valid');
   }
   return toNodeError(thrown);
-}
-
-function faultsOf(thrown: unknown): ProblemDetail[] {
-  const { validation } = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as FrameworkError;
-  return (validation ?? []).slice(0, 8).map(({ instancePath = '', message = 'not valid', params = {} }) => {
-    const extra = 'additionalProperty' in params ? String(params.additionalProperty).slice(0, 80) : null;
-    return { pointer: instancePath, detail: extra === null ? message : `unknown name "${extra}"` };
-  });
 }

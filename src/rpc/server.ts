@@ -12,16 +12,12 @@ import type { NodeApi } from './api.ts';
 import type { RpcApp } from './app.ts';
 import { isAllowedHost } from './host-guard.ts';
 import { parseJsonBody } from './json-body.ts';
+import { registerOperations } from './http.ts';
 import { listenOn } from './listen.ts';
+import { createOperations } from './operations.ts';
 import { createOperatorGate } from './operator-gate.ts';
 import { fromFramework, PROBLEM_TYPE, toProblem } from './problem.ts';
-import { accountRoutes } from './routes/accounts.ts';
-import { chainRoutes } from './routes/chain.ts';
-import { chainsRoutes } from './routes/chains.ts';
-import { healthRoutes } from './routes/health.ts';
-import { nodeRoutes } from './routes/node.ts';
-import { proofRoutes } from './routes/proofs.ts';
-import { TransactionDesks, transactionRoutes } from './routes/transactions.ts';
+import { TransactionDesks } from './tx-intake.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -66,13 +62,7 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   const { api, log, clock = systemClock } = modules;
   const desks = new TransactionDesks(clock);
   const app = createApp(options, log);
-  chainRoutes(app, api);
-  accountRoutes(app, api);
-  proofRoutes(app, api);
-  transactionRoutes(app, api, desks);
-  nodeRoutes(app, api);
-  healthRoutes(app, api);
-  chainsRoutes(app, api, createOperatorGate(modules.operatorToken ?? null));
+  registerOperations(app, createOperations(api, desks), createOperatorGate(modules.operatorToken ?? null));
   let url: string;
   try {
     url = await listenOn(app, options.listen, 'rpc.listen');
@@ -107,7 +97,6 @@ function createApp({ hosts = [], limits = DEFAULT_LIMITS }: RpcOptions, log: Log
     },
     genReqId: requestId,
     routerOptions: { maxParamLength: 128 },
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: false } },
     exposeHeadRoutes: true,
     return503OnClosing: true,
   });
@@ -129,7 +118,7 @@ function createApp({ hosts = [], limits = DEFAULT_LIMITS }: RpcOptions, log: Log
   });
   app.setNotFoundHandler((request) => {
     throw new NodeError('METHOD_NOT_FOUND', `there is no ${request.method} ${request.url.slice(0, 200)}`, {
-      hint: 'src/rpc/README.md lists all paths',
+      hint: 'GET /openapi.json lists all paths',
     });
   });
   app.setErrorHandler((error, request, reply) => {

@@ -1,50 +1,75 @@
 /** Head, blocks and genesis. */
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { fromHex, toHex } from '../../bytes.ts';
 import { NodeError } from '../../errors.ts';
 import type { ChainApi, NodeApi } from '../api.ts';
-import type { RpcApp } from '../app.ts';
-import { chainQuery, IMMUTABLE, NO_STORE, ofChain, strict } from '../app.ts';
+import { chainQuery, JSON_FORM, ofChain, strict } from '../app.ts';
+import type { Operation } from '../operation.ts';
+import { final, fresh, OF_CHAIN, OF_STORE, operation } from '../operation.ts';
+import type { StoredBlock } from '../proofs.ts';
 import { storedBlock } from '../proofs.ts';
+import { Block, Genesis, Head } from '../schemas.ts';
 import { blockView, headView } from '../views.ts';
 
-const BlockParams = strict({ id: Type.String({ pattern: '^(?:0|[1-9][0-9]{0,15}|[0-9a-f]{64})$' }) });
+const BlockParams = strict({
+  height: Type.String({
+    pattern: '^(?:0|[1-9][0-9]{0,15}|[0-9a-f]{64})$',
+    description: 'height, or hash of the block',
+    [JSON_FORM]: 'integer',
+  }),
+});
 const BlockQuery = chainQuery({
-  transactions: Type.Optional(Type.Union([Type.Literal('full'), Type.Literal('hashes')])),
+  transactions: Type.Optional(Type.Enum(['full', 'hashes'], { description: 'hashes leaves out their content' })),
 });
 
-export function chainRoutes(app: RpcApp, node: NodeApi): void {
+export function chainOperations(node: NodeApi): Operation[] {
   const heads = new WeakMap<ChainApi, ReturnType<typeof headView>>();
-
-  app.get('/rpc/head', { schema: { querystring: ofChain } }, (request, reply) => {
-    reply.header('cache-control', NO_STORE);
-    return reply.send(headOf(node.chain(request.query.chain_id), heads));
-  });
-
-  app.get('/rpc/blocks/:id', { schema: { params: BlockParams, querystring: BlockQuery } }, (request, reply) => {
-    const api = node.chain(request.query.chain_id);
-    const stored = storedBlock(api, heightOf(api, request.params.id));
-    if (!stored) throw noBlock(api, request.params.id);
-    const full = request.query.transactions !== 'hashes';
-    // The certificate, and so the round, may differ from node to node.
-    const tag = `"${toHex(stored.hash)}-${stored.certificate.round}-${full ? 'full' : 'hashes'}"`;
-    if (isCached(request, reply, tag)) return reply.code(304).send();
-    return reply.send(blockView(api.chain, stored, full));
-  });
-
-  app.get('/rpc/genesis', { schema: { querystring: ofChain } }, (request, reply) => {
-    const { genesis, genesisJson } = node.chain(request.query.chain_id);
-    const hash = toHex(genesis.chain.genesisHash);
-    if (isCached(request, reply, `"${hash}"`)) return reply.code(304).send();
-    return reply.send({ chain_id: genesis.chain.chainId, hash, genesis: genesisJson });
-  });
-}
-
-/** Says that the answer never changes. @returns whether the client has it already */
-function isCached(request: FastifyRequest, reply: FastifyReply, tag: string): boolean {
-  reply.header('cache-control', IMMUTABLE).header('etag', tag);
-  return request.headers['if-none-match'] === tag;
+  return [
+    operation({
+      methods: ['get_head'],
+      verb: 'GET',
+      path: '/rpc/head',
+      summary: 'The last final block',
+      params: strict({}),
+      query: ofChain,
+      answers: { 200: { description: 'Its header in short', schema: Head } },
+      errors: [...OF_CHAIN, ...OF_STORE, 'NOT_FOUND'],
+      handle: ({ query }) => fresh(headOf(node.chain(query.chain_id), heads)),
+    }),
+    operation({
+      methods: ['get_block'],
+      verb: 'GET',
+      path: '/rpc/blocks/:height',
+      summary: 'A final block with its transactions, their results and its certificate',
+      params: BlockParams,
+      query: BlockQuery,
+      answers: { 200: { description: 'The block: it never changes', schema: Block } },
+      errors: [...OF_CHAIN, ...OF_STORE, 'NOT_FOUND', 'PRUNED'],
+      handle: ({ params, query }) => {
+        const api = node.chain(query.chain_id);
+        const stored = blockOf(api, params.height);
+        const full = query.transactions !== 'hashes';
+        // The certificate, and so the round, may differ from node to node.
+        const tag = `${toHex(stored.hash)}-${stored.certificate.round}-${full ? 'full' : 'hashes'}`;
+        return final(tag, () => blockView(api.chain, stored, full));
+      },
+    }),
+    operation({
+      methods: ['get_genesis'],
+      verb: 'GET',
+      path: '/rpc/genesis',
+      summary: 'Parameters and first state of the chain',
+      params: strict({}),
+      query: ofChain,
+      answers: { 200: { description: 'The genesis with its hash', schema: Genesis } },
+      errors: OF_CHAIN,
+      handle: ({ query }) => {
+        const { genesis, genesisJson } = node.chain(query.chain_id);
+        const hash = toHex(genesis.chain.genesisHash);
+        return final(hash, () => ({ chain_id: genesis.chain.chainId, hash, genesis: genesisJson }));
+      },
+    }),
+  ];
 }
 
 /** The head is asked for far more often than it changes, and its block may be large: the last answer is kept. */
@@ -64,11 +89,12 @@ function headOf(api: ChainApi, heads: WeakMap<ChainApi, ReturnType<typeof headVi
   return view;
 }
 
-function heightOf(api: ChainApi, id: string): number {
-  if (id.length < 64) return Number(id);
-  const height = api.chain.heightOf(fromHex(id, 32));
-  if (height === undefined) throw noBlock(api, id);
-  return height;
+/** @param id height, or hash in hex @throws NodeError NOT_FOUND | PRUNED */
+function blockOf(api: ChainApi, id: string): StoredBlock {
+  const height = id.length < 64 ? Number(id) : api.chain.heightOf(fromHex(id, 32));
+  const stored = height === undefined ? undefined : storedBlock(api, height);
+  if (!stored) throw noBlock(api, id);
+  return stored;
 }
 
 function noBlock(api: ChainApi, id: string): NodeError {

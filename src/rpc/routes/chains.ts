@@ -1,45 +1,61 @@
 /** The chains of this node: list them; start and stop one, which is for its operator alone. */
 import Type from 'typebox';
 import { toHex } from '../../bytes.ts';
-import type { NodeError } from '../../errors.ts';
+import type { ErrorCode, NodeError } from '../../errors.ts';
 import { toNodeError } from '../../errors.ts';
 import type { ChainApi, ChainSummary, NodeApi } from '../api.ts';
-import type { RpcApp } from '../app.ts';
-import { NO_STORE, noQuery, strict } from '../app.ts';
-import type { OperatorGate } from '../operator-gate.ts';
+import { noQuery, strict } from '../app.ts';
+import type { Operation } from '../operation.ts';
+import { fresh, operation } from '../operation.ts';
 import { storedBlock } from '../proofs.ts';
+import { Chains, ChainSummary as ChainSummarySchema } from '../schemas.ts';
 
 const ChainParams = strict({ id: Type.String({ pattern: '^[a-z0-9._-]{1,32}$' }) });
+/** A body is not needed, and not looked at. */
+const MAX_BODY_BYTES = 1024;
 
-export function chainsRoutes(app: RpcApp, node: NodeApi, gate: OperatorGate): void {
-  app.get('/api/chains', { schema: { querystring: noQuery } }, (_request, reply) => {
-    reply.header('cache-control', NO_STORE);
-    return reply.send({ chains: node.chains().map(summaryView) });
+/** What opening or closing a chain can fail with: its genesis, folder, keys and disk. */
+const OF_OPENING: readonly ErrorCode[] = [
+  ...(['BAD_GENESIS', 'CONFIG', 'CORRUPT', 'DATA_FOLDER', 'DATA_LOCKED', 'DATA_TOO_NEW', 'GUARD'] as const),
+  ...(['KEY_FILE', 'STORAGE', 'UPGRADE_NEEDED', 'WRONG_GENESIS'] as const),
+];
+
+export function chainsOperations(node: NodeApi): Operation[] {
+  const list = operation({
+    methods: ['list_chains'],
+    verb: 'GET',
+    path: '/api/chains',
+    summary: 'All chains of the node, whatever their state',
+    params: strict({}),
+    query: noQuery,
+    answers: { 200: { description: 'The chains, the default one first', schema: Chains } },
+    errors: ['INTERNAL'],
+    handle: () => fresh({ chains: node.chains().map(summaryView) }),
   });
-
   const acts = {
     start: (chainId: string) => node.startChain(chainId),
     stop: (chainId: string) => node.stopChain(chainId),
   };
-  for (const [verb, act] of Object.entries(acts)) {
-    app.post(
-      `/api/chains/:id/${verb}`,
-      {
-        schema: { params: ChainParams, querystring: noQuery },
-        // Before the body is read.
-        onRequest: (request, _reply, done) => {
-          done(gate.refusal(request.headers.authorization) ?? undefined);
-        },
-      },
-      async (request, reply) => {
-        const { id } = request.params;
+  const changes = Object.entries(acts).map(([verb, act]) =>
+    operation({
+      methods: [],
+      verb: 'POST',
+      path: `/api/chains/:id/${verb}`,
+      summary: `${verb === 'start' ? 'Starts' : 'Stops'} a chain; answers when it is done`,
+      operatorOnly: true,
+      params: ChainParams,
+      query: noQuery,
+      body: { forms: [], maxBytes: MAX_BODY_BYTES },
+      answers: { 200: { description: 'The chain as the list shows it', schema: ChainSummarySchema } },
+      errors: ['INTERNAL', 'UNAUTHENTICATED', 'UNKNOWN_CHAIN', 'CONFLICT', ...OF_OPENING],
+      handle: async ({ params: { id } }) => {
         await act(id);
         const held = node.chains().find(({ chainId }) => chainId === id);
-        reply.header('cache-control', NO_STORE);
-        return reply.send(held && summaryView(held));
+        return fresh(held && summaryView(held));
       },
-    );
-  }
+    }),
+  );
+  return [list, ...changes];
 }
 
 /** What cannot be asked has null for all that would be answered. What fails in one chain must not hide the others. */

@@ -1,33 +1,89 @@
 /** What the node is doing: status, agreement, validators, peers. */
+import type { TSchema } from 'typebox';
 import { bytesKey, toHex } from '../../bytes.ts';
 import { getSets } from '../../chain/modules/validators-state.ts';
 import type { ChainApi, ConsensusStatus, NodeApi, SeenVote, SnapshotProgress } from '../api.ts';
-import type { RpcApp } from '../app.ts';
-import { NO_STORE, ofChain } from '../app.ts';
+import { ofChain, strict } from '../app.ts';
+import type { Operation } from '../operation.ts';
+import { fresh, OF_CHAIN, OF_STORE, operation } from '../operation.ts';
 import { storedBlock } from '../proofs.ts';
+import { Consensus, Peers, Snapshots, Status, Validators } from '../schemas.ts';
 import { paramsView, validatorsView, validatorView } from '../views.ts';
 
-export function nodeRoutes(app: RpcApp, node: NodeApi): void {
-  const answers: Readonly<Record<string, (api: ChainApi) => unknown>> = {
-    '/rpc/status': statusView,
-    '/rpc/consensus': consensusView,
-    '/rpc/validators': ({ chain, genesis }) => {
+interface Report {
+  readonly path: string;
+  readonly method: string;
+  readonly summary: string;
+  readonly schema: TSchema;
+  /** Whether it reads blocks or state. */
+  readonly reads: boolean;
+  readonly view: (api: ChainApi) => unknown;
+}
+
+const REPORTS: readonly Report[] = [
+  {
+    path: '/rpc/status',
+    method: 'get_status',
+    summary: 'What the node does with the chain, with all that is needed to sign for it',
+    schema: Status,
+    reads: true,
+    view: statusView,
+  },
+  {
+    path: '/rpc/consensus',
+    method: 'get_consensus',
+    summary: 'Where agreement stands: round, votes seen, and why no block is made',
+    schema: Consensus,
+    reads: true,
+    view: consensusView,
+  },
+  {
+    path: '/rpc/validators',
+    method: 'get_validators',
+    summary: 'Validator sets of the head, the next height and the one after, and open proposals to change them',
+    schema: Validators,
+    reads: true,
+    view: ({ chain, genesis }) => {
       const { height, state } = chain.tip();
       return { chain_id: genesis.chain.chainId, height, ...validatorsView(state, height) };
     },
-    '/rpc/snapshots': (api) => ({
+  },
+  {
+    path: '/rpc/snapshots',
+    method: 'get_snapshots',
+    summary: 'Snapshots of the state that this node offers to nodes that join',
+    schema: Snapshots,
+    reads: false,
+    view: (api) => ({
       snapshots: api.snapshots().map(({ height, chunks, bytes, manifestHash }) => ({
         ...{ height, chunks, bytes, manifest_hash: toHex(manifestHash) },
       })),
     }),
-    '/rpc/peers': (api) => ({ peers: api.peers().map(peerView) }),
-  };
-  for (const [path, answer] of Object.entries(answers)) {
-    app.get(path, { schema: { querystring: ofChain } }, (request, reply) => {
-      reply.header('cache-control', NO_STORE);
-      return reply.send(answer(node.chain(request.query.chain_id)));
-    });
-  }
+  },
+  {
+    path: '/rpc/peers',
+    method: 'get_peers',
+    summary: 'Connected peers that share the chain',
+    schema: Peers,
+    reads: false,
+    view: (api) => ({ peers: api.peers().map(peerView) }),
+  },
+];
+
+export function nodeOperations(node: NodeApi): Operation[] {
+  return REPORTS.map(({ path, method, summary, schema, reads, view }) =>
+    operation({
+      methods: [method],
+      verb: 'GET',
+      path,
+      summary,
+      params: strict({}),
+      query: ofChain,
+      answers: { 200: { description: 'As of now', schema } },
+      errors: [...OF_CHAIN, ...(reads ? OF_STORE : [])],
+      handle: ({ query }) => fresh(view(node.chain(query.chain_id))),
+    }),
+  );
 }
 
 function statusView(api: ChainApi) {

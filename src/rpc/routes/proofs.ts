@@ -6,40 +6,73 @@ import { encodeCertificate } from '../../chain/votes.ts';
 import type { ValidatorSet } from '../../chain/validator-set.ts';
 import { NodeError } from '../../errors.ts';
 import type { ChainApi, NodeApi } from '../api.ts';
-import type { RpcApp } from '../app.ts';
-import { IMMUTABLE, NO_STORE, ofChain, strict } from '../app.ts';
+import { JSON_FORM, ofChain, strict } from '../app.ts';
+import type { Operation } from '../operation.ts';
+import { final, fresh, OF_CHAIN, OF_STORE, operation } from '../operation.ts';
+import type { StoredBlock } from '../proofs.ts';
 import { stateProof, storedBlock } from '../proofs.ts';
+import { LightBlock, StateValue } from '../schemas.ts';
 import { validatorSetView } from '../views.ts';
 
 /** Above every key of a module; as hex it is the longest path segment the server takes. */
 const MAX_KEY_BYTES = 64;
 
-const LightParams = strict({ height: Type.String({ pattern: '^(?:latest|0|[1-9][0-9]{0,15})$' }) });
-const StateParams = strict({ key: Type.String({ pattern: `^(?:[0-9a-f]{2}){1,${MAX_KEY_BYTES}}$` }) });
+const LightParams = strict({
+  height: Type.String({
+    pattern: '^(?:latest|0|[1-9][0-9]{0,15})$',
+    description: 'height, or latest',
+    [JSON_FORM]: 'integer',
+  }),
+});
+const StateParams = strict({
+  key: Type.String({
+    pattern: `^(?:[0-9a-f]{2}){1,${MAX_KEY_BYTES}}$`,
+    description: 'number of the module, one byte, then its own key',
+  }),
+});
 
-export function proofRoutes(app: RpcApp, node: NodeApi): void {
-  app.get('/rpc/light/:height', { schema: { params: LightParams, querystring: ofChain } }, (request, reply) => {
-    const api = node.chain(request.query.chain_id);
-    const latest = request.params.height === 'latest';
-    const view = lightBlockView(api, latest ? api.chain.tip().height : Number(request.params.height));
-    reply.header('cache-control', latest ? NO_STORE : IMMUTABLE);
-    return reply.send(view);
-  });
-
-  app.get('/rpc/state/:key', { schema: { params: StateParams, querystring: ofChain } }, (request, reply) => {
-    const { key } = request.params;
-    const api = node.chain(request.query.chain_id);
-    const proof = stateProof(api, bytesKey(fromHex(key)));
-    reply.header('cache-control', NO_STORE);
-    return reply.send({ key, height: proof.height, proof });
-  });
+export function proofOperations(node: NodeApi): Operation[] {
+  return [
+    operation({
+      methods: ['get_light_block'],
+      verb: 'GET',
+      path: '/rpc/light/:height',
+      summary: 'What proves a height: header, certificate and validator sets',
+      params: LightParams,
+      query: ofChain,
+      answers: { 200: { description: 'Canonical bytes in hex; of a height they never change', schema: LightBlock } },
+      errors: [...OF_CHAIN, ...OF_STORE, 'NOT_FOUND', 'PRUNED'],
+      handle: ({ params, query }) => {
+        const api = node.chain(query.chain_id);
+        const isLatest = params.height === 'latest';
+        const height = isLatest ? api.chain.tip().height : Number(params.height);
+        const stored = storedBlock(api, height);
+        if (!stored) throw notFound(api, `there is no block ${height}`, height);
+        const view = lightBlockView(api, stored);
+        return isLatest ? fresh(view) : final(`${view.hash}-${stored.certificate.round}-light`, () => view);
+      },
+    }),
+    operation({
+      methods: ['get_state'],
+      verb: 'GET',
+      path: '/rpc/state/:key',
+      summary: 'Any value of the state, or that there is none, with proof',
+      params: StateParams,
+      query: ofChain,
+      answers: { 200: { description: 'Value and proof as of the head', schema: StateValue } },
+      errors: [...OF_CHAIN, ...OF_STORE, 'NOT_FOUND'],
+      handle: ({ params: { key }, query }) => {
+        const proof = stateProof(node.chain(query.chain_id), bytesKey(fromHex(key)));
+        return fresh({ key, height: proof.height, proof });
+      },
+    }),
+  ];
 }
 
-/** @throws NodeError PRUNED; NOT_FOUND without block or validator sets of the height */
-function lightBlockView(api: ChainApi, height: number) {
-  const stored = storedBlock(api, height);
-  if (!stored) throw notFound(api, `there is no block ${height}`, height);
+/** @throws NodeError NOT_FOUND without validator sets of the height */
+function lightBlockView(api: ChainApi, stored: StoredBlock) {
   const { header } = stored.block;
+  const { height } = header;
   const find = (hash: Uint8Array): ValidatorSet => {
     const set = api.chain.validatorSet(hash);
     if (!set) throw notFound(api, `this node does not keep the validator set of block ${height}`, height);

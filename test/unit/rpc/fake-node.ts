@@ -48,6 +48,10 @@ export function fakeNode(...chains: readonly FakeNode[]): NodeApi & { readonly a
         api: failure ? null : api,
       };
     });
+  const act = async (verb: string, id: string): Promise<void> => {
+    if (!summaries().some(({ chainId }) => chainId === id)) throw new NodeError('UNKNOWN_CHAIN', `no chain ${id}`);
+    acts.push(`${verb} ${id}`);
+  };
   return {
     name: 'n1',
     version: '0.0.0',
@@ -59,8 +63,8 @@ export function fakeNode(...chains: readonly FakeNode[]): NodeApi & { readonly a
       if (held?.api) return held.api;
       throw new NodeError(held ? 'CHAIN_STOPPED' : 'UNKNOWN_CHAIN', `no chain ${String(chainId)}`);
     },
-    startChain: async (chainId) => void acts.push(`start ${chainId}`),
-    stopChain: async (chainId) => void acts.push(`stop ${chainId}`),
+    startChain: (chainId) => act('start', chainId),
+    stopChain: (chainId) => act('stop', chainId),
   };
 }
 

@@ -7,7 +7,7 @@ import { MAX_TX_BYTES } from '../../../src/chain/tx.ts';
 import { isNodeError } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
-import { MAX_BATCH_TXS, MAX_UNVERIFIED } from '../../../src/rpc/routes/transactions.ts';
+import { MAX_BATCH_TXS, MAX_UNVERIFIED } from '../../../src/rpc/tx-intake.ts';
 import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
 import { FinalityWaiters, MAX_WAITERS } from '../../../src/rpc/tx-status.ts';

@@ -90,7 +90,7 @@ describe('sdk client', () => {
   it('names the faults of a request', async () => {
     const error = await failure(client.block('latest'));
     assert.equal(error.code, 'INVALID_PARAMS');
-    assert.match(error.message, /\/id/);
+    assert.match(error.message, /\/height/);
   });
 
   it('cannot be led to another path by what it is given', async () => {

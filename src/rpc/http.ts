@@ -1,0 +1,62 @@
+/** Operations as routes of the server. */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { RpcApp } from './app.ts';
+import { IMMUTABLE, NO_STORE } from './app.ts';
+import { check, checkBody } from './check.ts';
+import type { Answer, Operation } from './operation.ts';
+import type { OperatorGate } from './operator-gate.ts';
+
+export function registerOperations(app: RpcApp, operations: readonly Operation[], gate: OperatorGate): void {
+  for (const operation of operations) registerOperation(app, operation, gate);
+}
+
+function registerOperation(app: RpcApp, operation: Operation, gate: OperatorGate): void {
+  const { verb, path, params, query, body, operatorOnly = false } = operation;
+  app.route({
+    method: verb,
+    url: path,
+    ...(body && { bodyLimit: body.maxBytes }),
+    // Before the body is read.
+    onRequest: (request, _reply, done) => {
+      done((operatorOnly && gate.refusal(request.headers.authorization)) || undefined);
+    },
+    handler: async (request, reply) => {
+      check(params, request.params, 'path');
+      check(query, request.query, 'query');
+      if (body) checkBody(body, request.body);
+      const answer = await operation.handle({
+        params: request.params as Record<string, string>,
+        query: request.query as Record<string, string>,
+        body: request.body,
+        requestId: request.id,
+        gone: () => goneSignal(reply),
+      });
+      return send(request, reply, answer);
+    },
+  });
+}
+
+function send(request: FastifyRequest, reply: FastifyReply, answer: Answer): FastifyReply {
+  reply.headers(answer.headers).header('cache-control', answer.etag === null ? NO_STORE : IMMUTABLE);
+  if (answer.etag !== null) {
+    reply.header('etag', answer.etag);
+    if (isHeld(request.headers['if-none-match'], answer.etag)) return reply.code(304).send();
+  }
+  if (answer.type !== null) reply.type(answer.type);
+  return reply.code(answer.status).send(answer.body());
+}
+
+/** RFC 9110 13.1.2: a list of tags, weak ones compared by their value. */
+function isHeld(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false;
+  const tags = ifNoneMatch.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return tags.includes(etag) || ifNoneMatch.trim() === '*';
+}
+
+function goneSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once('close', () => {
+    gone.abort();
+  });
+  return gone.signal;
+}

@@ -1,0 +1,119 @@
+/** The OpenAPI 3.1 document of a node's operations, made of the schemas that validate them. */
+import type { TObject, TSchema } from 'typebox';
+import type { ErrorCode } from '../errors.ts';
+import { ERRORS } from '../errors.ts';
+import type { Body, Operation } from './operation.ts';
+import { PROBLEM_TYPE } from './problem.ts';
+import { COMPONENTS, Problem } from './schemas.ts';
+
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+const DESCRIPTION = [
+  'Amounts are decimal strings of uait (1 AIT = 1,000,000 uait), hashes and keys lower-case hex, times RFC 3339 UTC.',
+  'Every GET path answers HEAD too. A path that is not listed is a 404 METHOD_NOT_FOUND.',
+  'Failures are RFC 9457 problem documents; their `code` is one of those listed with the status.',
+].join(' ');
+
+export function openApiDocument(operations: readonly Operation[], version: string): JsonSchema {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const operation of operations) {
+    const path = operation.path.replace(/:(\w+)/g, '{$1}');
+    (paths[path] ??= {})[operation.verb.toLowerCase()] = operationObject(operation);
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'AITBC node', version, license: { name: 'MIT', identifier: 'MIT' }, description: DESCRIPTION },
+    servers: [{ url: '/' }],
+    paths,
+    components: {
+      schemas: Object.fromEntries(
+        Object.entries(COMPONENTS).map(([name, schema]) => [name, schemaObject(schema, '#/components/schemas/', true)]),
+      ),
+      securitySchemes: {
+        operator: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'the content of identity/operator_token in the data folder of the node',
+        },
+      },
+    },
+  };
+}
+
+/** Unique in the document: of the method, or of verb and path. */
+function operationId({ methods, verb, path }: Operation): string {
+  return methods[0] ?? `${verb.toLowerCase()}${path.replace(/[/:.-]+/g, '_')}`;
+}
+
+function operationObject(operation: Operation) {
+  const { summary, params, query, body, operatorOnly = false } = operation;
+  return {
+    operationId: operationId(operation),
+    summary,
+    parameters: [...parameters('path', params), ...parameters('query', query)],
+    ...(body && body.forms.length > 0 && { requestBody: requestBody(body) }),
+    ...(operatorOnly && { security: [{ operator: [] }] }),
+    responses: responses(operation),
+  };
+}
+
+function parameters(place: 'path' | 'query', { properties, required }: TObject) {
+  const needed: readonly string[] = required ?? [];
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    in: place,
+    required: needed.includes(name),
+    schema: refer(schema),
+  }));
+}
+
+function requestBody({ forms, binary }: Body) {
+  const schemas = forms.map(({ schema }) => refer(schema));
+  return {
+    required: true,
+    content: {
+      'application/json': { schema: schemas.length === 1 ? schemas[0] : { anyOf: schemas } },
+      ...(binary !== undefined && { 'application/octet-stream': { schema: { description: binary } } }),
+    },
+  };
+}
+
+function responses({ answers, errors }: Operation): JsonSchema {
+  const found: Record<string, { description: string; content: Record<string, { schema: unknown }> }> = {};
+  for (const [status, { description, schema, type = 'application/json' }] of Object.entries(answers)) {
+    found[status] = { description, content: { [type]: { schema: refer(schema) } } };
+  }
+  const byStatus = Map.groupBy(errors, (code) => String(ERRORS[code].http));
+  for (const [status, codes] of byStatus) {
+    const before = found[status];
+    const sentence = codes.map((code) => `${code} (${ERRORS[code].title.toLowerCase()})`).join(', ');
+    found[status] = {
+      description: before ? `${before.description}; or ${sentence}` : sentence,
+      content: { ...before?.content, [PROBLEM_TYPE]: { schema: problemOf(codes, before?.content[PROBLEM_TYPE]) } },
+    };
+  }
+  return found;
+}
+
+/** A problem with one of these codes. @param wider what the answer is declared as, when a problem is part of it */
+function problemOf(codes: readonly ErrorCode[], wider: { schema: unknown } | undefined): JsonSchema {
+  return { allOf: [wider?.schema ?? refer(Problem)], properties: { code: { enum: codes } } };
+}
+
+const refer = (schema: TSchema): unknown => schemaObject(schema, '#/components/schemas/', false);
+
+/** By content: an optional field holds a copy of its schema. */
+const names = new Map(Object.entries(COMPONENTS).map(([name, schema]) => [JSON.stringify(schema), name]));
+
+/**
+ * Plain JSON Schema, with references in place of what has a name.
+ *
+ * @param isDefinition of a named one itself: its content, not a reference to it
+ */
+function schemaObject(schema: unknown, prefix: string, isDefinition: boolean): unknown {
+  if (typeof schema !== 'object' || schema === null) return schema;
+  if (Array.isArray(schema)) return schema.map((item) => schemaObject(item, prefix, false));
+  const name = names.get(JSON.stringify(schema));
+  if (name !== undefined && !isDefinition) return { $ref: prefix + name };
+  return Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, schemaObject(value, prefix, false)]));
+}

@@ -1,0 +1,101 @@
+/**
+ * What can be asked of a node: one operation is one path over HTTP and, where it has method names, JSON-RPC methods too.
+ * Its schemas validate what comes in, and are what OpenAPI and OpenRPC show.
+ */
+import type { Static, TObject, TSchema } from 'typebox';
+import type { ErrorCode } from '../errors.ts';
+
+/** What is asked. Everything but the body is text, as in a URL. */
+export interface Input<Params, Query> {
+  readonly params: Params;
+  readonly query: Query;
+  /** Checked against one of the forms; bytes where `binary` is taken. */
+  readonly body: unknown;
+  readonly requestId: string;
+  /** Aborts when the client has gone. */
+  readonly gone: () => AbortSignal;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Content type when it is not JSON by the application. */
+  readonly type: string | null;
+  /** Of what never changes; null: not to be stored. */
+  readonly etag: string | null;
+  /** Called once, and not at all when the client has the answer already. */
+  body(): unknown;
+}
+
+/** One form of a body: the one meant by a body that has `key`; the last form of a list has none. */
+export interface BodyForm {
+  readonly key: string | null;
+  readonly schema: TSchema;
+}
+
+export interface Body {
+  readonly forms: readonly BodyForm[];
+  /** Also taken as application/octet-stream; what the bytes are. */
+  readonly binary?: string;
+  readonly maxBytes: number;
+}
+
+export interface AnswerDoc {
+  readonly description: string;
+  readonly schema: TSchema;
+  /** application/json when absent. */
+  readonly type?: string;
+}
+
+interface OperationBase {
+  /** JSON-RPC methods of the same content, the first one its own name; none: over HTTP alone. */
+  readonly methods: readonly string[];
+  readonly verb: 'GET' | 'POST';
+  /** Parameters as in `/rpc/blocks/:height`. */
+  readonly path: string;
+  readonly summary: string;
+  readonly body?: Body;
+  /** By status. */
+  readonly answers: Readonly<Record<number, AnswerDoc>>;
+  /** All codes it can fail with. */
+  readonly errors: readonly ErrorCode[];
+  /** Only with the operator's token. */
+  readonly operatorOnly?: boolean;
+}
+
+export interface Operation extends OperationBase {
+  readonly params: TObject;
+  readonly query: TObject;
+  handle(input: Input<Readonly<Record<string, string>>, Readonly<Record<string, string>>>): Answer | Promise<Answer>;
+}
+
+interface OperationSpec<P extends TObject, Q extends TObject> extends OperationBase {
+  readonly params: P;
+  readonly query: Q;
+  handle(input: Input<Static<P>, Static<Q>>): Answer | Promise<Answer>;
+}
+
+/** Of every operation: a foreign Host, parameters that are not as they should be. */
+const ALWAYS: readonly ErrorCode[] = ['FORBIDDEN', 'INVALID_PARAMS'];
+/** Of every operation whose request has a body: content type, encoding, size. */
+const OF_BODY: readonly ErrorCode[] = ['INVALID_REQUEST', 'PARSE_ERROR', 'TOO_LARGE'];
+/** Of what asks one chain. */
+export const OF_CHAIN: readonly ErrorCode[] = ['UNKNOWN_CHAIN', 'CHAIN_STOPPED', 'INTERNAL'];
+/** Of what reads blocks or state. */
+export const OF_STORE: readonly ErrorCode[] = ['STORAGE', 'CORRUPT'];
+
+/** Checks nothing: it lets the schemas give `handle` its types. */
+export function operation<P extends TObject, Q extends TObject>(spec: OperationSpec<P, Q>): Operation {
+  const errors = new Set([...ALWAYS, ...(spec.verb === 'POST' ? OF_BODY : []), ...spec.errors]);
+  return { ...(spec as unknown as Operation), errors: [...errors].sort() };
+}
+
+/** What may be different the next time. */
+export function fresh(body: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Answer {
+  return { status, headers, type: null, etag: null, body: () => body };
+}
+
+/** What is final. @param tag of exactly this content, without quotes @param body made only when it must be sent */
+export function final(tag: string, body: () => unknown): Answer {
+  return { status: 200, headers: {}, type: null, etag: `"${tag}"`, body };
+}

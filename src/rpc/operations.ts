@@ -1,0 +1,25 @@
+/** All operations of a node, and the documents that describe them. */
+import type { NodeApi } from './api.ts';
+import type { Operation } from './operation.ts';
+import { accountOperations } from './routes/accounts.ts';
+import { chainOperations } from './routes/chain.ts';
+import { chainsOperations } from './routes/chains.ts';
+import { documentOperations } from './routes/documents.ts';
+import { healthOperations } from './routes/health.ts';
+import { nodeOperations } from './routes/node.ts';
+import { proofOperations } from './routes/proofs.ts';
+import { transactionOperations } from './routes/transactions.ts';
+import type { TransactionDesks } from './tx-intake.ts';
+
+export function createOperations(node: NodeApi, desks: TransactionDesks): readonly Operation[] {
+  const operations = [
+    ...chainOperations(node),
+    ...accountOperations(node),
+    ...proofOperations(node),
+    ...transactionOperations(node, desks),
+    ...nodeOperations(node),
+    ...healthOperations(node),
+    ...chainsOperations(node),
+  ];
+  return [...operations, ...documentOperations(node, operations)];
+}

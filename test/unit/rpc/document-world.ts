@@ -1,0 +1,242 @@
+/** For each failure that the document promises, what makes a server give it; and valid input for every path. */
+import { toHex } from '../../../src/bytes.ts';
+import type { ErrorCode } from '../../../src/errors.ts';
+import { NodeError } from '../../../src/errors.ts';
+import { nopLogger } from '../../../src/log.ts';
+import type { NodeApi } from '../../../src/rpc/api.ts';
+import type { RpcServer } from '../../../src/rpc/server.ts';
+import { startRpcServer } from '../../../src/rpc/server.ts';
+import { transactionToJson } from '../../../src/chain/tx-json.ts';
+import type { Transaction } from '../../../src/chain/tx.ts';
+import { addressText, fixtureGenesis, makeTransfer } from '../../util/chain-fixture.ts';
+import type { TransferOptions } from '../../util/chain-fixture.ts';
+import { fakeNode, FakeNode } from './fake-node.ts';
+import type { Answer, Ask } from './http.ts';
+import { ask } from './http.ts';
+
+const TOKEN = 'ab'.repeat(32);
+
+/** A server over a chain of three blocks with one transaction each. */
+export class World {
+  readonly node = new FakeNode();
+  readonly #api = fakeNode(this.node);
+  /** Thrown by whatever asks the node. */
+  fault: Error | null = null;
+  /** Thrown where a chain is started or stopped. */
+  actFault: Error | null = null;
+  server!: RpcServer;
+
+  static async start(): Promise<World> {
+    const world = new World();
+    for (const nonce of [0, 1, 2]) world.node.produce([world.transfer({ nonce })]);
+    const failing = <T>(value: T, fault: Error | null): T => {
+      if (fault) throw fault;
+      return value;
+    };
+    const api: NodeApi = {
+      ...world.#api,
+      chains: () => failing(world.#api.chains(), world.fault),
+      chain: (id) => failing(world.#api.chain(id), world.fault),
+      startChain: (id) => failing(world.#api.startChain(id), world.actFault),
+      stopChain: (id) => failing(world.#api.stopChain(id), world.actFault),
+    };
+    const listen = { host: '127.0.0.1', port: 0 };
+    world.server = await startRpcServer({ listen }, { api, log: nopLogger, operatorToken: TOKEN });
+    return world;
+  }
+
+  transfer(options: Partial<TransferOptions> = {}): Transaction {
+    return makeTransfer(this.node.genesis, { from: 'account-0', to: 'account-1', nonce: 3, ...options });
+  }
+
+  hash(height: number): string {
+    return toHex(this.node.applied[height - 1]?.block.txs[0]?.id ?? new Uint8Array());
+  }
+}
+
+/** What a request to a path of the document is made of. */
+export interface Target {
+  readonly path: string;
+  readonly verb: string;
+}
+
+export interface Changes {
+  /** In place of valid ones. */
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: string;
+  readonly body?: string | Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const PARAMS: Readonly<Record<string, (world: World) => string>> = {
+  height: () => '2',
+  hash: (world) => world.hash(2),
+  address: () => addressText('account-0'),
+  key: () => '0201',
+  id: () => 'ait-devnet',
+};
+
+function bodyOf(tx: Transaction): string {
+  return JSON.stringify({ tx: toHex(tx.bytes) });
+}
+
+const BODIES: Readonly<Record<string, (world: World) => string>> = {
+  '/rpc/transactions': (world) => bodyOf(world.transfer()),
+};
+
+/** A valid request but for the changes. */
+export function send(world: World, { path, verb }: Target, changes: Changes = {}): Promise<Answer> {
+  const url = path.replace(/\{(\w+)\}/g, (_, name: string) => changes.params?.[name] ?? PARAMS[name]?.(world) ?? name);
+  const body = changes.body ?? BODIES[path]?.(world);
+  const isPost = verb === 'post';
+  const options: Ask = {
+    method: verb.toUpperCase(),
+    headers: {
+      ...(isPost && body !== undefined && { 'content-type': 'application/json' }),
+      ...(path.startsWith('/api/chains/') && { authorization: `Bearer ${TOKEN}` }),
+      ...changes.headers,
+    },
+    ...(isPost && body !== undefined && { body }),
+  };
+  return ask(world.server.url, url + (changes.query ?? ''), options);
+}
+
+type Provocation = (world: World, target: Target) => Promise<Answer>;
+
+const faulty =
+  (fault: Error): Provocation =>
+  (world, target) => {
+    world.fault = fault;
+    world.actFault = fault;
+    return send(world, target);
+  };
+
+const submitted =
+  (options: Partial<TransferOptions>): Provocation =>
+  (world, target) =>
+    send(world, target, { body: bodyOf(world.transfer(options)) });
+
+/** How every operation that promises a code is made to give it. */
+const BY_CODE: Partial<Record<ErrorCode, Provocation>> = {
+  FORBIDDEN: (world, target) => send(world, target, { headers: { host: 'evil.example' } }),
+  INVALID_PARAMS: (world, target) => send(world, target, { query: '?nope=1' }),
+  INVALID_REQUEST: (world, target) => send(world, target, { body: '{}', headers: { 'content-type': 'text/plain' } }),
+  PARSE_ERROR: (world, target) => send(world, target, { body: '{' }),
+  TOO_LARGE: (world, target) => send(world, target, { body: `"${'0'.repeat(3 * 1024 * 1024)}"` }),
+  UNAUTHENTICATED: (world, target) => send(world, target, { headers: { authorization: 'Bearer no' } }),
+  UNKNOWN_CHAIN: (world, target) => {
+    world.actFault = new NodeError('UNKNOWN_CHAIN', 'no such chain');
+    return send(world, target, target.path.startsWith('/api/') ? {} : { query: '?chain_id=ait-mainnet' });
+  },
+  CHAIN_STOPPED: (world, target) => {
+    world.node.failure = new NodeError('CORRUPT', 'a block is missing');
+    return send(world, target);
+  },
+  INTERNAL: faulty(new Error('broken')),
+  BAD_ADDRESS: (world, target) => send(world, target, { params: { address: 'ait1nothing' } }),
+  PRUNED: (world, target) => {
+    world.node.base = 3;
+    return send(world, target, target.path.includes('{hash}') ? { query: '?proof=1' } : {});
+  },
+};
+for (const code of [
+  ...(['BAD_GENESIS', 'CONFIG', 'CONFLICT', 'CORRUPT', 'DATA_FOLDER', 'DATA_LOCKED', 'DATA_TOO_NEW'] as const),
+  ...(['GUARD', 'KEY_FILE', 'STORAGE', 'UPGRADE_NEEDED', 'WRONG_GENESIS'] as const),
+]) {
+  BY_CODE[code] = faulty(new NodeError(code, 'a sentence'));
+}
+
+const READY_CHECK = { quorum: 'quorum', progress: 'progress' } as const;
+const unready =
+  (name: keyof typeof READY_CHECK): Provocation =>
+  (world, target) => {
+    world.node.checks = [{ name: READY_CHECK[name], ok: false, detail: 'not so' }];
+    return send(world, target);
+  };
+
+const beforeFirstBlock: Provocation = async (world, target) => {
+  const empty = await World.start();
+  try {
+    Object.assign(empty.node.chain, { tip: () => ({ ...world.node.chain.tip(), height: 0 }) });
+    Object.assign(empty.node.chain, { block: () => undefined });
+    return await send(empty, target, { query: target.path.includes('{address}') ? '?proof=1' : '' });
+  } finally {
+    await empty.server.close();
+  }
+};
+
+/** Where the way to a code is the operation's own. */
+const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>> = {
+  '/rpc/head': { NOT_FOUND: beforeFirstBlock },
+  '/rpc/accounts/{address}': { NOT_FOUND: beforeFirstBlock },
+  '/rpc/state/{key}': { NOT_FOUND: beforeFirstBlock },
+  '/rpc/blocks/{height}': { NOT_FOUND: (world, target) => send(world, target, { params: { height: '9' } }) },
+  '/rpc/light/{height}': { NOT_FOUND: (world, target) => send(world, target, { params: { height: '9' } }) },
+  '/readyz': { NO_QUORUM: unready('quorum'), SYNCING: unready('progress') },
+  '/rpc/transactions': {
+    BAD_ADDRESS: (world, target) => {
+      const json = transactionToJson(world.transfer());
+      const payload = { to: 'ait1nothing', amount_uait: '1' };
+      return send(world, target, { body: JSON.stringify({ ...json, payload }) });
+    },
+    BAD_NONCE: submitted({ nonce: 0, amountUait: 2 }),
+    BAD_SIGNATURE: (world, target) => {
+      const other = fixtureGenesis({ chainId: 'ait-testnet' });
+      const tx = makeTransfer(other, { from: 'account-0', to: 'account-1', nonce: 3 });
+      return send(world, target, { body: bodyOf(tx) });
+    },
+    CODEC: (world, target) => send(world, target, { body: '{"tx":"00"}' }),
+    EXPIRED: submitted({ validUntilHeight: 1 }),
+    FEE_TOO_LOW: submitted({ feeUait: 1 }),
+    INSUFFICIENT_FUNDS: submitted({ amountUait: 10 ** 12 }),
+    NONCE_GAP: submitted({ nonce: 200 }),
+    POOL_FULL: (world, target) => {
+      const refusal = { code: 'POOL_FULL', message: 'full', data: {} };
+      Object.assign(world.node.pool, { submit: async () => [refusal] });
+      return send(world, target);
+    },
+    RATE_LIMITED: (world, target) => {
+      Object.assign(world.node.pool, { submit: () => new Promise(() => undefined) });
+      const txs = Array.from({ length: 1024 }, (_, i) => toHex(world.transfer({ amountUait: i + 1 }).bytes));
+      const full = JSON.stringify({ txs });
+      const sendAll = async (left: number): Promise<Answer> => {
+        const answer = await send(world, target, { query: '?mode=async', body: full });
+        return left > 0 && answer.status === 202 ? sendAll(left - 1) : answer;
+      };
+      return sendAll(16);
+    },
+    UNDERPRICED: async (world, target) => {
+      await send(world, target);
+      return send(world, target, { body: bodyOf(world.transfer({ amountUait: 2 })) });
+    },
+    UNKNOWN_TX_TYPE: (world, target) => {
+      const json = { ...transactionToJson(world.transfer()), type: 'stake' };
+      return send(world, target, { body: JSON.stringify(json) });
+    },
+    WRONG_CHAIN: async (_, target) => {
+      const testnet = new FakeNode({ chainId: 'ait-testnet' });
+      const listen = { host: '127.0.0.1', port: 0 };
+      const api = fakeNode(new FakeNode(), testnet);
+      const server = await startRpcServer({ listen }, { api, log: nopLogger });
+      const tx = makeTransfer(testnet.genesis, { from: 'account-0', to: 'account-1', nonce: 0 });
+      const headers = { 'content-type': 'application/json' };
+      try {
+        return await ask(server.url, target.path, { method: 'POST', headers, body: bodyOf(tx) });
+      } finally {
+        await server.close();
+      }
+    },
+  },
+};
+
+/** @returns undefined when nothing is known to make the operation fail so */
+export function provocation({ path }: Target, code: ErrorCode): Provocation | undefined {
+  return BY_PATH[path]?.[code] ?? BY_CODE[code];
+}
+
+/** How an answer of a status other than 200 is got from valid input. */
+export const OTHER_ANSWERS: Readonly<Record<string, Provocation>> = {
+  '404 /rpc/transactions/{hash}': (world, target) => send(world, target, { params: { hash: '00'.repeat(32) } }),
+  '202 /rpc/transactions': (world, target) => send(world, target, { query: '?mode=async' }),
+  '503 /readyz': unready('quorum'),
+};

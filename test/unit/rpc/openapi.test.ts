@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { Compile } from 'typebox/schema';
+import type { ErrorCode } from '../../../src/errors.ts';
+import { ERRORS } from '../../../src/errors.ts';
+import { openApiDocument } from '../../../src/rpc/openapi.ts';
+import { createOperations } from '../../../src/rpc/operations.ts';
+import { PROBLEM_TYPE } from '../../../src/rpc/problem.ts';
+import { TransactionDesks } from '../../../src/rpc/tx-intake.ts';
+import { systemClock } from '../../../src/clock.ts';
+import { OTHER_ANSWERS, provocation, send, World } from './document-world.ts';
+import type { Target } from './document-world.ts';
+import { fakeNode, FakeNode } from './fake-node.ts';
+import type { Answer } from './http.ts';
+import { ask } from './http.ts';
+
+interface Described {
+  readonly operationId: string;
+  readonly parameters: readonly { name: string; in: string; required: boolean; schema: object }[];
+  readonly responses: Readonly<Record<string, { content: Readonly<Record<string, { schema: object }>> }>>;
+}
+
+interface Document {
+  readonly openapi: string;
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Described>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, object>> };
+}
+
+const written = (): Document => {
+  const operations = createOperations(fakeNode(new FakeNode()), new TransactionDesks(systemClock));
+  return JSON.parse(JSON.stringify(openApiDocument(operations, '0.0.0')));
+};
+
+const document = written();
+const targets = Object.entries(document.paths).flatMap(([path, verbs]) =>
+  Object.entries(verbs).map(([verb, described]) => ({ path, verb, described })),
+);
+
+/** Why an answer is none that the document allows; null when it is one. */
+function misfit(described: Described, { status, headers, json, text }: Answer): string | null {
+  const response = described.responses[status];
+  if (!response) return `status ${status} is not described: ${text.slice(0, 300)}`;
+  const type = String(headers['content-type']).replace(/;.*/, '');
+  const media = response.content[type];
+  if (!media) return `${status} with ${type} is not described`;
+  if (!type.includes('json')) return null;
+  const validator = Compile({ ...media.schema, components: document.components } as object);
+  const [ok, faults] = validator.Errors(json);
+  return ok ? null : `${status} ${JSON.stringify(faults).slice(0, 500)} in ${text.slice(0, 300)}`;
+}
+
+/** Codes that the document promises for an operation, with their status. */
+function promised({ responses }: Described): { status: string; code: ErrorCode }[] {
+  return Object.entries(responses).flatMap(([status, { content }]) => {
+    const schema = content[PROBLEM_TYPE]?.schema as { properties: { code: { enum: ErrorCode[] } } } | undefined;
+    return (schema?.properties.code.enum ?? []).map((code) => ({ status, code }));
+  });
+}
+
+describe('the OpenAPI document', () => {
+  let world: World;
+
+  beforeEach(async () => {
+    world = await World.start();
+  });
+
+  afterEach(() => world.server.close());
+
+  it('is served, and is what the operations say', async () => {
+    const { status, json } = await ask(world.server.url, '/openapi.json');
+    assert.equal(status, 200);
+    assert.deepEqual(json, document);
+    assert.match(json.openapi, /^3\.1\./);
+  });
+
+  it('names every operation once, and refers to nothing that is not there', () => {
+    const ids = targets.map(({ described }) => described.operationId);
+    assert.deepEqual(ids, [...new Set(ids)]);
+    const refs = JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g);
+    const used = new Set([...refs].map(([, name]) => name));
+    assert.deepEqual(used, new Set(Object.keys(document.components.schemas)));
+  });
+
+  it('lists the paths of the README, and no others', () => {
+    const text = readFileSync(new URL('../../../src/rpc/README.md', import.meta.url), 'utf8');
+    const rows = [...text.matchAll(/^\| `((?:GET|POST) \S+)` \|/gm)].map(([, row]) => row);
+    assert.deepEqual(new Set(rows), new Set(targets.map(({ path, verb }) => `${verb.toUpperCase()} ${path}`)));
+  });
+
+  for (const { path, verb, described } of targets) {
+    const target: Target = { path, verb };
+
+    describe(`of ${verb.toUpperCase()} ${path}`, () => {
+      const statuses = Object.entries(described.responses).filter(
+        ([status, { content }]) =>
+          Object.keys(content).some((type) => type !== PROBLEM_TYPE) || OTHER_ANSWERS[`${status} ${path}`],
+      );
+      for (const [status] of statuses) {
+        it(`tells its answer with ${status}`, async () => {
+          const act = status === '200' ? send : OTHER_ANSWERS[`${status} ${path}`];
+          assert(act, 'nothing is known to give this answer');
+          const answer = await act(world, target);
+          assert.equal(String(answer.status), status, answer.text);
+          assert.equal(misfit(described, answer), null);
+        });
+      }
+
+      for (const { status, code } of promised(described)) {
+        it(`tells its failure ${code}`, async () => {
+          const provoke = provocation(target, code);
+          assert(provoke, 'nothing is known to make it fail so: the document promises too much');
+          const answer = await provoke(world, target);
+          assert.equal(answer.json?.code, code, answer.text.slice(0, 300));
+          assert.equal(String(answer.status), status);
+          assert.equal(ERRORS[code].http, answer.status);
+          assert.equal(misfit(described, answer), null);
+        });
+      }
+
+      it('tells every answer to input of any kind', async () => {
+        const odd = fc.oneof(
+          fc.constantFrom('0', '1', '01', '-1', 'latest', '9007199254740992', 'ab'.repeat(32), '00', 'ait-devnet', ''),
+          fc.string({ maxLength: 100 }),
+        );
+        const names = described.parameters.map(({ name }) => name);
+        const query = fc.dictionary(fc.constantFrom(...names, 'chain_id', 'x'), odd, { maxKeys: 3 });
+        const bodies = fc.oneof(fc.json({ maxDepth: 3 }), fc.string(), fc.constant(undefined));
+        await fc.assert(
+          fc.asyncProperty(
+            fc.dictionary(fc.constantFrom(...names, 'x'), odd),
+            query,
+            bodies,
+            async (some, asked, body) => {
+              const params = Object.fromEntries(
+                Object.entries(some).map(([name, value]) => [name, encodeURIComponent(value) || 'x']),
+              );
+              const text = `?${new URLSearchParams(asked).toString()}`;
+              const answer = await send(world, target, { params, query: text, ...(body !== undefined && { body }) });
+              const isOther = answer.json?.code === 'METHOD_NOT_FOUND';
+              assert.equal(isOther ? null : misfit(described, answer), null);
+            },
+          ),
+          { numRuns: 40 },
+        );
+      });
+    });
+  }
+});
