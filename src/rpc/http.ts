@@ -11,6 +11,22 @@ export function registerOperations(app: RpcApp, operations: readonly Operation[]
 }
 
 function registerOperation(app: RpcApp, operation: Operation, gate: OperatorGate): void {
+  if (operation.body?.isRaw !== true) {
+    addRoute(app, operation, gate);
+    return;
+  }
+  // In a scope of its own, because parsers are of a scope, not of a route.
+  void app.register((scope: RpcApp, _options, done) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, parsed) => {
+      parsed(null, text);
+    });
+    addRoute(scope, operation, gate);
+    done();
+  });
+}
+
+function addRoute(app: RpcApp, operation: Operation, gate: OperatorGate): void {
   const { verb, path, params, query, body, operatorOnly = false } = operation;
   app.route({
     method: verb,
@@ -23,7 +39,7 @@ function registerOperation(app: RpcApp, operation: Operation, gate: OperatorGate
     handler: async (request, reply) => {
       check(params, request.params, 'path');
       check(query, request.query, 'query');
-      if (body) checkBody(body, request.body);
+      if (body && body.isRaw !== true) checkBody(body, request.body);
       const answer = await operation.handle({
         params: request.params as Record<string, string>,
         query: request.query as Record<string, string>,

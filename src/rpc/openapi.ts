@@ -26,9 +26,7 @@ export function openApiDocument(operations: readonly Operation[], version: strin
     servers: [{ url: '/' }],
     paths,
     components: {
-      schemas: Object.fromEntries(
-        Object.entries(COMPONENTS).map(([name, schema]) => [name, schemaObject(schema, '#/components/schemas/', true)]),
-      ),
+      schemas: componentSchemas(),
       securitySchemes: {
         operator: {
           type: 'http',
@@ -79,9 +77,9 @@ function requestBody({ forms, binary }: Body) {
 }
 
 function responses({ answers, errors }: Operation): JsonSchema {
-  const found: Record<string, { description: string; content: Record<string, { schema: unknown }> }> = {};
+  const found: Record<string, { description: string; content?: Record<string, { schema: unknown }> }> = {};
   for (const [status, { description, schema, type = 'application/json' }] of Object.entries(answers)) {
-    found[status] = { description, content: { [type]: { schema: refer(schema) } } };
+    found[status] = { description, ...(schema && { content: { [type]: { schema: refer(schema) } } }) };
   }
   const byStatus = Map.groupBy(errors, (code) => String(ERRORS[code].http));
   for (const [status, codes] of byStatus) {
@@ -89,7 +87,7 @@ function responses({ answers, errors }: Operation): JsonSchema {
     const sentence = codes.map((code) => `${code} (${ERRORS[code].title.toLowerCase()})`).join(', ');
     found[status] = {
       description: before ? `${before.description}; or ${sentence}` : sentence,
-      content: { ...before?.content, [PROBLEM_TYPE]: { schema: problemOf(codes, before?.content[PROBLEM_TYPE]) } },
+      content: { ...before?.content, [PROBLEM_TYPE]: { schema: problemOf(codes, before?.content?.[PROBLEM_TYPE]) } },
     };
   }
   return found;
@@ -100,7 +98,14 @@ function problemOf(codes: readonly ErrorCode[], wider: { schema: unknown } | und
   return { allOf: [wider?.schema ?? refer(Problem)], properties: { code: { enum: codes } } };
 }
 
-const refer = (schema: TSchema): unknown => schemaObject(schema, '#/components/schemas/', false);
+/** The content of every schema that has a name. */
+export function componentSchemas(): JsonSchema {
+  return Object.fromEntries(Object.entries(COMPONENTS).map(([name, schema]) => [name, schemaObject(schema, true)]));
+}
+
+export function refer(schema: TSchema): unknown {
+  return schemaObject(schema, false);
+}
 
 /** By content: an optional field holds a copy of its schema. */
 const names = new Map(Object.entries(COMPONENTS).map(([name, schema]) => [JSON.stringify(schema), name]));
@@ -110,10 +115,10 @@ const names = new Map(Object.entries(COMPONENTS).map(([name, schema]) => [JSON.s
  *
  * @param isDefinition of a named one itself: its content, not a reference to it
  */
-function schemaObject(schema: unknown, prefix: string, isDefinition: boolean): unknown {
+function schemaObject(schema: unknown, isDefinition: boolean): unknown {
   if (typeof schema !== 'object' || schema === null) return schema;
-  if (Array.isArray(schema)) return schema.map((item) => schemaObject(item, prefix, false));
+  if (Array.isArray(schema)) return schema.map((item) => schemaObject(item, false));
   const name = names.get(JSON.stringify(schema));
-  if (name !== undefined && !isDefinition) return { $ref: prefix + name };
-  return Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, schemaObject(value, prefix, false)]));
+  if (name !== undefined && !isDefinition) return { $ref: `#/components/schemas/${name}` };
+  return Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, schemaObject(value, false)]));
 }

@@ -37,12 +37,21 @@ export interface Body {
   readonly forms: readonly BodyForm[];
   /** Also taken as application/octet-stream; what the bytes are. */
   readonly binary?: string;
+  /** Handed on as text, unread: failures to read it are the operation's own to tell. */
+  readonly isRaw?: boolean;
   readonly maxBytes: number;
+}
+
+export interface BodyParam {
+  readonly name: string;
+  readonly schema: TSchema;
+  toBody(value: unknown): unknown;
 }
 
 export interface AnswerDoc {
   readonly description: string;
-  readonly schema: TSchema;
+  /** null: without content. */
+  readonly schema: TSchema | null;
   /** application/json when absent. */
   readonly type?: string;
 }
@@ -55,6 +64,8 @@ interface OperationBase {
   readonly path: string;
   readonly summary: string;
   readonly body?: Body;
+  /** What stands for the body among the params of JSON-RPC. */
+  readonly bodyParam?: BodyParam;
   /** By status. */
   readonly answers: Readonly<Record<number, AnswerDoc>>;
   /** All codes it can fail with. */
@@ -77,8 +88,8 @@ interface OperationSpec<P extends TObject, Q extends TObject> extends OperationB
 
 /** Of every operation: a foreign Host, parameters that are not as they should be. */
 const ALWAYS: readonly ErrorCode[] = ['FORBIDDEN', 'INVALID_PARAMS'];
-/** Of every operation whose request has a body: content type, encoding, size. */
-const OF_BODY: readonly ErrorCode[] = ['INVALID_REQUEST', 'PARSE_ERROR', 'TOO_LARGE'];
+/** Of every operation whose request has a body: content type, size. */
+const OF_BODY: readonly ErrorCode[] = ['INVALID_REQUEST', 'TOO_LARGE'];
 /** Of what asks one chain. */
 export const OF_CHAIN: readonly ErrorCode[] = ['UNKNOWN_CHAIN', 'CHAIN_STOPPED', 'INTERNAL'];
 /** Of what reads blocks or state. */
@@ -87,6 +98,7 @@ export const OF_STORE: readonly ErrorCode[] = ['STORAGE', 'CORRUPT'];
 /** Checks nothing: it lets the schemas give `handle` its types. */
 export function operation<P extends TObject, Q extends TObject>(spec: OperationSpec<P, Q>): Operation {
   const errors = new Set([...ALWAYS, ...(spec.verb === 'POST' ? OF_BODY : []), ...spec.errors]);
+  if (spec.verb === 'POST' && spec.body?.isRaw !== true) errors.add('PARSE_ERROR');
   return { ...(spec as unknown as Operation), errors: [...errors].sort() };
 }
 

@@ -1,4 +1,5 @@
 /** All operations of a node, and the documents that describe them. */
+import type { Logger } from '../log.ts';
 import type { NodeApi } from './api.ts';
 import type { Operation } from './operation.ts';
 import { accountOperations } from './routes/accounts.ts';
@@ -6,12 +7,13 @@ import { chainOperations } from './routes/chain.ts';
 import { chainsOperations } from './routes/chains.ts';
 import { documentOperations } from './routes/documents.ts';
 import { healthOperations } from './routes/health.ts';
+import { jsonRpcOperation } from './routes/json-rpc.ts';
 import { nodeOperations } from './routes/node.ts';
 import { proofOperations } from './routes/proofs.ts';
 import { transactionOperations } from './routes/transactions.ts';
 import type { TransactionDesks } from './tx-intake.ts';
 
-export function createOperations(node: NodeApi, desks: TransactionDesks): readonly Operation[] {
+export function createOperations(node: NodeApi, desks: TransactionDesks, log: Logger): readonly Operation[] {
   const operations = [
     ...chainOperations(node),
     ...accountOperations(node),
@@ -21,5 +23,6 @@ export function createOperations(node: NodeApi, desks: TransactionDesks): readon
     ...healthOperations(node),
     ...chainsOperations(node),
   ];
-  return [...operations, ...documentOperations(node, operations)];
+  const described = [...operations, jsonRpcOperation(node, operations, log)];
+  return [...described, ...documentOperations(node, described)];
 }

@@ -274,6 +274,18 @@ const problemFields = {
 export const Problem = strict(problemFields);
 export const NotReady = strict({ ...problemFields, checks: Type.Optional(checks) });
 
+export const JsonRpcCall = Type.Object({
+  jsonrpc: oneOf('2.0'),
+  id: Type.Optional(Type.Union([text, Type.Number(), Type.Null()])),
+  method: text,
+  params: Type.Optional(Type.Union([anyObject, Type.Array(Type.Unknown())])),
+});
+const answered = { jsonrpc: oneOf('2.0'), id: Type.Union([text, Type.Number(), Type.Null()]) };
+export const JsonRpcAnswer = Type.Union([
+  strict({ ...answered, result: Type.Unknown() }),
+  strict({ ...answered, error: strict({ code: integer, message: text, data: Problem }) }),
+]);
+
 export const COMPONENTS: Readonly<Record<string, TSchema>> = {
   Head,
   Certificate,
@@ -299,4 +311,6 @@ export const COMPONENTS: Readonly<Record<string, TSchema>> = {
   Ready,
   Problem,
   NotReady,
+  JsonRpcCall,
+  JsonRpcAnswer,
 };

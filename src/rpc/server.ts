@@ -5,11 +5,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
 import type { HostPort } from '../config/options.ts';
-import type { ErrorCode } from '../errors.ts';
 import { ERRORS, NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { NodeApi } from './api.ts';
 import type { RpcApp } from './app.ts';
+import { logFailure } from './failure-log.ts';
 import { isAllowedHost } from './host-guard.ts';
 import { parseJsonBody } from './json-body.ts';
 import { registerOperations } from './http.ts';
@@ -62,7 +62,7 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   const { api, log, clock = systemClock } = modules;
   const desks = new TransactionDesks(clock);
   const app = createApp(options, log);
-  registerOperations(app, createOperations(api, desks), createOperatorGate(modules.operatorToken ?? null));
+  registerOperations(app, createOperations(api, desks, log), createOperatorGate(modules.operatorToken ?? null));
   let url: string;
   try {
     url = await listenOn(app, options.listen, 'rpc.listen');
@@ -127,17 +127,10 @@ function createApp({ hosts = [], limits = DEFAULT_LIMITS }: RpcOptions, log: Log
   return app;
 }
 
-/** States of a node that runs as it should. */
-const EXPECTED: ReadonlySet<ErrorCode> = new Set(['SYNCING', 'NO_QUORUM', 'CHAIN_STOPPED']);
-
 function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
   const problem = toProblem(error, request.id);
-  const context = { request_id: request.id, method: request.method, route: request.routeOptions.url, error };
-  if (problem.status >= 500 && !EXPECTED.has(problem.code)) {
-    log.error('Request failed', context);
-  } else {
-    log.debug('Request refused', context);
-  }
+  const { url } = request.routeOptions;
+  logFailure(log, problem, { request_id: request.id, method: request.method, route: url, error });
   if (ERRORS[problem.code].retryable && (problem.status === 429 || problem.status === 503)) {
     reply.header('retry-after', '1');
   }

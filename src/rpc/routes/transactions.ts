@@ -29,6 +29,16 @@ const SubmitQuery = chainQuery({ mode: Type.Optional(Mode) });
 
 const chainField = { chain_id: Type.Optional(Type.String({ pattern: '^[a-z0-9._-]{1,32}$' })) };
 const bytesText = Type.String({ description: 'canonical bytes, in lower-case hex or base64' });
+const TxFields = {
+  version: Type.Integer({ minimum: 0, maximum: 255 }),
+  type: Type.String(),
+  sender: hash,
+  nonce: count,
+  fee_uait: amount,
+  valid_until_height: count,
+  payload: anyObject,
+  signature: Type.String({ pattern: '^[0-9a-f]{128}$' }),
+};
 const SubmitBody: Body = {
   maxBytes: MAX_BATCH_BODY_BYTES,
   binary: 'canonical bytes of one transaction',
@@ -41,20 +51,7 @@ const SubmitBody: Body = {
       }),
     },
     { key: 'tx', schema: strict({ ...chainField, tx: bytesText }) },
-    {
-      key: null,
-      schema: strict({
-        ...chainField,
-        version: Type.Integer({ minimum: 0, maximum: 255 }),
-        type: Type.String(),
-        sender: hash,
-        nonce: count,
-        fee_uait: amount,
-        valid_until_height: count,
-        payload: anyObject,
-        signature: Type.String({ pattern: '^[0-9a-f]{128}$' }),
-      }),
-    },
+    { key: null, schema: strict({ ...chainField, ...TxFields }) },
   ],
 };
 
@@ -88,6 +85,11 @@ export function transactionOperations(node: NodeApi, desks: TransactionDesks): O
       params: strict({}),
       query: SubmitQuery,
       body: SubmitBody,
+      bodyParam: {
+        name: 'tx',
+        schema: Type.Union([bytesText, strict(TxFields)]),
+        toBody: (tx) => (typeof tx === 'string' ? { tx } : tx),
+      },
       answers: {
         200: {
           description: 'Pending, or final in commit mode; of a batch, one result each',

@@ -82,6 +82,7 @@ function bodyOf(tx: Transaction): string {
 
 const BODIES: Readonly<Record<string, (world: World) => string>> = {
   '/rpc/transactions': (world) => bodyOf(world.transfer()),
+  '/rpc': () => '{"jsonrpc":"2.0","id":1,"method":"get_head"}',
 };
 
 /** A valid request but for the changes. */
@@ -239,4 +240,5 @@ export const OTHER_ANSWERS: Readonly<Record<string, Provocation>> = {
   '404 /rpc/transactions/{hash}': (world, target) => send(world, target, { params: { hash: '00'.repeat(32) } }),
   '202 /rpc/transactions': (world, target) => send(world, target, { query: '?mode=async' }),
   '503 /readyz': unready('quorum'),
+  '204 /rpc': (world, target) => send(world, target, { body: '{"jsonrpc":"2.0","method":"get_head"}' }),
 };
