@@ -57,7 +57,7 @@ function paramsOf({ params, query, bodyParam }: Operation): MethodParam[] {
 }
 
 function readCall(operation: Operation, list: readonly MethodParam[], given: unknown): Call {
-  const named = new Map(Array.isArray(given) ? byPosition(list, given) : Object.entries(given ?? {}));
+  const named = new Map<string, unknown>(Array.isArray(given) ? byPosition(list, given) : Object.entries(given ?? {}));
   const take = (place: MethodParam['place']): Record<string, unknown> => {
     const taken: Record<string, unknown> = {};
     for (const { name, schema, place: its } of list) {
@@ -68,7 +68,7 @@ function readCall(operation: Operation, list: readonly MethodParam[], given: unk
   };
   const params = take('path');
   const unknown = [...named].filter(([name]) => !list.some((param) => param.name === name));
-  const query = { ...take('query'), ...Object.fromEntries(unknown) };
+  const query: Record<string, unknown> = { ...take('query'), ...Object.fromEntries(unknown) };
   check(operation.params, params, 'params');
   check(operation.query, query, 'params');
   const { bodyParam } = operation;
