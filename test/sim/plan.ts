@@ -116,7 +116,8 @@ export function makePlan({ seed, nodes, minutes, control = false }: PlanOptions,
   const quiet = !control && isFair && rng.chance(0.4);
   // A restored node sits out; a change of the set meanwhile could leave no quorum without it.
   const restores = !control && rng.chance(0.8) && !setChanges;
-  const pruner = setChanges ? null : choosePruner(plan);
+  // What is gone from one machine must not be lost with the folder of another.
+  const pruner = setChanges || restores ? null : choosePruner(plan);
   return { ...plan, cautious, quiet, restores, pruner, ...(quiet && { txEveryMs: rng.between(2_000, 6_000) }) };
 }
 

@@ -284,7 +284,7 @@ class Run {
     const isQuorum = (set: ValidatorSet, core: readonly SimNode[]): boolean => {
       // A floor of its own keeps a node from the height that they must decide, if it is not below.
       const next = Math.max(0, ...core.map(({ stored }) => stored.height)) + 1;
-      const able = core.filter((node) => !node.sitsOut(next));
+      const able = core.filter((node) => !node.sitsOut(next) && reachFrom(node, core) === next - 1);
       const members = able.map(({ publicKey }) => findValidator(set, publicKey)?.power ?? 0);
       return hasQuorum(
         set,
@@ -447,6 +447,16 @@ class Run {
       trace: this.#trace.lines,
     };
   }
+}
+
+/** How high a node comes with the blocks that these hold. */
+function reachFrom(node: SimNode, core: readonly SimNode[]): number {
+  let height = -1;
+  for (let next = node.stored.height; next > height; ) {
+    height = next;
+    for (const { stored } of core) if (stored.base <= height + 1) next = Math.max(next, stored.height);
+  }
+  return height;
 }
 
 function describe(plan: Plan): string {
