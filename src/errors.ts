@@ -32,6 +32,7 @@ export const ERRORS = {
   NOT_FOUND: kind(404, -32001, 4, false, 'Not found'),
   UNKNOWN_CHAIN: kind(404, -32001, 4, false, 'No such chain here'),
   CHAIN_STOPPED: kind(503, -32002, 5, true, 'Chain does not run'),
+  GONE: kind(410, -32601, 2, false, 'No longer offered'),
   PRUNED: kind(410, -32001, 4, false, 'No longer kept'),
   SYNCING: kind(503, -32002, 5, true, 'Node is catching up'),
   NO_QUORUM: kind(503, -32002, 5, true, 'No quorum of validators'),

@@ -27,13 +27,14 @@ function registerOperation(app: RpcApp, operation: Operation, gate: OperatorGate
 }
 
 function addRoute(app: RpcApp, operation: Operation, gate: OperatorGate): void {
-  const { verb, path, params, query, body, operatorOnly = false } = operation;
+  const { verb, path, params, query, body, successor, operatorOnly = false } = operation;
   app.route({
     method: verb,
     url: path,
     ...(body && { bodyLimit: body.maxBytes }),
     // Before the body is read.
-    onRequest: (request, _reply, done) => {
+    onRequest: (request, reply, done) => {
+      if (successor !== undefined) reply.headers(deprecation(successor, request.params as Params));
       done((operatorOnly && gate.refusal(request.headers.authorization)) || undefined);
     },
     handler: async (request, reply) => {
@@ -41,7 +42,7 @@ function addRoute(app: RpcApp, operation: Operation, gate: OperatorGate): void {
       check(query, request.query, 'query');
       if (body && body.isRaw !== true) checkBody(body, request.body);
       const answer = await operation.handle({
-        params: request.params as Record<string, string>,
+        params: request.params as Params,
         query: request.query as Record<string, string>,
         body: request.body,
         requestId: request.id,
@@ -50,6 +51,22 @@ function addRoute(app: RpcApp, operation: Operation, gate: OperatorGate): void {
       return send(request, reply, answer);
     },
   });
+}
+
+/** Since when the names of the replaced system are deprecated, and until when they are answered at least. */
+const DEPRECATED_SINCE_MS = Date.UTC(2026, 10, 1);
+const SUNSET_MS = Date.UTC(2028, 0, 1);
+
+type Params = Readonly<Record<string, string>>;
+
+/** RFC 9745, RFC 8594. */
+function deprecation(successor: string | null, params: Params): Record<string, string> {
+  const path = successor?.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
+  return {
+    deprecation: `@${DEPRECATED_SINCE_MS / 1000}`,
+    sunset: new Date(SUNSET_MS).toUTCString(),
+    ...(path !== undefined && { link: `<${path}>; rel="successor-version"` }),
+  };
 }
 
 function send(request: FastifyRequest, reply: FastifyReply, answer: Answer): FastifyReply {

@@ -48,6 +48,7 @@ function operationObject(operation: Operation) {
   return {
     operationId: operationId(operation),
     summary,
+    ...(operation.successor !== undefined && { deprecated: true }),
     parameters: [...parameters('path', params), ...parameters('query', query)],
     ...(body && body.forms.length > 0 && { requestBody: requestBody(body) }),
     ...(operatorOnly && { security: [{ operator: [] }] }),

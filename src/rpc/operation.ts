@@ -70,6 +70,8 @@ interface OperationBase {
   readonly answers: Readonly<Record<number, AnswerDoc>>;
   /** All codes it can fail with. */
   readonly errors: readonly ErrorCode[];
+  /** Deprecated when there: the path to use in its place; null: there is none. */
+  readonly successor?: string | null;
   /** Only with the operator's token. */
   readonly operatorOnly?: boolean;
 }

@@ -8,20 +8,29 @@ import { chainsOperations } from './routes/chains.ts';
 import { documentOperations } from './routes/documents.ts';
 import { healthOperations } from './routes/health.ts';
 import { jsonRpcOperation } from './routes/json-rpc.ts';
+import { legacyOperations } from './routes/legacy.ts';
+import { goneOperations, legacySubmissions } from './routes/legacy-writes.ts';
 import { nodeOperations } from './routes/node.ts';
 import { proofOperations } from './routes/proofs.ts';
 import { transactionOperations } from './routes/transactions.ts';
 import type { TransactionDesks } from './tx-intake.ts';
 
 export function createOperations(node: NodeApi, desks: TransactionDesks, log: Logger): readonly Operation[] {
-  const operations = [
+  const transactions = transactionOperations(node, desks);
+  const current = [
     ...chainOperations(node),
     ...accountOperations(node),
     ...proofOperations(node),
-    ...transactionOperations(node, desks),
+    ...transactions,
     ...nodeOperations(node),
     ...healthOperations(node),
     ...chainsOperations(node),
+  ];
+  const operations = [
+    ...current,
+    ...legacyOperations(node, current),
+    ...transactions.filter(({ verb }) => verb === 'POST').flatMap(legacySubmissions),
+    ...goneOperations(),
   ];
   const described = [...operations, jsonRpcOperation(node, operations, log)];
   return [...described, ...documentOperations(node, described)];

@@ -4,19 +4,19 @@ import Type from 'typebox';
 import { ERRORS } from '../errors.ts';
 import { strict } from './app.ts';
 
-const text = Type.String();
-const height = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+export const text = Type.String();
+export const height = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 export const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const hex = Type.String({ pattern: '^(?:[0-9a-f]{2})*$' });
-const hex32 = Type.String({ pattern: '^[0-9a-f]{64}$' });
+export const hex32 = Type.String({ pattern: '^[0-9a-f]{64}$' });
 export const amount = Type.String({ pattern: '^(?:0|[1-9][0-9]{0,15})$', description: 'base units (uait)' });
-const time = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$' });
-const integer = Type.Integer();
+export const time = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$' });
+export const integer = Type.Integer();
 const chainName = Type.String({ pattern: '^[a-z0-9._-]{1,32}$' });
 /** JSON that another part defines: a payload of its module, a genesis. */
 export const anyObject = Type.Object({}, { additionalProperties: true });
 
-function nullable<T extends TSchema>(schema: T) {
+export function nullable<T extends TSchema>(schema: T) {
   return Type.Union([schema, Type.Null()]);
 }
 
@@ -165,7 +165,7 @@ export const Consensus = strict({
   reasons: Type.Array(text),
 });
 
-const Peer = strict({
+export const Peer = strict({
   peer_id: text,
   addresses: Type.Array(text),
   direction: oneOf('inbound', 'outbound'),
@@ -302,6 +302,7 @@ export const COMPONENTS: Readonly<Record<string, TSchema>> = {
   LightBlock,
   Validators,
   Consensus,
+  Peer,
   Peers,
   Snapshots,
   Status,

@@ -158,7 +158,7 @@ function presence(status: ConsensusStatus, key: string) {
   };
 }
 
-function peerView(peer: ReturnType<ChainApi['peers']>[number]) {
+export function peerView(peer: ReturnType<ChainApi['peers']>[number]) {
   return {
     peer_id: peer.peerId,
     addresses: peer.addresses,

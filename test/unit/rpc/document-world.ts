@@ -1,4 +1,5 @@
 /** For each failure that the document promises, what makes a server give it; and valid input for every path. */
+import assert from 'node:assert/strict';
 import { toHex } from '../../../src/bytes.ts';
 import type { ErrorCode } from '../../../src/errors.ts';
 import { NodeError } from '../../../src/errors.ts';
@@ -80,8 +81,17 @@ function bodyOf(tx: Transaction): string {
   return JSON.stringify({ tx: toHex(tx.bytes) });
 }
 
+/** Of the path that takes transactions, and of those that stand for it. */
+const SUBMISSIONS = ['/rpc/transactions', '/rpc/sendTx', '/rpc/send_tx', '/rpc/broadcast_tx', '/rpc/transaction'];
+
+function forSubmissions<T>(value: T): Readonly<Record<string, T>> {
+  return Object.fromEntries(SUBMISSIONS.map((path) => [path, value]));
+}
+
+const QUERIES: Readonly<Record<string, string>> = { '/rpc/blocks-range': '?start=1&end=2' };
+
 const BODIES: Readonly<Record<string, (world: World) => string>> = {
-  '/rpc/transactions': (world) => bodyOf(world.transfer()),
+  ...forSubmissions((world: World) => bodyOf(world.transfer())),
   '/rpc': () => '{"jsonrpc":"2.0","id":1,"method":"get_head"}',
 };
 
@@ -99,7 +109,9 @@ export function send(world: World, { path, verb }: Target, changes: Changes = {}
     },
     ...(isPost && body !== undefined && { body }),
   };
-  return ask(world.server.url, url + (changes.query ?? ''), options);
+  const base = QUERIES[path] ?? '';
+  const query = base === '' ? (changes.query ?? '') : base + (changes.query ?? '').replace('?', '&');
+  return ask(world.server.url, url + query, options);
 }
 
 type Provocation = (world: World, target: Target) => Promise<Answer>;
@@ -124,6 +136,7 @@ const BY_CODE: Partial<Record<ErrorCode, Provocation>> = {
   INVALID_REQUEST: (world, target) => send(world, target, { body: '{}', headers: { 'content-type': 'text/plain' } }),
   PARSE_ERROR: (world, target) => send(world, target, { body: '{' }),
   TOO_LARGE: (world, target) => send(world, target, { body: `"${'0'.repeat(3 * 1024 * 1024)}"` }),
+  GONE: (world, target) => send(world, target, { body: '{"height":1}' }),
   UNAUTHENTICATED: (world, target) => send(world, target, { headers: { authorization: 'Bearer no' } }),
   UNKNOWN_CHAIN: (world, target) => {
     world.actFault = new NodeError('UNKNOWN_CHAIN', 'no such chain');
@@ -137,7 +150,7 @@ const BY_CODE: Partial<Record<ErrorCode, Provocation>> = {
   BAD_ADDRESS: (world, target) => send(world, target, { params: { address: 'ait1nothing' } }),
   PRUNED: (world, target) => {
     world.node.base = 3;
-    return send(world, target, target.path.includes('{hash}') ? { query: '?proof=1' } : {});
+    return send(world, target, target.path === '/rpc/transactions/{hash}' ? { query: '?proof=1' } : {});
   },
 };
 for (const code of [
@@ -154,6 +167,8 @@ const unready =
     world.node.checks = [{ name: READY_CHECK[name], ok: false, detail: 'not so' }];
     return send(world, target);
   };
+
+const unknownHash: Provocation = (world, target) => send(world, target, { params: { hash: '00'.repeat(32) } });
 
 const beforeFirstBlock: Provocation = async (world, target) => {
   const empty = await World.start();
@@ -174,7 +189,19 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
   '/rpc/blocks/{height}': { NOT_FOUND: (world, target) => send(world, target, { params: { height: '9' } }) },
   '/rpc/light/{height}': { NOT_FOUND: (world, target) => send(world, target, { params: { height: '9' } }) },
   '/readyz': { NO_QUORUM: unready('quorum'), SYNCING: unready('progress') },
-  '/rpc/transactions': {
+  '/rpc/account/{address}': {
+    NOT_FOUND: (world, target) => send(world, target, { params: { address: addressText('nobody') } }),
+  },
+  ...Object.fromEntries(
+    ['/rpc/tx/{hash}', '/rpc/get_tx/{hash}', '/rpc/transaction/{hash}'].map((path) => [
+      path,
+      { NOT_FOUND: unknownHash },
+    ]),
+  ),
+  '/rpc/get_head': { NOT_FOUND: beforeFirstBlock },
+  '/rpc/get_block/{height}': { NOT_FOUND: (world, target) => send(world, target, { params: { height: '9' } }) },
+  '/rpc/blocks-range': { TOO_LARGE: (world, target) => ask(world.server.url, `${target.path}?start=1&end=1001`) },
+  ...forSubmissions<Partial<Record<ErrorCode, Provocation>>>({
     BAD_ADDRESS: (world, target) => {
       const json = transactionToJson(world.transfer());
       const payload = { to: 'ait1nothing', amount_uait: '1' };
@@ -196,15 +223,17 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
       Object.assign(world.node.pool, { submit: async () => [refusal] });
       return send(world, target);
     },
-    RATE_LIMITED: (world, target) => {
+    RATE_LIMITED: async (world, target) => {
       Object.assign(world.node.pool, { submit: () => new Promise(() => undefined) });
       const txs = Array.from({ length: 1024 }, (_, i) => toHex(world.transfer({ amountUait: i + 1 }).bytes));
       const full = JSON.stringify({ txs });
       const sendAll = async (left: number): Promise<Answer> => {
-        const answer = await send(world, target, { query: '?mode=async', body: full });
-        return left > 0 && answer.status === 202 ? sendAll(left - 1) : answer;
+        const batch = { path: '/rpc/transactions', verb: 'post' };
+        const answer = await send(world, batch, { query: '?mode=async', body: full });
+        return left > 1 ? sendAll(left - 1) : answer;
       };
-      return sendAll(16);
+      assert.equal((await sendAll(16)).status, 202);
+      return send(world, target, { query: '?mode=async' });
     },
     UNDERPRICED: async (world, target) => {
       await send(world, target);
@@ -227,7 +256,7 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
         await server.close();
       }
     },
-  },
+  }),
 };
 
 /** @returns undefined when nothing is known to make the operation fail so */
@@ -237,8 +266,13 @@ export function provocation({ path }: Target, code: ErrorCode): Provocation | un
 
 /** How an answer of a status other than 200 is got from valid input. */
 export const OTHER_ANSWERS: Readonly<Record<string, Provocation>> = {
-  '404 /rpc/transactions/{hash}': (world, target) => send(world, target, { params: { hash: '00'.repeat(32) } }),
-  '202 /rpc/transactions': (world, target) => send(world, target, { query: '?mode=async' }),
+  '404 /rpc/transactions/{hash}': unknownHash,
+  ...Object.fromEntries(
+    SUBMISSIONS.map((path) => [
+      `202 ${path}`,
+      (world: World, target: Target) => send(world, target, { query: '?mode=async' }),
+    ]),
+  ),
   '503 /readyz': unready('quorum'),
   '204 /rpc': (world, target) => send(world, target, { body: '{"jsonrpc":"2.0","method":"get_head"}' }),
 };

@@ -58,6 +58,8 @@ describe('JSON-RPC', () => {
         ['get_peers', {}, [], '/rpc/peers'],
         ['get_snapshots', {}, [], '/rpc/snapshots'],
         ['health', {}, [], '/health'],
+        ['net_info', {}, [], '/net_info'],
+        ['sync_status', {}, [], '/sync_status'],
         ['list_chains', {}, [], '/api/chains'],
       ];
       for (const [method, named, listed, path] of cases) {
@@ -172,7 +174,7 @@ describe('JSON-RPC', () => {
       assert.equal((await sendText({ jsonrpc: '2.0', method: 'nothing' })).status, 204);
     });
 
-    it(`with more than ${MAX_JSON_RPC_BODY_BYTES} bytes, of a foreign Host or of another type keep their status`, async () => {
+    it(`with more than ${MAX_JSON_RPC_BODY_BYTES} bytes, a foreign Host or another type keep their status`, async () => {
       const padded = (bytes: number): string => {
         const text = '{"jsonrpc":"2.0","id":1,"method":"get_head"}';
         return text + ' '.repeat(bytes - text.length);

@@ -145,7 +145,7 @@ describe('the OpenAPI document', () => {
               assert.equal(isOther ? null : misfit(described, answer), null);
             },
           ),
-          { numRuns: 40 },
+          { numRuns: 25 },
         );
       });
     });

@@ -1,0 +1,246 @@
+/**
+ * Answers in the shapes that clients of the replaced system read. Its amounts were whole numbers: here they are uait.
+ * What this chain has no counterpart of is null or zero, never made up.
+ */
+import Type from 'typebox';
+import type { Address } from '../bytes.ts';
+import { toHex } from '../bytes.ts';
+import { accountKey, decodeAccount } from '../chain/accounts.ts';
+import { formatAddress } from '../chain/address.ts';
+import { transactionToJson } from '../chain/tx-json.ts';
+import type { Transaction } from '../chain/tx.ts';
+import type { ChainApi, NodeApi } from './api.ts';
+import { strict } from './app.ts';
+import type { StoredBlock } from './proofs.ts';
+import { storedBlock } from './proofs.ts';
+import { anyObject, count, height, hex32, integer, nullable, Peer, text, time } from './schemas.ts';
+
+const optional = Type.Optional;
+
+export const LegacyBalance = strict({ address: text, balance: count, nonce: count, updated_at: nullable(time) });
+export const LegacyAccount = strict({ address: text, balance: count, nonce: count, chain_id: text });
+export const LegacyFunds = strict({
+  address: text,
+  available_balance: count,
+  staked: count,
+  bridge_locked: count,
+  total_balance: count,
+  timestamp: nullable(time),
+});
+
+/** Null for an account that was never touched. */
+export function accountOf(api: ChainApi, address: Address): { balance: number; nonce: number } | null {
+  const value = api.chain.tip().state.get(accountKey(address));
+  if (value === undefined) return null;
+  const { balanceUait, nonce } = decodeAccount(value);
+  return { balance: balanceUait, nonce };
+}
+
+/** Time of the head; null before the first block. */
+export function headTime(api: ChainApi): string | null {
+  const head = storedBlock(api, api.chain.tip().height);
+  return head ? timeOf(head) : null;
+}
+
+export function legacyFunds(api: ChainApi, address: Address) {
+  const balance = accountOf(api, address)?.balance ?? 0;
+  return {
+    address: formatAddress(address),
+    available_balance: balance,
+    staked: 0,
+    bridge_locked: 0,
+    total_balance: balance,
+    timestamp: headTime(api),
+  };
+}
+
+const partiesFields = { sender: text, recipient: nullable(text), payload: anyObject };
+export const LegacyTx = strict({ tx_hash: hex32, block_height: height, ...partiesFields, created_at: time });
+export const LegacyTxRow = strict({
+  transaction_id: hex32,
+  tx_hash: hex32,
+  chain_id: text,
+  block_height: height,
+  ...partiesFields,
+  type: text,
+  status: text,
+  created_at: time,
+  timestamp: time,
+  nonce: count,
+  value: count,
+  fee: count,
+});
+
+function parties(tx: Transaction) {
+  const { type, payload } = transactionToJson(tx) as { type: string; payload: Record<string, string> };
+  const recipient = type === 'transfer' ? (payload['to'] ?? null) : null;
+  return {
+    row: { sender: formatAddress(tx.senderAddress), recipient, payload },
+    type: type === 'transfer' ? 'TRANSFER' : type,
+    value: type === 'transfer' ? Number(payload['amount_uait']) : 0,
+  };
+}
+
+export function legacyTx({ block }: StoredBlock, tx: Transaction) {
+  const created_at = new Date(block.header.timeMs).toISOString();
+  return { tx_hash: toHex(tx.id), block_height: block.header.height, ...parties(tx).row, created_at };
+}
+
+/** @param code of the receipt */
+export function legacyTxRow(stored: StoredBlock, tx: Transaction, code: number) {
+  const { row, type, value } = parties(tx);
+  const at = timeOf(stored);
+  return {
+    transaction_id: toHex(tx.id),
+    tx_hash: toHex(tx.id),
+    chain_id: stored.block.header.chainId,
+    block_height: stored.block.header.height,
+    ...row,
+    type,
+    status: code === 0 ? 'confirmed' : 'failed',
+    created_at: at,
+    timestamp: at,
+    nonce: tx.nonce,
+    value,
+    fee: tx.feeUait,
+  };
+}
+
+const LegacyBlock = strict({
+  chain_id: text,
+  height,
+  hash: hex32,
+  parent_hash: hex32,
+  proposer: hex32,
+  timestamp: time,
+  tx_count: count,
+  state_root: hex32,
+  transactions: optional(Type.Array(LegacyTxRow)),
+});
+export const LegacyBlockRange = strict({
+  success: Type.Boolean(),
+  blocks: Type.Array(LegacyBlock),
+  start: height,
+  end: height,
+  count,
+});
+
+/** @param codes of the receipts, to show the transactions too; null leaves them out */
+export function legacyBlock(stored: StoredBlock, codes: readonly number[] | null) {
+  const { header, txs } = stored.block;
+  return {
+    chain_id: header.chainId,
+    height: header.height,
+    hash: toHex(stored.hash),
+    parent_hash: toHex(header.parent),
+    proposer: toHex(header.proposer),
+    timestamp: timeOf(stored),
+    tx_count: txs.length,
+    state_root: toHex(header.stateRoot),
+    ...(codes && { transactions: txs.map((tx, i) => legacyTxRow(stored, tx, codes[i] ?? 0)) }),
+  };
+}
+
+export const LegacyHeight = strict({ height });
+
+export const LegacySync = strict({
+  chain_id: text,
+  head_height: height,
+  head_hash: nullable(hex32),
+  head_proposer: nullable(hex32),
+  head_timestamp: nullable(time),
+  total_blocks: count,
+  total_transactions: Type.Null(),
+  validate_signatures: Type.Boolean(),
+  trusted_proposers: Type.Array(hex32),
+  max_reorg_depth: integer,
+  syncing: Type.Boolean(),
+  target_height: nullable(height),
+});
+
+export function legacySync(api: ChainApi, validators: readonly string[]) {
+  const { height: head_height } = api.chain.tip();
+  const head = storedBlock(api, head_height);
+  const { state, targetHeight } = api.status();
+  return {
+    chain_id: api.genesis.chain.chainId,
+    head_height,
+    head_hash: head ? toHex(head.hash) : null,
+    head_proposer: head ? toHex(head.block.header.proposer) : null,
+    head_timestamp: head ? timeOf(head) : null,
+    total_blocks: head_height,
+    total_transactions: null,
+    validate_signatures: true,
+    trusted_proposers: validators,
+    // Final at commit.
+    max_reorg_depth: 0,
+    syncing: state === 'syncing',
+    target_height: targetHeight,
+  };
+}
+
+export const LegacyInfo = strict({
+  chain_id: text,
+  height,
+  total_blocks: count,
+  total_transactions: Type.Null(),
+  total_accounts: Type.Null(),
+  latest_block_hash: nullable(hex32),
+  last_block_hash: nullable(hex32),
+  latest_block_timestamp: nullable(time),
+  timestamp: nullable(time),
+  genesis_params: strict({
+    chain_id: text,
+    base_fee: count,
+    fee_per_byte: count,
+    block_time_seconds: Type.Number(),
+    max_block_size_bytes: count,
+  }),
+  proposer_id: nullable(hex32),
+  supported_chains: Type.Array(text),
+  rpc_version: text,
+});
+
+export function legacyInfo(node: NodeApi, api: ChainApi) {
+  const { params, chain } = api.genesis;
+  const { height: at } = api.chain.tip();
+  const head = storedBlock(api, at);
+  const hash = head ? toHex(head.hash) : null;
+  const timestamp = head ? timeOf(head) : null;
+  return {
+    chain_id: chain.chainId,
+    height: at,
+    total_blocks: at,
+    total_transactions: null,
+    total_accounts: null,
+    latest_block_hash: hash,
+    last_block_hash: hash,
+    latest_block_timestamp: timestamp,
+    timestamp,
+    genesis_params: {
+      chain_id: chain.chainId,
+      base_fee: params.baseFeeUait,
+      fee_per_byte: params.feePerByteUait,
+      block_time_seconds: params.minBlockIntervalMs / 1000,
+      max_block_size_bytes: params.maxBlockBytes,
+    },
+    proposer_id: api.node.validator && toHex(api.node.validator),
+    supported_chains: node.chains().map(({ chainId }) => chainId),
+    rpc_version: node.version,
+  };
+}
+
+export const LegacyNet = strict({
+  chain_id: text,
+  node_id: text,
+  listening: Type.Boolean(),
+  n_peers: count,
+  peers: Type.Array(Peer),
+});
+
+export const LegacyTxHash = strict({ tx_hash: hex32 });
+export const LegacySubmitted = strict({ success: Type.Boolean(), transaction_hash: hex32, message: text });
+
+function timeOf({ block }: StoredBlock): string {
+  return new Date(block.header.timeMs).toISOString();
+}
