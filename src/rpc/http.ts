@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RpcApp } from './app.ts';
 import { IMMUTABLE, NO_STORE } from './app.ts';
 import { check, checkBody } from './check.ts';
+import { deprecation } from './deprecation.ts';
 import type { Answer, Operation } from './operation.ts';
 import type { OperatorGate } from './operator-gate.ts';
 
@@ -34,7 +35,7 @@ function addRoute(app: RpcApp, operation: Operation, gate: OperatorGate): void {
     ...(body && { bodyLimit: body.maxBytes }),
     // Before the body is read.
     onRequest: (request, reply, done) => {
-      if (successor !== undefined) reply.headers(deprecation(successor, request.params as Params));
+      if (successor !== undefined) reply.headers(deprecation(filled(successor, request.params as Params)));
       done((operatorOnly && gate.refusal(request.headers.authorization)) || undefined);
     },
     handler: async (request, reply) => {
@@ -53,20 +54,11 @@ function addRoute(app: RpcApp, operation: Operation, gate: OperatorGate): void {
   });
 }
 
-/** Since when the names of the replaced system are deprecated, and until when they are answered at least. */
-const DEPRECATED_SINCE_MS = Date.UTC(2026, 10, 1);
-const SUNSET_MS = Date.UTC(2028, 0, 1);
-
 type Params = Readonly<Record<string, string>>;
 
-/** RFC 9745, RFC 8594. */
-function deprecation(successor: string | null, params: Params): Record<string, string> {
-  const path = successor?.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
-  return {
-    deprecation: `@${DEPRECATED_SINCE_MS / 1000}`,
-    sunset: new Date(SUNSET_MS).toUTCString(),
-    ...(path !== undefined && { link: `<${path}>; rel="successor-version"` }),
-  };
+/** The path that replaces a deprecated one, with the parameters of the request. */
+function filled(successor: string | null, params: Params): string | null {
+  return successor && successor.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
 }
 
 function send(request: FastifyRequest, reply: FastifyReply, answer: Answer): FastifyReply {

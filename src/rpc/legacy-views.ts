@@ -125,6 +125,13 @@ export const LegacyBlockRange = strict({
   count,
 });
 
+export const LegacyBlockList = strict({
+  blocks: Type.Array(LegacyBlock),
+  total: count,
+  limit: count,
+  offset: count,
+});
+
 /** @param codes of the receipts, to show the transactions too; null leaves them out */
 export function legacyBlock(stored: StoredBlock, codes: readonly number[] | null) {
   const { header, txs } = stored.block;

@@ -10,6 +10,7 @@ import { healthOperations } from './routes/health.ts';
 import { jsonRpcOperation } from './routes/json-rpc.ts';
 import { legacyOperations } from './routes/legacy.ts';
 import { goneOperations, legacySubmissions } from './routes/legacy-writes.ts';
+import { listOperations } from './routes/lists.ts';
 import { nodeOperations } from './routes/node.ts';
 import { proofOperations } from './routes/proofs.ts';
 import { transactionOperations } from './routes/transactions.ts';
@@ -22,6 +23,7 @@ export function createOperations(node: NodeApi, desks: TransactionDesks, log: Lo
     ...accountOperations(node),
     ...proofOperations(node),
     ...transactions,
+    ...listOperations(node),
     ...nodeOperations(node),
     ...healthOperations(node),
     ...chainsOperations(node),

@@ -121,6 +121,27 @@ export const BatchResults = strict({
   ),
 });
 
+const cursor = nullable(Type.String({ description: 'cursor of the page after this; null: it is the last' }));
+export const BlockPage = strict({ items: Type.Array(Head), next_cursor: cursor });
+
+const outcomeFields = { code: nullable(integer), code_name: nullable(text) };
+const ListedTransaction = strict({
+  hash: hex32,
+  height,
+  index: count,
+  ...outcomeFields,
+  transaction: anyObject,
+});
+export const TransactionPage = strict({ items: Type.Array(ListedTransaction), next_cursor: cursor });
+
+const Receipt = strict({
+  hash: hex32,
+  ...outcomeFields,
+  fee_uait: amount,
+  events: Type.Array(strict({ module: integer, kind: integer, data: hex })),
+});
+export const Receipts = strict({ height, hash: hex32, receipts: Type.Array(Receipt) });
+
 const validatorFields = { public_key: hex32, name: text, power: count, operator: text };
 const ValidatorSet = strict({ total_power: count, validators: Type.Array(strict(validatorFields)) });
 
@@ -298,6 +319,11 @@ export const COMPONENTS: Readonly<Record<string, TSchema>> = {
   TransactionProof,
   Transaction,
   BatchResults,
+  BlockPage,
+  ListedTransaction,
+  TransactionPage,
+  Receipt,
+  Receipts,
   ValidatorSet,
   LightBlock,
   Validators,

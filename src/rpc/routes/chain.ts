@@ -11,7 +11,7 @@ import { storedBlock } from '../proofs.ts';
 import { Block, Genesis, Head } from '../schemas.ts';
 import { blockView, headView } from '../views.ts';
 
-const BlockParams = strict({
+export const BlockParams = strict({
   height: Type.String({
     pattern: '^(?:0|[1-9][0-9]{0,15}|[0-9a-f]{64})$',
     description: 'height, or hash of the block',
@@ -90,7 +90,7 @@ function headOf(api: ChainApi, heads: WeakMap<ChainApi, ReturnType<typeof headVi
 }
 
 /** @param id height, or hash in hex @throws NodeError NOT_FOUND | PRUNED */
-function blockOf(api: ChainApi, id: string): StoredBlock {
+export function blockOf(api: ChainApi, id: string): StoredBlock {
   const height = id.length < 64 ? Number(id) : api.chain.heightOf(fromHex(id, 32));
   const stored = height === undefined ? undefined : storedBlock(api, height);
   if (!stored) throw noBlock(api, id);

@@ -114,6 +114,8 @@ export function send(world: World, { path, verb }: Target, changes: Changes = {}
   return ask(world.server.url, url + query, options);
 }
 
+const PRUNED_CURSOR = Buffer.from('1.0').toString('base64url');
+
 type Provocation = (world: World, target: Target) => Promise<Answer>;
 
 const faulty =
@@ -150,7 +152,12 @@ const BY_CODE: Partial<Record<ErrorCode, Provocation>> = {
   BAD_ADDRESS: (world, target) => send(world, target, { params: { address: 'ait1nothing' } }),
   PRUNED: (world, target) => {
     world.node.base = 3;
-    return send(world, target, target.path === '/rpc/transactions/{hash}' ? { query: '?proof=1' } : {});
+    const queries: Readonly<Record<string, string>> = {
+      '/rpc/transactions/{hash}': '?proof=1',
+      '/rpc/blocks': `?cursor=${PRUNED_CURSOR}`,
+      '/rpc/transactions': `?cursor=${PRUNED_CURSOR}`,
+    };
+    return send(world, target, { query: queries[target.path] ?? '' });
   },
 };
 for (const code of [
@@ -187,6 +194,7 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
   '/rpc/accounts/{address}': { NOT_FOUND: beforeFirstBlock },
   '/rpc/state/{key}': { NOT_FOUND: beforeFirstBlock },
   '/rpc/blocks/{height}': { NOT_FOUND: (world, target) => send(world, target, { params: { height: '9' } }) },
+  '/rpc/blocks/{height}/receipts': { NOT_FOUND: (world, target) => send(world, target, { params: { height: '9' } }) },
   '/rpc/light/{height}': { NOT_FOUND: (world, target) => send(world, target, { params: { height: '9' } }) },
   '/readyz': { NO_QUORUM: unready('quorum'), SYNCING: unready('progress') },
   '/rpc/account/{address}': {
