@@ -45,5 +45,7 @@ export const hash = Type.String({ pattern: '^[0-9a-f]{64}$' });
 
 /** Of what can still change. */
 export const NO_STORE = 'no-store';
+/** Of what may be kept, and is asked for again each time. */
+export const NO_CACHE = 'no-cache';
 /** Of what is final: it never changes. */
 export const IMMUTABLE = 'public, max-age=31536000, immutable';

@@ -62,7 +62,7 @@ function filled(successor: string | null, params: Params): string | null {
 }
 
 function send(request: FastifyRequest, reply: FastifyReply, answer: Answer): FastifyReply {
-  reply.headers(answer.headers).header('cache-control', answer.etag === null ? NO_STORE : IMMUTABLE);
+  reply.header('cache-control', answer.etag === null ? NO_STORE : IMMUTABLE).headers(answer.headers);
   if (answer.etag !== null) {
     reply.header('etag', answer.etag);
     if (isHeld(request.headers['if-none-match'], answer.etag)) return reply.code(304).send();
