@@ -21,7 +21,7 @@ export function nullable<T extends TSchema>(schema: T) {
 }
 
 function oneOf<const T extends readonly string[]>(...words: T) {
-  return Type.Enum(words);
+  return Type.Unsafe<T[number]>(Type.Enum([...words]));
 }
 
 const headFields = {

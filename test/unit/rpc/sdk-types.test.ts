@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import type { Static, TSchema } from 'typebox';
+import * as schemas from '../../../src/rpc/schemas.ts';
+import type * as sdk from '../../../src/sdk/types.ts';
+
+/** Compiles only when all that the schema allows is what the SDK's type promises. */
+const keeps =
+  <Promised>() =>
+  <S extends TSchema>(schema: Static<S> extends Promised ? S : never): void => {
+    assert(schema);
+  };
+
+describe('the types of the SDK', () => {
+  // The SDK cannot import the schemas: it knows nothing of the node.
+  it('hold for every answer that its schema allows; the compiler checks it', () => {
+    keeps<sdk.HeadResponse>()(schemas.Head);
+    keeps<sdk.StatusResponse>()(schemas.Status);
+    keeps<Omit<sdk.BlockResponse, 'transactions'>>()(schemas.Block);
+    keeps<Omit<sdk.TransactionResponse, 'transaction'>>()(schemas.Transaction);
+    keeps<sdk.AccountResponse>()(schemas.Account);
+    keeps<sdk.NonceResponse>()(schemas.Nonce);
+    keeps<sdk.StateValueResponse>()(schemas.StateValue);
+    keeps<sdk.LightBlockResponse>()(schemas.LightBlock);
+    keeps<Omit<sdk.ValidatorsResponse, 'proposals'>>()(schemas.Validators);
+    keeps<sdk.ConsensusResponse>()(schemas.Consensus);
+    keeps<sdk.PeersResponse>()(schemas.Peers);
+    keeps<sdk.SnapshotsResponse>()(schemas.Snapshots);
+    keeps<sdk.ChainsResponse>()(schemas.Chains);
+  });
+});
