@@ -97,8 +97,10 @@ export const OF_CHAIN: readonly ErrorCode[] = ['UNKNOWN_CHAIN', 'CHAIN_STOPPED',
 /** Of what reads blocks or state. */
 export const OF_STORE: readonly ErrorCode[] = ['STORAGE', 'CORRUPT'];
 
-/** Checks nothing: it lets the schemas give `handle` its types. */
+/** Lets the schemas give `handle` its types. */
 export function operation<P extends TObject, Q extends TObject>(spec: OperationSpec<P, Q>): Operation {
+  // JSON-RPC asks for no token.
+  if (spec.operatorOnly === true && spec.methods.length > 0) throw new TypeError(`${spec.path} is the operator's alone`);
   const errors = new Set([...ALWAYS, ...(spec.verb === 'POST' ? OF_BODY : []), ...spec.errors]);
   if (spec.verb === 'POST' && spec.body?.isRaw !== true) errors.add('PARSE_ERROR');
   return { ...(spec as unknown as Operation), errors: [...errors].sort() };
