@@ -13,6 +13,7 @@ import { decodeTransaction } from './chain/tx.ts';
 import { findValidator, hasQuorum } from './chain/validator-set.ts';
 import type { Clock } from './clock.ts';
 import type { Timeouts } from './consensus/types.ts';
+import { Listeners } from './chains/listeners.ts';
 import { blocksOf, chunkOf, lightAnswer, transactionsOf } from './chains/serving.ts';
 import { votesFrom } from './consensus/selectors.ts';
 import { TxAdmission } from './engine/admission.ts';
@@ -88,6 +89,10 @@ export interface RunningChain {
   readonly validatorKey: PublicKey | null;
   /** Called with every new head, after it is on disk, until the returned function is called. */
   onCommit(listener: (applied: readonly AppliedBlock[]) => void): () => void;
+  /** Called after every step of agreement; most leave `engine.machine` in its height, round and step. */
+  onStep(listener: () => void): () => void;
+  /** Called when a peer that shares the chain came or went, before the host's list need show it. */
+  onPeers(listener: () => void): () => void;
   /** The last failure that stopped agreement; null while all is well. */
   readonly fault: NodeError | null;
   /** To be passed to the host. */
@@ -123,7 +128,9 @@ class ChainRuntime implements RunningChain {
   readonly #bodies: Bodies;
   readonly #evidence: EvidencePool;
   readonly #intake: Intake;
-  readonly #listeners = new Set<(applied: readonly AppliedBlock[]) => void>();
+  readonly #commits: Listeners<readonly AppliedBlock[]>;
+  readonly #steps: Listeners<void>;
+  readonly #peerChanges: Listeners<void>;
   #network: ChainNetwork | null = null;
   readonly #recall: Recall | null;
   readonly #pruner: Pruner;
@@ -132,6 +139,9 @@ class ChainRuntime implements RunningChain {
   constructor(options: ChainOptions, modules: ChainModules, ledger: Ledger) {
     const { genesis, verifier, clock, log, metrics, signing, store } = modules;
     this.#modules = modules;
+    this.#commits = new Listeners('blocks', log);
+    this.#steps = new Listeners('steps', log);
+    this.#peerChanges = new Listeners('peers', log);
     this.genesis = genesis;
     this.snapshots = modules.snapshots;
     this.ledger = ledger;
@@ -186,6 +196,9 @@ class ChainRuntime implements RunningChain {
         metrics: createEngineMetrics(metrics),
         onCommit: (applied) => {
           this.#onCommit(applied);
+        },
+        onStep: () => {
+          this.#steps.tell();
         },
         pull: () => {
           this.#intake.pull();
@@ -261,10 +274,15 @@ class ChainRuntime implements RunningChain {
   }
 
   onCommit(listener: (applied: readonly AppliedBlock[]) => void): () => void {
-    this.#listeners.add(listener);
-    return () => {
-      this.#listeners.delete(listener);
-    };
+    return this.#commits.add(listener);
+  }
+
+  onStep(listener: () => void): () => void {
+    return this.#steps.add(listener);
+  }
+
+  onPeers(listener: () => void): () => void {
+    return this.#peerChanges.add(listener);
   }
 
   // Signing
@@ -368,14 +386,7 @@ class ChainRuntime implements RunningChain {
   #onCommit(applied: readonly AppliedBlock[]): void {
     const last = applied.at(-1);
     if (last) this.#modules.snapshots?.onCommit(last.block.header, last.version.size, this.#modules.store);
-    for (const listener of this.#listeners) {
-      try {
-        listener(applied);
-      } catch (error) {
-        // Who only listens must not stop the chain.
-        this.#modules.log.error('a listener for new blocks failed', { error });
-      }
-    }
+    this.#commits.tell(applied);
     this.#checkConviction();
     this.#pruner.poke();
     this.#recall?.onCommit(applied.map(({ block }) => block));
@@ -473,9 +484,11 @@ class ChainRuntime implements RunningChain {
         chunk: (request) => chunkOf(snapshots, request),
       },
       onPeer: (peer) => {
+        this.#peerChanges.tell();
         if (this.#network) this.#onPeer(peer);
       },
       onPeerGone: (peer) => {
+        this.#peerChanges.tell();
         this.sync.forget(peer);
       },
     };

@@ -212,6 +212,7 @@ export class Engine {
     for (let input = inputs.shift(); input; input = inputs.shift()) {
       const { state, effects } = step(this.#machine, input);
       this.#machine = state;
+      this.#modules.onStep();
       for (const effect of effects) {
         await this.#perform(effect, inputs);
         // A commit begins the next height; what is left concerns the old one.
@@ -315,6 +316,7 @@ export class Engine {
     if (kept) this.proposals.add({ message: kept, from: null, timely: true });
     const { state, effects } = startHeight(this.#heightStart(validator, resumption));
     this.#machine = state;
+    this.#modules.onStep();
     metrics.signing.set(validator ? 1 : 0);
     const inputs: Input[] = [];
     for (const effect of effects) await this.#perform(effect, inputs);
@@ -332,11 +334,8 @@ export class Engine {
 
   async #commit(blockId: Hash, certificate: Certificate): Promise<void> {
     const { ledger, validator } = this.#modules;
-    if (!ledger.candidate(blockId)) {
-      // Its execution was dropped for newer candidates: take the way of a block that came with its certificate.
-      this.#importLater(blockId, certificate);
-      return;
-    }
+    // Its execution was dropped for newer candidates: take the way of a block that came with its certificate.
+    if (!ledger.candidate(blockId)) return this.#importLater(blockId, certificate);
     const applied = await ledger.commit(blockId, certificate, validator?.guardMark ?? null);
     this.#modules.metrics.commitRound.observe(certificate.round);
     await this.#advance([applied]);

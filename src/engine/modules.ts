@@ -35,6 +35,8 @@ export interface EngineModules {
   readonly metrics: EngineMetrics;
   /** New heads, after they are on disk and before the next height begins. */
   readonly onCommit: (applied: readonly AppliedBlock[]) => void;
+  /** The machine took a step; most leave height, round and step as they were. */
+  readonly onStep: () => void;
   /** Asks one peer for votes and proposals of the height in work. */
   readonly pull: () => void;
   /** The messages of a height that arrived before it began. */

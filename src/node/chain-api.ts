@@ -13,6 +13,7 @@ import type { Crypto } from '../chain/crypto/types.ts';
 import type {
   ChainApi,
   ChainView,
+  ConsensusPlace,
   ConsensusStatus,
   NodeStatus,
   PeerInfo,
@@ -54,7 +55,10 @@ export function createChainApi(around: ChainApiModules, { chain, genesisJson, cl
     status: () => status(chain),
     snapshots: () => chain.snapshots?.held ?? [],
     consensus: () => consensus(chain),
+    place: () => place(chain),
+    onStep: (listener) => chain.onStep(listener),
     peers: () => peers(modules),
+    onPeers: (listener) => chain.onPeers(listener),
     readiness: () => readiness(chain, clock.monotonic() - lastCommit.atMs),
   };
 }
@@ -133,9 +137,14 @@ function stateOf(chain: RunningChain, quorumReached: boolean): NodeStatus['state
   return chain.fault || !quorumReached ? 'halted' : 'synced';
 }
 
+function place({ engine, ledger }: RunningChain): ConsensusPlace {
+  const { height, round, step } = engine.machine;
+  return { height, round, step, proposer: proposerOf(ledger.validators.current, round).publicKey };
+}
+
 function consensus(chain: RunningChain): ConsensusStatus {
   const { machine } = chain.engine;
-  const { ledger, presence, pool } = chain;
+  const { presence, pool } = chain;
   const votes = votesFrom(machine, machine.round, 1024).filter((vote) => vote.round === machine.round);
   const of = (type: Vote['type']): SeenVote[] =>
     votes.filter((vote) => vote.type === type).map(({ validator, blockId }) => ({ validator, blockId }));
@@ -146,10 +155,7 @@ function consensus(chain: RunningChain): ConsensusStatus {
     reasons.push(`${reach.validators} of ${reach.total} validators reachable, ${reach.quorum} needed`);
   }
   return {
-    height: machine.height,
-    round: machine.round,
-    step: machine.step,
-    proposer: proposerOf(ledger.validators.current, machine.round).publicKey,
+    ...place(chain),
     lockedRound: machine.lockedRound,
     validRound: machine.validRound,
     prevotes: of('prevote'),

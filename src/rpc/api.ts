@@ -53,10 +53,16 @@ export interface ChainApi {
   readonly closed: AbortSignal;
   status(): NodeStatus;
   consensus(): ConsensusStatus;
+  /** Where agreement is, as `consensus` says it too, without its votes. */
+  place(): ConsensusPlace;
+  /** Called after every step of agreement, of which most leave the place; the returned function ends it. */
+  onStep(listener: () => void): () => void;
   /** Ascending by height. */
   snapshots(): readonly OfferedSnapshot[];
   /** Those that share the chain. */
   peers(): readonly PeerInfo[];
+  /** Called when one came or went, perhaps before `peers` shows it; the returned function ends it. */
+  onPeers(listener: () => void): () => void;
   /** What must hold for the chain to be ready to serve. */
   readiness(): readonly ReadinessCheck[];
 }
@@ -94,6 +100,7 @@ export interface ChainTip {
 }
 
 export interface FinalBlock {
+  readonly blockId: Hash;
   readonly block: Block;
   readonly receipts: readonly Receipt[];
 }
@@ -155,11 +162,14 @@ export interface SeenVote {
   readonly blockId: Hash | null;
 }
 
-export interface ConsensusStatus {
+export interface ConsensusPlace {
   readonly height: number;
   readonly round: number;
   readonly step: Step;
   readonly proposer: PublicKey | null;
+}
+
+export interface ConsensusStatus extends ConsensusPlace {
   /** −1 when there is none. */
   readonly lockedRound: number;
   readonly validRound: number;

@@ -14,7 +14,7 @@ import type { StateReader } from '../chain/state.ts';
 import { transactionToJson } from '../chain/tx-json.ts';
 import type { Validator, ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
-import type { ChainView, ChainApi } from './api.ts';
+import type { ChainApi, ChainView, ConsensusPlace, ConsensusStatus, PeerInfo, SeenVote } from './api.ts';
 import type { StoredBlock } from './proofs.ts';
 import { stateProof } from './proofs.ts';
 
@@ -93,7 +93,7 @@ export function accountView(api: ChainApi, address: Address, withProof: boolean)
   return withProof ? { ...view, proof: stateProof(api, key) } : view;
 }
 
-export function validatorView(validator: Validator) {
+function validatorView(validator: Validator) {
   return {
     public_key: toHex(validator.publicKey),
     name: validator.name,
@@ -140,4 +140,49 @@ export function paramsView(params: ChainParams) {
     evidence_max_age_blocks: params.evidenceMaxAgeBlocks,
     change_ttl_blocks: params.changeTtlBlocks,
   };
+}
+
+export function consensusView(api: ChainApi) {
+  const status = api.consensus();
+  const { current } = getSets(api.chain.tip().state);
+  return {
+    chain_id: api.genesis.chain.chainId,
+    ...placeView(status),
+    locked_round: status.lockedRound,
+    valid_round: status.validRound,
+    validators: current.validators.map((validator) => ({
+      ...validatorView(validator),
+      ...presence(status, bytesKey(validator.publicKey)),
+    })),
+    reasons: status.reasons,
+  };
+}
+
+/** A vote is shown as the hash it is for, "nil", or null while none was seen. */
+function presence(status: ConsensusStatus, key: string) {
+  const vote = (votes: readonly SeenVote[]): string | null => {
+    const found = votes.find(({ validator }) => bytesKey(validator) === key);
+    if (!found) return null;
+    return found.blockId === null ? 'nil' : toHex(found.blockId);
+  };
+  return {
+    reachable: status.reachable.some((validator) => bytesKey(validator) === key),
+    prevote: vote(status.prevotes),
+    precommit: vote(status.precommits),
+  };
+}
+
+export function peerView(peer: PeerInfo) {
+  return {
+    peer_id: peer.peerId,
+    addresses: peer.addresses,
+    direction: peer.direction,
+    score: peer.score,
+    height: peer.height,
+    validator: peer.validator && toHex(peer.validator),
+  };
+}
+
+export function placeView({ height, round, step, proposer }: ConsensusPlace) {
+  return { height, round, step, proposer: proposer && toHex(proposer) };
 }

@@ -11,7 +11,7 @@ import type { Operation } from '../operation.ts';
 import { fresh, OF_CHAIN, OF_STORE, operation } from '../operation.ts';
 import { storedBlock } from '../proofs.ts';
 import { Alive } from '../schemas.ts';
-import { peerView } from './node.ts';
+import { peerView } from '../views.ts';
 
 /** Blocks of one range, and their transactions together. */
 export const MAX_RANGE_BLOCKS = 1000;

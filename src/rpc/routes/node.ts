@@ -1,14 +1,13 @@
 /** What the node is doing: status, agreement, validators, peers. */
 import type { TSchema } from 'typebox';
-import { bytesKey, toHex } from '../../bytes.ts';
-import { getSets } from '../../chain/modules/validators-state.ts';
-import type { ChainApi, ConsensusStatus, NodeApi, SeenVote, SnapshotProgress } from '../api.ts';
+import { toHex } from '../../bytes.ts';
+import type { ChainApi, NodeApi, SnapshotProgress } from '../api.ts';
 import { ofChain, strict } from '../app.ts';
 import type { Operation } from '../operation.ts';
 import { fresh, OF_CHAIN, OF_STORE, operation } from '../operation.ts';
 import { storedBlock } from '../proofs.ts';
 import { Consensus, Peers, Snapshots, Status, Validators } from '../schemas.ts';
-import { paramsView, validatorsView, validatorView } from '../views.ts';
+import { consensusView, paramsView, peerView, validatorsView } from '../views.ts';
 
 interface Report {
   readonly path: string;
@@ -122,49 +121,5 @@ function snapshotView({ phase, height, chunksDone, chunksTotal, bytesPerSecond, 
   return {
     ...{ phase, height, chunks_done: chunksDone, chunks_total: chunksTotal },
     ...{ bytes_per_s: bytesPerSecond, eta_s: etaSeconds },
-  };
-}
-
-function consensusView(api: ChainApi) {
-  const status = api.consensus();
-  const { current } = getSets(api.chain.tip().state);
-  return {
-    chain_id: api.genesis.chain.chainId,
-    height: status.height,
-    round: status.round,
-    step: status.step,
-    proposer: status.proposer && toHex(status.proposer),
-    locked_round: status.lockedRound,
-    valid_round: status.validRound,
-    validators: current.validators.map((validator) => ({
-      ...validatorView(validator),
-      ...presence(status, bytesKey(validator.publicKey)),
-    })),
-    reasons: status.reasons,
-  };
-}
-
-/** A vote is shown as the hash it is for, "nil", or null while none was seen. */
-function presence(status: ConsensusStatus, key: string) {
-  const vote = (votes: readonly SeenVote[]): string | null => {
-    const found = votes.find(({ validator }) => bytesKey(validator) === key);
-    if (!found) return null;
-    return found.blockId === null ? 'nil' : toHex(found.blockId);
-  };
-  return {
-    reachable: status.reachable.some((validator) => bytesKey(validator) === key),
-    prevote: vote(status.prevotes),
-    precommit: vote(status.precommits),
-  };
-}
-
-export function peerView(peer: ReturnType<ChainApi['peers']>[number]) {
-  return {
-    peer_id: peer.peerId,
-    addresses: peer.addresses,
-    direction: peer.direction,
-    score: peer.score,
-    height: peer.height,
-    validator: peer.validator && toHex(peer.validator),
   };
 }

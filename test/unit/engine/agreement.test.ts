@@ -119,6 +119,33 @@ describe('agreement of chains in one process', () => {
     assert.equal(getAccount(chain.ledger.tip.state, addressOf(nativeCrypto, signer('account-0').publicKey)).nonce, 2);
   });
 
+  it('tells its listeners of every step, and of peers that come and go', async () => {
+    genesis = fixtureGenesis({ powers: [1] });
+    const chain = await start(0);
+    const seen: string[] = [];
+    const ends = [
+      chain.onStep(() => {
+        const { height, round, step } = chain.engine.machine;
+        const place = `${height}/${round} ${step}`;
+        if (seen.at(-1) !== place) seen.push(place);
+      }),
+      chain.onCommit((applied) => seen.push(`committed ${applied.at(-1)?.block.header.height}`)),
+      chain.onStep(() => {
+        throw new Error('of a listener alone');
+      }),
+    ];
+    let peers = 0;
+    ends.push(chain.onPeers(() => peers++));
+    chain.handlers.onPeer('peer-x');
+    chain.handlers.onPeerGone('peer-x');
+    assert.equal(peers, 2);
+    await sendAndWait(0);
+    await waitFor('the next height', () => seen.at(-1)?.startsWith('2/0') === true);
+    for (const end of ends) end();
+    for (const step of ['propose', 'prevote', 'precommit']) assert(seen.includes(`1/0 ${step}`), seen.join(', '));
+    assert(seen.indexOf('1/0 precommit') < seen.indexOf('committed 1'));
+  });
+
   it('three validators finalise transfers sent to any of them', async () => {
     genesis = fixtureGenesis();
     for (const i of [0, 1, 2]) await start(i);

@@ -21,6 +21,7 @@ import { Mempool } from '../../../src/mempool.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import type {
   ChainApi,
+  ConsensusPlace,
   ConsensusStatus,
   FinalBlock,
   ChainSummary,
@@ -108,7 +109,44 @@ export class FakeNode implements ChainApi {
   base = 1;
 
   get listeners(): number {
-    return this.#listeners.size;
+    return this.#listeners.size + this.#stepListeners.size + this.#peerListeners.size;
+  }
+
+  readonly #stepListeners = new Set<() => void>();
+  readonly #peerListeners = new Set<() => void>();
+  at: Partial<ConsensusPlace> = {};
+  others: PeerInfo[] = [this.peer('12D3KooOther')];
+
+  peer(peerId: string): PeerInfo {
+    const addresses = ['/ip4/127.0.0.1/tcp/1'];
+    const validator = signer('validator-1').publicKey;
+    return { peerId, addresses, direction: 'outbound', score: 1, height: 0, validator };
+  }
+
+  /** Agreement goes on. */
+  step(at: Partial<ConsensusPlace>): void {
+    this.at = at;
+    for (const listener of this.#stepListeners) listener();
+  }
+
+  connect(others: PeerInfo[]): void {
+    this.others = others;
+    for (const listener of this.#peerListeners) listener();
+  }
+
+  onStep(listener: () => void): () => void {
+    this.#stepListeners.add(listener);
+    return () => this.#stepListeners.delete(listener);
+  }
+
+  onPeers(listener: () => void): () => void {
+    this.#peerListeners.add(listener);
+    return () => this.#peerListeners.delete(listener);
+  }
+
+  place(): ConsensusPlace {
+    const proposer = signer('validator-0').publicKey;
+    return { height: this.applied.length + 1, round: 0, step: 'idle', proposer, ...this.at };
   }
 
   readonly chain: ChainApi['chain'] = {
@@ -173,10 +211,7 @@ export class FakeNode implements ChainApi {
   consensus(): ConsensusStatus {
     const blockId = new Uint8Array(32).fill(7);
     return {
-      height: this.applied.length + 1,
-      round: 0,
-      step: 'idle',
-      proposer: signer('validator-0').publicKey,
+      ...this.place(),
       lockedRound: -1,
       validRound: -1,
       prevotes: [
@@ -190,9 +225,7 @@ export class FakeNode implements ChainApi {
   }
 
   peers(): PeerInfo[] {
-    const addresses = ['/ip4/127.0.0.1/tcp/1'];
-    const validator = signer('validator-1').publicKey;
-    return [{ peerId: '12D3KooOther', addresses, direction: 'outbound', score: 1, height: 0, validator }];
+    return this.others;
   }
 
   readiness(): ReadinessCheck[] {
