@@ -84,7 +84,7 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
     host,
     clock: systemClock,
   });
-  const rpc = await startRpcServer(config.rpc, { api, log: log.child('rpc'), operatorToken });
+  const rpc = await startRpcServer(config.rpc, { api, log: log.child('rpc'), operatorToken, metrics });
   ends.push({ name: 'rpc', end: () => rpc.close() });
   if (config.metrics.listen) {
     const server = await startMetricsServer(config.metrics.listen, metrics, config.rpc.hosts);

@@ -10,6 +10,25 @@ export function isAllowedHost(header: string | undefined, names: ReadonlySet<str
   return isIP(host) !== 0 || host === 'localhost' || host.endsWith('.localhost') || names.has(host);
 }
 
+/**
+ * Which page may open a live connection: one of this server. WebSockets know no same-origin rule, so that without this a
+ * page of a stranger could read what a local server tells.
+ *
+ * @param origin undefined when no page asks
+ * @param host of the same request, allowed already
+ */
+export function isAllowedOrigin(
+  origin: string | undefined,
+  host: string | undefined,
+  names: ReadonlySet<string>,
+): boolean {
+  if (origin === undefined) return true;
+  if (!URL.canParse(origin)) return false;
+  const url = new URL(origin);
+  // A proxy may put another name in the Host header than the one the page has.
+  return url.host === (host ?? '').toLowerCase() || names.has(url.hostname);
+}
+
 function hostOf(header: string): string {
   const match = /^(?:\[([^\]]+)\]|([^:\s]+))(?::\d{1,5})?$/.exec(header);
   return (match?.[1] ?? match?.[2] ?? '').toLowerCase();

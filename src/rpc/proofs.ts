@@ -28,7 +28,7 @@ export function storedBlock(api: ChainApi, height: number): StoredBlock | undefi
 }
 
 /** @throws NodeError PRUNED with what is kept, for a height below it */
-function checkKept({ chain }: ChainApi, height: number): void {
+export function checkKept({ chain }: ChainApi, height: number): void {
   const base = chain.base();
   if (height < 1 || height >= base) return;
   const head = chain.tip().height;

@@ -7,6 +7,8 @@ import { systemClock } from '../clock.ts';
 import type { HostPort } from '../config/options.ts';
 import { ERRORS, NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { MetricsRegister } from '../metrics.ts';
+import { nopRegister } from '../metrics.ts';
 import type { NodeApi } from './api.ts';
 import type { RpcApp } from './app.ts';
 import { logFailure } from './failure-log.ts';
@@ -14,9 +16,12 @@ import { isAllowedHost } from './host-guard.ts';
 import { parseJsonBody } from './json-body.ts';
 import { registerOperations } from './http.ts';
 import { listenOn } from './listen.ts';
+import { LiveHub } from './live/hub.ts';
+import { createLiveMetrics } from './live/metrics.ts';
 import { createOperations } from './operations.ts';
 import { createOperatorGate } from './operator-gate.ts';
 import { fromFramework, PROBLEM_TYPE, toProblem } from './problem.ts';
+import { allowWebSockets, isWebSocketRequest, liveRoutes } from './routes/live.ts';
 import { TransactionDesks } from './tx-intake.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -46,6 +51,7 @@ export interface RpcModules {
   readonly api: NodeApi;
   readonly log: Logger;
   readonly clock?: Clock;
+  readonly metrics?: MetricsRegister;
   /** With it chains are started and stopped; without it nobody may. */
   readonly operatorToken?: string;
 }
@@ -61,19 +67,24 @@ export interface RpcServer {
 export async function startRpcServer(options: RpcOptions, modules: RpcModules): Promise<RpcServer> {
   const { api, log, clock = systemClock } = modules;
   const desks = new TransactionDesks(clock);
-  const app = createApp(options, log);
+  const metrics = createLiveMetrics(modules.metrics ?? nopRegister);
+  const live = new LiveHub({ node: api, clock, log, metrics });
+  const app = await createApp(options, log);
   registerOperations(app, createOperations(api, desks, log), createOperatorGate(modules.operatorToken ?? null));
+  liveRoutes(app, live, options.hosts ?? []);
   let url: string;
   try {
     url = await listenOn(app, options.listen, 'rpc.listen');
   } catch (error) {
     desks.close();
+    live.close();
     throw error;
   }
   return {
     url,
     close: async () => {
       desks.close();
+      live.close();
       const cancel = clock.after(DRAIN_MS, () => {
         app.server.closeAllConnections();
       });
@@ -83,7 +94,7 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   };
 }
 
-function createApp({ hosts = [], limits = DEFAULT_LIMITS }: RpcOptions, log: Logger): RpcApp {
+async function createApp({ hosts = [], limits = DEFAULT_LIMITS }: RpcOptions, log: Logger): Promise<RpcApp> {
   const names = new Set(hosts);
   const app: RpcApp = Fastify({
     bodyLimit: MAX_BODY_BYTES,
@@ -94,6 +105,7 @@ function createApp({ hosts = [], limits = DEFAULT_LIMITS }: RpcOptions, log: Log
       headersTimeout: limits.headersMs,
       maxHeaderSize: MAX_HEADER_BYTES,
       connectionsCheckingInterval: limits.checkEveryMs,
+      shouldUpgradeCallback: isWebSocketRequest,
     },
     genReqId: requestId,
     routerOptions: { maxParamLength: 128 },
@@ -101,6 +113,7 @@ function createApp({ hosts = [], limits = DEFAULT_LIMITS }: RpcOptions, log: Log
     return503OnClosing: true,
   });
   app.server.maxConnections = limits.connections;
+  await allowWebSockets(app);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
     try {

@@ -1,0 +1,293 @@
+/**
+ * One live connection: its subscriptions, the number of each message, and what was written and not yet taken by the
+ * network. It knows no transport: a `Wire` frames and sends.
+ */
+import type { Clock } from '../../clock.ts';
+import { NodeError } from '../../errors.ts';
+import { checkKept } from '../proofs.ts';
+import type { ChainFeed } from './feed.ts';
+import {
+  MAX_AHEAD_BLOCKS,
+  MAX_QUEUED_CHARS,
+  MAX_QUEUED_MESSAGES,
+  MAX_SUBSCRIPTIONS,
+  REPLAY_AHEAD,
+  REPLAY_LAG_BLOCKS,
+  STALL_MS,
+} from './limits.ts';
+import type { Transport } from './metrics.ts';
+import type { Topic, TopicKind } from './topics.ts';
+import { isByHeight, snapshotOf } from './topics.ts';
+
+/** A place in the events of final blocks: of each height the topics of the subscription, in their order. */
+export interface Place {
+  readonly height: number;
+  readonly index: number;
+}
+
+export interface Subscription {
+  readonly id: string;
+  readonly feed: ChainFeed;
+  readonly topics: readonly Topic[];
+  /** What is to be told next; it moves on also where there is nothing to tell. */
+  next: Place;
+  /** Of the last message. */
+  seq: number;
+  /** Has told all there was: from now on it is told what happens as it happens. */
+  isLive: boolean;
+  /** Where `next` was when the client last heard of it. */
+  reported: Place;
+}
+
+export interface Delta {
+  readonly topic: Topic;
+  /** Null for what has no height. */
+  readonly place: Place | null;
+  /** JSON. */
+  readonly text: string;
+}
+
+/** Why the node ended a connection. */
+export type EndReason = 'slow' | 'stalled' | 'no_pong' | 'flood' | 'failed' | 'stopping';
+
+/** Frames and sends; thin, one for each transport. */
+export interface Wire {
+  readonly transport: Transport;
+  /** A subscription that fails takes the connection with it. */
+  readonly endsOnFailure: boolean;
+  delta(subscription: Subscription, delta: Delta): string;
+  /** Nothing of interest happened up to `subscription.next`. */
+  progress(subscription: Subscription): string;
+  /** The subscription is over. */
+  failure(subscription: Subscription, error: NodeError): string;
+  /** @param taken is called once the text is out of this process's hands */
+  send(text: string, taken: () => void): void;
+  end(reason: EndReason): void;
+}
+
+export interface SubscribeRequest {
+  readonly topics: readonly Topic[];
+  /** First height told; the one after the head when null. */
+  readonly from: Place | null;
+}
+
+export interface SessionHooks {
+  readonly clock: Clock;
+  wake(): void;
+  onSubscribed(kind: TopicKind, change: 1 | -1): void;
+  onDelta(kind: TopicKind): void;
+  /** It is over, by the node's will when there is a reason. */
+  onEnd(session: Session, reason: EndReason | null): void;
+  /** A subscription is over; the feed may have none left. */
+  onReleased(feed: ChainFeed): void;
+}
+
+export class Session {
+  readonly subscriptions = new Map<string, Subscription>();
+  readonly wire: Wire;
+  readonly #hooks: SessionHooks;
+  #count = 0;
+  #queued = 0;
+  #queuedChars = 0;
+  #takenAtMs: number;
+  #waits = false;
+  #ended = false;
+
+  constructor(wire: Wire, hooks: SessionHooks) {
+    this.wire = wire;
+    this.#hooks = hooks;
+    this.#takenAtMs = hooks.clock.monotonic();
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Messages not yet taken by the network. */
+  get queued(): number {
+    return this.#queued;
+  }
+
+  /**
+   * What is told begins in a later turn of the event loop, so that the caller can send the snapshots first.
+   *
+   * @throws NodeError RATE_LIMITED | PRUNED | INVALID_PARAMS
+   */
+  subscribe(feed: ChainFeed, { topics, from }: SubscribeRequest): { subscription: Subscription; snapshots: object[] } {
+    if (this.subscriptions.size >= MAX_SUBSCRIPTIONS) {
+      throw new NodeError('RATE_LIMITED', 'this connection has too many subscriptions', {
+        data: { limit: MAX_SUBSCRIPTIONS },
+        hint: 'end one of them, or open another connection',
+      });
+    }
+    const next = startOf(feed, topics, from);
+    const snapshots = topics.map((topic) => {
+      feed.refresh(topic.kind);
+      return snapshotOf(feed.api, topic);
+    });
+    const id = `s${++this.#count}`;
+    const subscription = { id, feed, topics, next, seq: 0, isLive: from === null, reported: next };
+    this.subscriptions.set(id, subscription);
+    feed.subscriptions.add(subscription);
+    for (const { kind } of topics) this.#hooks.onSubscribed(kind, 1);
+    this.#hooks.wake();
+    return { subscription, snapshots };
+  }
+
+  /** @returns whether there was one */
+  unsubscribe(id: string): boolean {
+    const subscription = this.subscriptions.get(id);
+    if (!subscription) return false;
+    this.#release(subscription);
+    return true;
+  }
+
+  /** @param budget blocks that may be looked at @returns how many were, and whether more could be told at once */
+  advance(subscription: Subscription, budget: number): { looked: number; more: boolean } {
+    const { feed, topics } = subscription;
+    const { head } = feed;
+    if (head - subscription.next.height >= REPLAY_LAG_BLOCKS) subscription.isLive = false;
+    let looked = 0;
+    while (!this.#ended && this.subscriptions.has(subscription.id)) {
+      const { height, index } = subscription.next;
+      const topic = topics[index];
+      if (!topic) {
+        subscription.next = { height: height + 1, index: 0 };
+        continue;
+      }
+      if (height > head) {
+        subscription.isLive = true;
+        return { looked, more: false };
+      }
+      if (!this.#hasRoom(subscription)) return { looked, more: false };
+      if (looked >= budget) return { looked, more: true };
+      if (index === 0) looked++;
+      if (isByHeight(topic) && !this.#tell(subscription, topic)) return { looked, more: false };
+      subscription.next = { height, index: index + 1 };
+    }
+    return { looked, more: false };
+  }
+
+  /** What has no height. */
+  change(subscription: Subscription, kind: TopicKind, text: string): void {
+    for (const topic of subscription.topics) {
+      if (topic.kind !== kind || this.#ended) continue;
+      if (this.#queued >= MAX_QUEUED_MESSAGES) this.end('slow');
+      else this.#sendDelta(subscription, { topic, place: null, text });
+    }
+  }
+
+  /** A message outside of subscriptions, e.g. an answer. */
+  send(text: string): void {
+    if (this.#ended) return;
+    if (this.#queued >= MAX_QUEUED_MESSAGES) this.end('slow');
+    else this.#write(text);
+  }
+
+  /** To be called at intervals: ends what is stalled, and tells how far the silent subscriptions are. */
+  beat(): void {
+    if (this.#queued > 0 && this.#hooks.clock.monotonic() - this.#takenAtMs > STALL_MS) {
+      this.end('stalled');
+      return;
+    }
+    for (const subscription of this.subscriptions.values()) {
+      const { next, reported, topics } = subscription;
+      if (next.height <= reported.height || !topics.some(isByHeight)) continue;
+      subscription.reported = next;
+      this.send(this.wire.progress(subscription));
+    }
+  }
+
+  /** Ends one subscription with the reason. */
+  fail(subscription: Subscription, error: NodeError): void {
+    if (!this.subscriptions.has(subscription.id)) return;
+    this.#release(subscription);
+    this.send(this.wire.failure(subscription, error));
+    if (this.wire.endsOnFailure) this.end('failed');
+  }
+
+  /** @param reason null: the client left */
+  end(reason: EndReason | null): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const subscription of [...this.subscriptions.values()]) this.#release(subscription);
+    if (reason !== null) this.wire.end(reason);
+    this.#hooks.onEnd(this, reason);
+  }
+
+  /** Who is up to date may have no more than the queue; what is sent again waits in the store instead. */
+  #hasRoom({ isLive }: Subscription): boolean {
+    if (isLive && this.#queued >= MAX_QUEUED_MESSAGES) {
+      this.end('slow');
+      return false;
+    }
+    const isFull = (!isLive && this.#queued >= REPLAY_AHEAD) || this.#queuedChars >= MAX_QUEUED_CHARS;
+    this.#waits ||= isFull;
+    return !isFull;
+  }
+
+  /** @returns false when the subscription is over */
+  #tell(subscription: Subscription, topic: Topic): boolean {
+    const { feed, next } = subscription;
+    try {
+      checkKept(feed.api, next.height);
+      const text = feed.textAt(topic, next.height);
+      if (text !== null) this.#sendDelta(subscription, { topic, place: next, text });
+      return true;
+    } catch (error) {
+      this.fail(subscription, error instanceof NodeError ? error : unexpected(error));
+      return false;
+    }
+  }
+
+  #sendDelta(subscription: Subscription, delta: Delta): void {
+    subscription.seq++;
+    if (delta.place) subscription.reported = delta.place;
+    this.#hooks.onDelta(delta.topic.kind);
+    this.#write(this.wire.delta(subscription, delta));
+  }
+
+  #write(text: string): void {
+    if (this.#queued === 0) this.#takenAtMs = this.#hooks.clock.monotonic();
+    this.#queued++;
+    this.#queuedChars += text.length;
+    this.wire.send(text, () => {
+      this.#queued--;
+      this.#queuedChars -= text.length;
+      this.#takenAtMs = this.#hooks.clock.monotonic();
+      if (!this.#waits || this.#ended) return;
+      this.#waits = false;
+      this.#hooks.wake();
+    });
+  }
+
+  #release(subscription: Subscription): void {
+    this.subscriptions.delete(subscription.id);
+    subscription.feed.subscriptions.delete(subscription);
+    for (const { kind } of subscription.topics) this.#hooks.onSubscribed(kind, -1);
+    this.#hooks.onReleased(subscription.feed);
+  }
+}
+
+/** @throws NodeError PRUNED | INVALID_PARAMS */
+function startOf(feed: ChainFeed, topics: readonly Topic[], from: Place | null): Place {
+  const { head } = feed;
+  if (!from) return { height: head + 1, index: 0 };
+  if (!topics.some(isByHeight)) {
+    throw new NodeError('INVALID_PARAMS', 'this topic tells what is now: it cannot begin at a height', {
+      hint: 'leave from_height out; the snapshot holds all there is',
+    });
+  }
+  if (from.height > head + MAX_AHEAD_BLOCKS) {
+    throw new NodeError('INVALID_PARAMS', 'the chain is far from this height', {
+      data: { from_height: from.height, head },
+      hint: `begin at ${head + 1}, or leave from_height out`,
+    });
+  }
+  checkKept(feed.api, from.height);
+  return from;
+}
+
+function unexpected(error: unknown): NodeError {
+  return new NodeError('INTERNAL', 'the event could not be read', { cause: error });
+}

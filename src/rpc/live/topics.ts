@@ -1,0 +1,130 @@
+/** What can be subscribed to, and what is said of it: JSON views of final blocks, agreement and peers. */
+import type { Address } from '../../bytes.ts';
+import { bytesKey, equalBytes, toHex } from '../../bytes.ts';
+import { formatAddress, parseAddress } from '../../chain/address.ts';
+import type { Json } from '../../chain/modules/types.ts';
+import type { Receipt } from '../../chain/receipt.ts';
+import { receiptCodeName } from '../../chain/receipt.ts';
+import { transactionToJson } from '../../chain/tx-json.ts';
+import type { Transaction } from '../../chain/tx.ts';
+import { NodeError } from '../../errors.ts';
+import type { ChainApi } from '../api.ts';
+import type { StoredBlock } from '../proofs.ts';
+import { storedBlock } from '../proofs.ts';
+import { accountView, consensusView, headView, peerView } from '../views.ts';
+
+/** Of the first three every final block has its own event, so they resume from a height; the others tell what is now. */
+export const TOPIC_KINDS = ['blocks', 'txs', 'account', 'consensus', 'peers'] as const;
+export type TopicKind = (typeof TOPIC_KINDS)[number];
+
+export interface Topic {
+  /** As it was asked for. */
+  readonly name: string;
+  readonly kind: TopicKind;
+  /** Of `account`. */
+  readonly address: Address | null;
+}
+
+const NAMES: Readonly<Record<string, TopicKind>> = {
+  blocks: 'blocks',
+  txs: 'txs',
+  consensus: 'consensus',
+  peers: 'peers',
+  new_blocks: 'blocks',
+  new_transactions: 'txs',
+  consensus_events: 'consensus',
+};
+
+/** @throws NodeError INVALID_PARAMS | BAD_ADDRESS */
+export function parseTopic(name: string): Topic {
+  if (name.startsWith('account:')) {
+    return { name, kind: 'account', address: parseAddress(name.slice('account:'.length)) };
+  }
+  const kind = Object.hasOwn(NAMES, name) ? NAMES[name] : undefined;
+  if (kind) return { name, kind, address: null };
+  throw new NodeError('INVALID_PARAMS', 'there is no such topic', {
+    data: { topic: name.slice(0, 100) },
+    hint: `topics are ${Object.keys(NAMES).join(', ')} and account:ADDRESS`,
+  });
+}
+
+/** Has one place for each final block, so that it can be resumed. */
+export function isByHeight({ kind }: Topic): boolean {
+  return kind === 'blocks' || kind === 'txs' || kind === 'account';
+}
+
+/** A final block with what happened in it. */
+export interface BlockFacts extends StoredBlock {
+  readonly receipts: readonly Receipt[];
+}
+
+/** What is so now; deltas go on from there. */
+export function snapshotOf(api: ChainApi, { kind, address }: Topic): object {
+  switch (kind) {
+    case 'consensus':
+      return consensusView(api);
+    case 'peers':
+      return { peers: api.peers().map(peerView) };
+    case 'account':
+      if (address) return accountView(api, address, false);
+      break;
+    case 'blocks':
+    case 'txs':
+      break;
+  }
+  const { height } = api.chain.tip();
+  const head = height > 0 ? storedBlock(api, height) : undefined;
+  return { head: head ? headView(head) : null, base_height: api.chain.base() };
+}
+
+/** @returns null when the block holds nothing of the topic */
+export function eventOf(api: ChainApi, { kind, address }: Topic, facts: BlockFacts): object | null {
+  if (kind === 'blocks') return headView(facts);
+  const indexes = facts.block.txs.map((_, index) => index);
+  const found = address ? indexes.filter((index) => concerns(facts, index, address)) : indexes;
+  if (found.length === 0) return null;
+  return {
+    height: facts.block.header.height,
+    hash: toHex(facts.hash),
+    timestamp: new Date(facts.block.header.timeMs).toISOString(),
+    transactions: found.map((index) => entryView(facts, index)),
+    // As of the head, whose height it names: states of the past are not kept.
+    ...(address && { account: accountView(api, address, false) }),
+  };
+}
+
+function entryView({ block, receipts }: BlockFacts, index: number): object | null {
+  const tx = block.txs[index];
+  if (!tx) return null;
+  const code = receipts[index]?.code ?? null;
+  return {
+    hash: toHex(tx.id),
+    index,
+    code,
+    code_name: code === null ? null : (receiptCodeName(code) ?? null),
+    transaction: transactionToJson(tx),
+  };
+}
+
+/** The account is the sender, is named in the payload, or in an event of the receipt. */
+function concerns({ block, receipts }: BlockFacts, index: number, address: Address): boolean {
+  const tx = block.txs[index];
+  if (!tx) return false;
+  if (equalBytes(tx.senderAddress, address)) return true;
+  if (receipts[index]?.events.some(({ data }) => holds(data, address)) === true) return true;
+  // The bytes may stand there by chance, or in a memo; the module's own form tells.
+  return holds(tx.payload, address) && names(tx, address);
+}
+
+function names(tx: Transaction, address: Address): boolean {
+  const text = formatAddress(address);
+  const within = (json: Json | undefined): boolean => {
+    if (typeof json !== 'object' || json === null) return json === text;
+    return Object.values(json).some(within);
+  };
+  return within(transactionToJson(tx)['payload']);
+}
+
+function holds(bytes: Uint8Array, part: Uint8Array): boolean {
+  return bytes.length >= part.length && bytesKey(bytes).includes(bytesKey(part));
+}

@@ -1,0 +1,225 @@
+/** `/ws` and `/v1/stream`: the two transports of live events, over one hub. */
+import websocket from '@fastify/websocket';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import type { Static, TSchema } from 'typebox';
+import Type from 'typebox';
+import { every } from '../../clock.ts';
+import { NodeError } from '../../errors.ts';
+import type { RpcApp } from '../app.ts';
+import { chainQuery, NO_STORE, noQuery } from '../app.ts';
+import { check } from '../check.ts';
+import { isAllowedOrigin } from '../host-guard.ts';
+import {
+  COMMENT,
+  deltaEvent,
+  failureEvent,
+  openingText,
+  parseTopics,
+  placeAfter,
+  progressEvent,
+} from '../live/event-stream.ts';
+import type { LiveHub } from '../live/hub.ts';
+import {
+  CLOSE_GRACE_MS,
+  COMMENT_EVERY_MS,
+  MAX_MESSAGE_BYTES,
+  MAX_SUBSCRIPTIONS,
+  PING_EVERY_MS,
+  PONG_WITHIN_MS,
+} from '../live/limits.ts';
+import type { EndReason, Wire } from '../live/session.ts';
+import { deltaText, failureText, LiveRequests, progressText, SUBPROTOCOL } from '../live/ws-protocol.ts';
+
+const StreamQuery = chainQuery({
+  topics: Type.String({ minLength: 1, maxLength: 2048 }),
+  from_height: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,14}$' })),
+});
+
+/** How a WebSocket is closed, by reason; 1013: try again later. */
+const CLOSES: Readonly<Record<EndReason, readonly [code: number, text: string]>> = {
+  slow: [1013, 'slow consumer: too many messages wait to be read'],
+  stalled: [1013, 'slow consumer: nothing was read for too long'],
+  no_pong: [1001, 'no pong'],
+  flood: [1008, 'messages come too fast'],
+  failed: [1011, 'unexpected failure'],
+  stopping: [1001, 'the node stops'],
+};
+
+/**
+ * Must come before all hooks: it marks what asks for an upgrade, so that the socket is cut when a hook refuses it. The
+ * hooks themselves run before the upgrade: the guard of Host holds for it as for any request.
+ */
+export async function allowWebSockets(app: RpcApp): Promise<void> {
+  await app.register(websocket, {
+    options: {
+      maxPayload: MAX_MESSAGE_BYTES,
+      perMessageDeflate: false,
+      handleProtocols: (offered: ReadonlySet<string>) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+    },
+  });
+}
+
+/** What else asks for an upgrade, HTTP/2 say, is a request like any other: its socket stays with the server's limits. */
+export function isWebSocketRequest({ method, url, headers }: IncomingMessage): boolean {
+  return method === 'GET' && /^\/ws(\?|$)/.test(url ?? '') && headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+/** @param hosts names that pages may have besides the one in their Host header */
+export function liveRoutes(app: RpcApp, hub: LiveHub, hosts: readonly string[]): void {
+  const names = new Set(hosts);
+  const onRequest =
+    (query: TSchema) =>
+    async (request: FastifyRequest): Promise<void> => {
+      check(query, request.query, 'query');
+      const { origin, host } = request.headers;
+      if (!isAllowedOrigin(origin, host, names)) {
+        throw new NodeError('FORBIDDEN', 'pages of other origins may not listen to this node', {
+          data: { origin: (origin ?? '').slice(0, 100) },
+          hint: 'serve the page from the address of the node, or add its name to rpc.hosts of config.toml',
+        });
+      }
+      hub.checkRoom();
+    };
+
+  app.route({
+    method: 'GET',
+    url: '/ws',
+    exposeHeadRoute: false,
+    onRequest: onRequest(noQuery),
+    handler: () => {
+      throw new NodeError('INVALID_REQUEST', 'this path speaks WebSocket', { hint: 'use wscat, or GET /v1/stream' });
+    },
+    wsHandler: (socket, request) => {
+      serveSocket(hub, socket, request.id);
+    },
+  });
+
+  app.get('/v1/stream', { exposeHeadRoute: false, onRequest: onRequest(StreamQuery) }, (request, reply) => {
+    const { topics, chain_id, from_height } = request.query as Static<typeof StreamQuery>;
+    serveStream(hub, request, reply, {
+      topics,
+      chainId: chain_id,
+      fromHeight: from_height === undefined ? null : Number(from_height),
+    });
+  });
+}
+
+type Socket = Parameters<NonNullable<Parameters<RpcApp['route']>[0]['wsHandler']>>[0];
+
+function serveSocket(hub: LiveHub, socket: Socket, requestId: string): void {
+  const { clock } = hub;
+  let cancelCut: (() => void) | null = null;
+  const wire: Wire = {
+    transport: 'ws',
+    endsOnFailure: false,
+    delta: deltaText,
+    progress: progressText,
+    failure: (subscription, error) => failureText(subscription, error, requestId),
+    send: (text, taken) => {
+      socket.send(text, () => {
+        taken();
+      });
+    },
+    end: (reason) => {
+      socket.close(...CLOSES[reason]);
+      // Who does not read sees no close frame either.
+      cancelCut = clock.after(CLOSE_GRACE_MS, () => {
+        socket.terminate();
+      });
+    },
+  };
+  const session = hub.open(wire);
+  const requests = new LiveRequests(hub, session, requestId);
+  let cancelPong: (() => void) | null = null;
+  const stopBeat = every(clock, PING_EVERY_MS, () => {
+    session.beat();
+    if (session.ended) return;
+    socket.ping();
+    cancelPong ??= clock.after(PONG_WITHIN_MS, () => {
+      session.end('no_pong');
+    });
+  });
+  socket.on('pong', () => {
+    cancelPong?.();
+    cancelPong = null;
+  });
+  socket.on('message', (data, isBinary) => {
+    if (!session.ended) requests.receive(isBinary ? null : messageText(data));
+  });
+  // Of the protocol, or a message too long: the library closes with the code that says so.
+  socket.on('error', () => undefined);
+  socket.on('close', () => {
+    stopBeat();
+    cancelPong?.();
+    cancelCut?.();
+    session.end(null);
+  });
+}
+
+function messageText(data: Buffer | ArrayBuffer | Buffer[]): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString('utf8');
+  return Buffer.from(data as Buffer).toString('utf8');
+}
+
+interface StreamRequest {
+  readonly topics: string;
+  readonly chainId: string | undefined;
+  readonly fromHeight: number | null;
+}
+
+function serveStream(hub: LiveHub, request: FastifyRequest, reply: FastifyReply, asked: StreamRequest): void {
+  const { clock } = hub;
+  const { raw } = reply;
+  const topics = parseTopics(asked.topics, MAX_SUBSCRIPTIONS);
+  const feed = hub.feed(asked.chainId);
+  const lastId = request.headers['last-event-id'];
+  const resumed = typeof lastId === 'string' && lastId !== '' ? placeAfter(lastId, feed.chainId) : null;
+  const from = resumed ?? (asked.fromHeight === null ? null : { height: asked.fromHeight, index: 0 });
+  let cancelCut: (() => void) | null = null;
+  const wire: Wire = {
+    transport: 'sse',
+    endsOnFailure: true,
+    delta: deltaEvent,
+    progress: progressEvent,
+    failure: (_subscription, error) => failureEvent(error, request.id),
+    send: (text, taken) => {
+      raw.write(text, () => {
+        taken();
+      });
+    },
+    end: () => {
+      raw.end();
+      cancelCut = clock.after(CLOSE_GRACE_MS, () => {
+        raw.destroy();
+      });
+    },
+  };
+  const session = hub.open(wire);
+  let opening;
+  try {
+    opening = session.subscribe(feed, { topics, from });
+  } catch (error) {
+    session.end(null);
+    throw error;
+  }
+  reply.hijack();
+  // Those that every answer has, and for nginx that what is written is sent.
+  for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
+  raw.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': NO_STORE,
+    'x-accel-buffering': 'no',
+  });
+  session.send(openingText(opening.subscription, opening.snapshots));
+  const stopBeat = every(clock, COMMENT_EVERY_MS, () => {
+    session.beat();
+    session.send(COMMENT);
+  });
+  raw.on('error', () => undefined);
+  raw.on('close', () => {
+    stopBeat();
+    cancelCut?.();
+    session.end(null);
+  });
+}
