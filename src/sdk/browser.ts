@@ -16,6 +16,9 @@ import { LightClient } from './light-client.ts';
 import { fromSource } from './light-source.ts';
 import { checkGenesis } from './verify.ts';
 
+/** For pages too, in the same file: subscriptions that resume. */
+export { connectLive } from './live.ts';
+
 export interface VerifierOptions {
   /** Nodes to ask, e.g. http://127.0.0.1:8006; one honest is enough. */
   readonly urls: readonly string[];

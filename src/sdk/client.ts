@@ -133,7 +133,8 @@ function queryText(query: Query): string {
   return pairs.length > 0 ? `?${pairs.join('&')}` : '';
 }
 
-function checkedUrl(url: string): string {
+/** @throws NodeError INVALID_PARAMS */
+export function checkedUrl(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : null;
   if (parsed && (parsed.protocol === 'http:' || parsed.protocol === 'https:')) return parsed.href.replace(/\/$/, '');
   throw new NodeError('INVALID_PARAMS', 'the address of a node is an http or https URL', {
@@ -228,7 +229,7 @@ function networkError(error: unknown, url: string, timeoutMs: number): NodeError
 }
 
 /** The node's own error, as it would have thrown it. */
-function problemError(body: unknown, status: number): NodeError {
+export function problemError(body: unknown, status: number): NodeError {
   const problem = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
   const { code, detail, hint, errors } = problem;
   const known = typeof code === 'string' && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : null;
