@@ -18,6 +18,12 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
+export function positiveNumber(text: string): number {
+  const value = wholeNumber(text);
+  if (value === 0) throw new InvalidArgumentError('a whole number from 1 on is expected.');
+  return value;
+}
+
 /** `250ms`, `2s`, `5m`, `1h` as ms. */
 export function duration(text: string): number {
   const match = /^(\d{1,9})(ms|s|m|h)$/.exec(text);

@@ -24,6 +24,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   start: { summary: 'run the node of this home', load: () => import('./start.ts') },
   status: { summary: 'what the node does', load: () => import('./status.ts') },
   send: { summary: 'send AIT, and wait until the transfer is final', load: () => import('./send.ts') },
+  watch: {
+    summary: 'what happens, as it happens: blocks, txs, account, consensus, peers',
+    load: () => import('./watch.ts'),
+  },
   wallet: { summary: 'wallets of this home: create, list, balance', load: () => import('./wallet.ts') },
   chain: { summary: 'head, block, tx; chains of the node: list, start, stop', load: () => import('./chain.ts') },
   node: { summary: 'this node: id, peers, rotate-store-key', load: () => import('./node.ts') },

@@ -483,6 +483,45 @@ describe('command line', () => {
     });
   });
 
+  describe('watch', () => {
+    it('tells final blocks from a height on, a document a line, and ends after as many as asked', async () => {
+      for (let i = 0; i < 3; i++) node.produce([]);
+      const { code, stdout, stderr } = await ask('watch', '--from-height', '2', '--count', '2', '--json');
+      assert.equal(code, 0, stderr);
+      const lines = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      assert.deepEqual(
+        lines.map(({ topic, chain_id, height, data }) => [topic, chain_id, height, data.height]),
+        [
+          ['blocks', 'ait-devnet', 2, 2],
+          ['blocks', 'ait-devnet', 3, 3],
+        ],
+      );
+      assert.match(stderr, /listening to http/);
+    });
+
+    it('tells transactions of an account and its balance in words', async () => {
+      node.produce([makeTransfer(node.genesis, { from: 'account-0', to: 'account-1', nonce: 0 })]);
+      const topic = `account:${addressText('account-1')}`;
+      const { code, stdout } = await ask('watch', topic, 'txs', '--from-height', '1', '--count', '2');
+      assert.equal(code, 0);
+      assert.equal(stdout.match(/^tx [0-9a-f]{64} {2}transfer {2}OK {2}block 1$/gm)?.length, 2);
+      assert.match(stdout, /1 000\.000001 AIT {2}nonce 0$/m);
+    });
+
+    it('fails when nobody is there, when a topic is none, and when a height is pruned', async () => {
+      assert.equal((await run(['watch', '--rpc', 'http://127.0.0.1:1'])).code, 5);
+      assert.equal((await ask('watch', 'nosuch')).code, 2);
+      for (let i = 0; i < 5; i++) node.produce([]);
+      node.base = 4;
+      const { code, stderr } = await ask('watch', '--from-height', '1');
+      assert.equal(code, 4);
+      assert.match(stderr, /PRUNED/);
+    });
+  });
+
   describe('validators', () => {
     it('are added with the proof of a home, by votes of the operators', async () => {
       const home = join(folder, 'new');

@@ -1,0 +1,111 @@
+/** `aitbc watch`: a line for everything that happens, until it is interrupted. */
+import type { Command } from 'commander';
+import type { NodeError } from '../errors.ts';
+import type { LiveState } from '../sdk/live.ts';
+import { connectLive } from '../sdk/live.ts';
+import type { AccountEvent, ConsensusEvent, PeersEvent, TopicName, TransactionsEvent } from '../sdk/live-types.ts';
+import type { HeadResponse } from '../sdk/types.ts';
+import { formatAit } from './amount.ts';
+import type { Context } from './context.ts';
+import { createContext } from './context.ts';
+import { positiveNumber } from './options.ts';
+import { plural, shortHash } from './output.ts';
+
+interface WatchOptions {
+  readonly fromHeight?: number;
+  readonly count?: number;
+}
+
+export function register(program: Command): void {
+  program
+    .command('watch')
+    .description('a line for every block, transaction, step of agreement, or peer')
+    .argument('[topic...]', 'blocks, txs, consensus, peers, account:ADDRESS', ['blocks'])
+    .option('--from-height <height>', 'begin with this height: blocks, txs and accounts', positiveNumber)
+    .option('--count <lines>', 'end after so many events', positiveNumber)
+    .addHelpText('after', '\nWith --json every line is a document. A lost connection is taken up again without a gap.')
+    .action(async (topics: string[], options: WatchOptions, command: Command) => {
+      await watch(createContext(command), [...new Set(topics)], options);
+    });
+}
+
+async function watch(context: Context, topics: readonly string[], options: WatchOptions): Promise<void> {
+  const { out } = context;
+  const client = context.client();
+  // Who is not there at the beginning need not be waited for.
+  await client.status();
+  const { chain } = context.options;
+  await new Promise<void>((resolve, reject) => {
+    let left = options.count ?? Infinity;
+    const live = connectLive({
+      url: client.url,
+      ...(chain !== undefined && { chainId: chain }),
+      onState: (state) => {
+        const note = NOTES[state];
+        if (note) out.note(note(client.url));
+      },
+    });
+    const end = (error?: NodeError): void => {
+      process.stdout.off('error', onPipe);
+      live.close();
+      if (error) reject(error);
+      else resolve();
+    };
+    // Whoever reads has had enough, e.g. head.
+    const onPipe = (): void => {
+      end();
+    };
+    process.stdout.on('error', onPipe);
+    for (const topic of topics as TopicName[]) {
+      const from = topic === 'consensus' || topic === 'peers' ? undefined : options.fromHeight;
+      live.subscribe(topic, {
+        ...(from !== undefined && { fromHeight: from }),
+        onEvent: (data, { chainId, height }) => {
+          if (left-- <= 0) return;
+          out.data({ topic, chain_id: chainId, height, data }, describe(topic, data));
+          if (left <= 0) end();
+        },
+        onError: end,
+      });
+    }
+  });
+}
+
+const NOTES: Readonly<Partial<Record<LiveState, (url: string) => string>>> = {
+  open: (url) => `listening to ${url}; Ctrl-C ends`,
+  waiting: (url) => `no connection to ${url}: trying again, from where it ended`,
+};
+
+function describe(topic: TopicName, data: unknown): string {
+  switch (topic) {
+    case 'blocks': {
+      const { height, hash, tx_count, timestamp, round } = data as HeadResponse;
+      const rounds = round > 0 ? `  round ${round}` : '';
+      return `block ${height}  ${shortHash(hash)}  ${plural(tx_count, 'transaction')}  ${timestamp}${rounds}`;
+    }
+    case 'txs':
+      return transactionLines(data as TransactionsEvent).join('\n');
+    case 'consensus': {
+      const { height, round, step, proposer } = data as ConsensusEvent;
+      return `height ${height}  round ${round}  ${step}  proposer ${proposer === null ? '-' : shortHash(proposer)}`;
+    }
+    case 'peers': {
+      const { joined, left, count } = data as PeersEvent;
+      const changes = [...joined.map(({ peer_id }) => `joined ${peer_id}`), ...left.map((id) => `left ${id}`)];
+      return changes.map((change) => `peer ${change}  ${plural(count, 'peer')}`).join('\n');
+    }
+    default: {
+      const event = data as AccountEvent;
+      const { balance_uait, nonce, address } = event.account;
+      const now = `${shortHash(address)}  ${formatAit(balance_uait)}  nonce ${nonce}`;
+      return [...transactionLines(event), now].join('\n');
+    }
+  }
+}
+
+function transactionLines({ height, transactions }: TransactionsEvent): string[] {
+  return transactions.map(({ hash, code_name, transaction }) => {
+    const type = transaction['type'];
+    return `tx ${hash}  ${typeof type === 'string' ? type : '-'}  ${code_name ?? '-'}  block ${height}`;
+  });
+}
