@@ -9,6 +9,7 @@ import { storedBlock } from '../proofs.ts';
 import { peerView, placeView } from '../views.ts';
 import type { BlockFacts, Topic, TopicKind } from './topics.ts';
 import { eventOf } from './topics.ts';
+import { WatchedAccounts } from './watched.ts';
 
 /** Blocks kept from commits, so that they need not be read again. */
 const RECENT_BLOCKS = 8;
@@ -24,6 +25,10 @@ export interface StateChange {
   readonly text: string;
 }
 
+interface Subscriber {
+  readonly topics: readonly Topic[];
+}
+
 export interface FeedHooks {
   /** There may be something to send. */
   wake(): void;
@@ -35,8 +40,8 @@ export class ChainFeed {
   readonly api: ChainApi;
   readonly chainId: string;
   readonly genesisHash: string;
-  /** Whoever subscribes to the chain. */
-  readonly subscriptions = new Set<{ readonly topics: readonly Topic[] }>();
+  readonly #subscribers = new Set<Subscriber>();
+  readonly #watched = new WatchedAccounts();
   readonly #hooks: FeedHooks;
   readonly #recent = new Map<number, FinalBlock>();
   readonly #cache = new Map<string, string | null>();
@@ -81,6 +86,20 @@ export class ChainFeed {
     this.#cancelPeers?.();
   }
 
+  get isIdle(): boolean {
+    return this.#subscribers.size === 0;
+  }
+
+  add(subscriber: Subscriber): void {
+    this.#subscribers.add(subscriber);
+    for (const { address } of subscriber.topics) if (address) this.#watched.add(address);
+  }
+
+  remove(subscriber: Subscriber): void {
+    if (!this.#subscribers.delete(subscriber)) return;
+    for (const { address } of subscriber.topics) if (address) this.#watched.remove(address);
+  }
+
   get head(): number {
     return this.api.chain.tip().height;
   }
@@ -92,7 +111,10 @@ export class ChainFeed {
    */
   textAt(topic: Topic, height: number): string | null {
     // An account's event tells its balance of now.
-    if (topic.address) return textOf(eventOf(this.api, topic, this.#facts(height)));
+    if (topic.address) {
+      const facts = this.#facts(height);
+      return textOf(eventOf(this.api, topic, facts, this.#watched.transactionsOf(topic.address, facts)));
+    }
     const key = `${topic.kind} ${height}`;
     const known = this.#cache.get(key);
     if (known !== undefined) return known;
@@ -170,7 +192,7 @@ export class ChainFeed {
   }
 
   #isWanted(kind: TopicKind): boolean {
-    for (const { topics } of this.subscriptions) if (topics.some((topic) => topic.kind === kind)) return true;
+    for (const { topics } of this.#subscribers) if (topics.some((topic) => topic.kind === kind)) return true;
     return false;
   }
 

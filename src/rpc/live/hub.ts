@@ -7,8 +7,10 @@ import type { Clock } from '../../clock.ts';
 import { NodeError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { ChainApi, NodeApi } from '../api.ts';
+import { logFailure } from '../failure-log.ts';
+import { toProblem } from '../problem.ts';
 import { ChainFeed } from './feed.ts';
-import { MAX_CONNECTIONS, SHARE_BLOCKS, TURN_BLOCKS } from './limits.ts';
+import { MAX_CONNECTIONS, SHARE_BLOCKS, TURN_BLOCKS, TURN_MS } from './limits.ts';
 import type { LiveMetrics, Transport } from './metrics.ts';
 import type { EndReason, SessionHooks, Wire } from './session.ts';
 import { Session } from './session.ts';
@@ -50,14 +52,21 @@ export class LiveHub {
       onEnd: (session, reason) => {
         this.#onEnd(session, reason);
       },
+      onFailure: (error) => {
+        logFailure(modules.log, toProblem(error, 'none'), { subscription: true, error });
+      },
       onReleased: (feed) => {
-        if (feed.subscriptions.size === 0) this.#dropFeed(feed);
+        if (feed.isIdle) this.#dropFeed(feed);
       },
     };
   }
 
   get clock(): Clock {
     return this.#modules.clock;
+  }
+
+  get log(): Logger {
+    return this.#modules.log;
   }
 
   get connections(): number {
@@ -125,25 +134,25 @@ export class LiveHub {
 
   #turn(): void {
     for (const feed of [...this.#feeds.values()]) {
-      if (feed.subscriptions.size === 0) this.#dropFeed(feed);
+      if (feed.isIdle) this.#dropFeed(feed);
       else this.#tellChanges(feed);
     }
     // Who is up to date first: nobody's replay holds up the news of others.
-    const more = this.#advance(true, Infinity);
-    if (this.#advance(false, TURN_BLOCKS) || more) this.#wake();
+    const more = this.#advance(true, () => true);
+    const until = this.clock.monotonic() + TURN_MS;
+    let blocks = 0;
+    if (this.#advance(false, () => blocks++ < TURN_BLOCKS && this.clock.monotonic() < until) || more) this.#wake();
   }
 
-  /** @returns whether there is more to tell at once */
-  #advance(live: boolean, budget: number): boolean {
-    let left = budget;
+  /** @param hasTime asked before each block @returns whether there is more to tell at once */
+  #advance(live: boolean, hasTime: () => boolean): boolean {
     let more = false;
     for (const session of [...this.#sessions]) {
       for (const subscription of [...session.subscriptions.values()]) {
         if (subscription.isLive !== live) continue;
-        if (left <= 0) return true;
-        const did = session.advance(subscription, Math.min(SHARE_BLOCKS, left));
-        left -= did.looked;
-        more ||= did.more;
+        const { more: hasMore, isOver } = session.advance(subscription, SHARE_BLOCKS, hasTime);
+        more ||= hasMore;
+        if (isOver) return true;
         // Who was served goes to the end, so that the budget reaches everyone.
         if (!live && this.#sessions.delete(session)) this.#sessions.add(session);
       }

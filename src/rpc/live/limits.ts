@@ -27,6 +27,8 @@ export const MAX_AHEAD_BLOCKS = 10_000;
 export const TURN_BLOCKS = 64;
 /** Of them for one subscription. */
 export const SHARE_BLOCKS = 8;
+/** A turn looks at no further block after so long: others wait for the event loop. */
+export const TURN_MS = 5;
 
 export const PING_EVERY_MS = 30_000;
 export const PONG_WITHIN_MS = 10_000;

@@ -78,6 +78,8 @@ export interface SessionHooks {
   onDelta(kind: TopicKind): void;
   /** It is over, by the node's will when there is a reason. */
   onEnd(session: Session, reason: EndReason | null): void;
+  /** A subscription is over by itself. */
+  onFailure(error: NodeError): void;
   /** A subscription is over; the feed may have none left. */
   onReleased(feed: ChainFeed): void;
 }
@@ -128,7 +130,7 @@ export class Session {
     const id = `s${++this.#count}`;
     const subscription = { id, feed, topics, next, seq: 0, isLive: from === null, reported: next };
     this.subscriptions.set(id, subscription);
-    feed.subscriptions.add(subscription);
+    feed.add(subscription);
     for (const { kind } of topics) this.#hooks.onSubscribed(kind, 1);
     this.#hooks.wake();
     return { subscription, snapshots };
@@ -142,8 +144,12 @@ export class Session {
     return true;
   }
 
-  /** @param budget blocks that may be looked at @returns how many were, and whether more could be told at once */
-  advance(subscription: Subscription, budget: number): { looked: number; more: boolean } {
+  /**
+   * @param share blocks that may be looked at
+   * @param hasTime asked before each of them
+   * @returns whether more could be told at once, and whether that is for want of time
+   */
+  advance(subscription: Subscription, share: number, hasTime: () => boolean): { more: boolean; isOver: boolean } {
     const { feed, topics } = subscription;
     const { head } = feed;
     if (head - subscription.next.height >= REPLAY_LAG_BLOCKS) subscription.isLive = false;
@@ -157,15 +163,15 @@ export class Session {
       }
       if (height > head) {
         subscription.isLive = true;
-        return { looked, more: false };
+        break;
       }
-      if (!this.#hasRoom(subscription)) return { looked, more: false };
-      if (looked >= budget) return { looked, more: true };
-      if (index === 0) looked++;
-      if (isByHeight(topic) && !this.#tell(subscription, topic)) return { looked, more: false };
+      if (!this.#hasRoom(subscription)) break;
+      if (looked++ >= share) return { more: true, isOver: false };
+      if (!hasTime()) return { more: true, isOver: true };
+      if (isByHeight(topic) && !this.#tell(subscription, topic)) break;
       subscription.next = { height, index: index + 1 };
     }
-    return { looked, more: false };
+    return { more: false, isOver: false };
   }
 
   /** What has no height. */
@@ -202,6 +208,7 @@ export class Session {
   fail(subscription: Subscription, error: NodeError): void {
     if (!this.subscriptions.has(subscription.id)) return;
     this.#release(subscription);
+    this.#hooks.onFailure(error);
     this.send(this.wire.failure(subscription, error));
     if (this.wire.endsOnFailure) this.end('failed');
   }
@@ -263,7 +270,7 @@ export class Session {
 
   #release(subscription: Subscription): void {
     this.subscriptions.delete(subscription.id);
-    subscription.feed.subscriptions.delete(subscription);
+    subscription.feed.remove(subscription);
     for (const { kind } of subscription.topics) this.#hooks.onSubscribed(kind, -1);
     this.#hooks.onReleased(subscription.feed);
   }

@@ -1,12 +1,10 @@
 /** What can be subscribed to, and what is said of it: JSON views of final blocks, agreement and peers. */
 import type { Address } from '../../bytes.ts';
-import { bytesKey, equalBytes, toHex } from '../../bytes.ts';
-import { formatAddress, parseAddress } from '../../chain/address.ts';
-import type { Json } from '../../chain/modules/types.ts';
+import { toHex } from '../../bytes.ts';
+import { parseAddress } from '../../chain/address.ts';
 import type { Receipt } from '../../chain/receipt.ts';
 import { receiptCodeName } from '../../chain/receipt.ts';
 import { transactionToJson } from '../../chain/tx-json.ts';
-import type { Transaction } from '../../chain/tx.ts';
 import { NodeError } from '../../errors.ts';
 import type { ChainApi } from '../api.ts';
 import type { StoredBlock } from '../proofs.ts';
@@ -77,17 +75,24 @@ export function snapshotOf(api: ChainApi, { kind, address }: Topic): object {
   return { head: head ? headView(head) : null, base_height: api.chain.base() };
 }
 
-/** @returns null when the block holds nothing of the topic */
-export function eventOf(api: ChainApi, { kind, address }: Topic, facts: BlockFacts): object | null {
+/**
+ * @param found indexes of the transactions that concern the account, of `account`
+ * @returns null when the block holds nothing of the topic
+ */
+export function eventOf(
+  api: ChainApi,
+  { kind, address }: Topic,
+  facts: BlockFacts,
+  found: readonly number[] = [],
+): object | null {
   if (kind === 'blocks') return headView(facts);
-  const indexes = facts.block.txs.map((_, index) => index);
-  const found = address ? indexes.filter((index) => concerns(facts, index, address)) : indexes;
-  if (found.length === 0) return null;
+  const indexes = address ? found : facts.block.txs.map((_, index) => index);
+  if (indexes.length === 0) return null;
   return {
     height: facts.block.header.height,
     hash: toHex(facts.hash),
     timestamp: new Date(facts.block.header.timeMs).toISOString(),
-    transactions: found.map((index) => entryView(facts, index)),
+    transactions: indexes.map((index) => entryView(facts, index)),
     // As of the head, whose height it names: states of the past are not kept.
     ...(address && { account: accountView(api, address, false) }),
   };
@@ -104,27 +109,4 @@ function entryView({ block, receipts }: BlockFacts, index: number): object | nul
     code_name: code === null ? null : (receiptCodeName(code) ?? null),
     transaction: transactionToJson(tx),
   };
-}
-
-/** The account is the sender, is named in the payload, or in an event of the receipt. */
-function concerns({ block, receipts }: BlockFacts, index: number, address: Address): boolean {
-  const tx = block.txs[index];
-  if (!tx) return false;
-  if (equalBytes(tx.senderAddress, address)) return true;
-  if (receipts[index]?.events.some(({ data }) => holds(data, address)) === true) return true;
-  // The bytes may stand there by chance, or in a memo; the module's own form tells.
-  return holds(tx.payload, address) && names(tx, address);
-}
-
-function names(tx: Transaction, address: Address): boolean {
-  const text = formatAddress(address);
-  const within = (json: Json | undefined): boolean => {
-    if (typeof json !== 'object' || json === null) return json === text;
-    return Object.values(json).some(within);
-  };
-  return within(transactionToJson(tx)['payload']);
-}
-
-function holds(bytes: Uint8Array, part: Uint8Array): boolean {
-  return bytes.length >= part.length && bytesKey(bytes).includes(bytesKey(part));
 }

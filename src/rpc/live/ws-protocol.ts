@@ -2,6 +2,7 @@
 import { checkKeys, jsonInteger, jsonObject, jsonString } from '../../chain/json.ts';
 import type { Json, JsonObject } from '../../chain/modules/types.ts';
 import { ERRORS, NodeError } from '../../errors.ts';
+import { logFailure } from '../failure-log.ts';
 import { parseJsonBody } from '../json-body.ts';
 import { fromFramework, toProblem } from '../problem.ts';
 import type { LiveHub } from './hub.ts';
@@ -41,8 +42,14 @@ export class LiveRequests {
       this.#session.send(JSON.stringify({ jsonrpc: '2.0', id, result }));
     } catch (error) {
       if (this.#rate.isFlood) this.#session.end('flood');
-      else this.#session.send(JSON.stringify({ jsonrpc: '2.0', id, error: errorView(error, this.#requestId) }));
+      else this.#session.send(JSON.stringify({ jsonrpc: '2.0', id, error: this.#failure(error) }));
     }
+  }
+
+  #failure(thrown: unknown): object {
+    const error = fromFramework(thrown);
+    logFailure(this.#hub.log, toProblem(error, this.#requestId), { request_id: this.#requestId, error });
+    return errorView(error, this.#requestId);
   }
 
   #call(request: JsonObject): object {
@@ -112,8 +119,7 @@ function notification(method: string, params: object): string {
 }
 
 /** An error object of JSON-RPC, whose data is the problem document that HTTP would answer with. */
-function errorView(thrown: unknown, requestId: string): object {
-  const error = fromFramework(thrown);
+function errorView(error: NodeError, requestId: string): object {
   const problem = toProblem(error, requestId);
   return { code: ERRORS[error.code].jsonRpc, message: problem.detail, data: problem };
 }

@@ -23,7 +23,12 @@ import { createLiveMetrics } from '../../../src/rpc/live/metrics.ts';
 import type { EndReason, Place, Session, Subscription, Wire } from '../../../src/rpc/live/session.ts';
 import { parseTopic } from '../../../src/rpc/live/topics.ts';
 import { LiveRequests } from '../../../src/rpc/live/ws-protocol.ts';
-import { addressText, makeTransfer } from '../../util/chain-fixture.ts';
+import { addressOf } from '../../../src/chain/address.ts';
+import { transfer } from '../../../src/chain/modules/bank.ts';
+import { leastFeeUait } from '../../../src/chain/params.ts';
+import { MIN_TX_BYTES, signTransaction } from '../../../src/chain/tx.ts';
+import { nativeCrypto } from '../../../src/native/crypto.ts';
+import { addressText, makeTransfer, signer } from '../../util/chain-fixture.ts';
 import type { ManualClock } from '../../net/manual-clock.ts';
 import { manualClock } from '../../net/manual-clock.ts';
 import { fakeNode, FakeNode } from './fake-node.ts';
@@ -257,6 +262,37 @@ describe('live hub', () => {
       const { account } = wire.told[1]?.data ?? {};
       assert.equal(account.height, 3);
       assert.equal(account.nonce, 1);
+    });
+
+    it('do not concern an account whose bytes stand in a memo by chance', () => {
+      const watched = open();
+      const sender = open();
+      subscribe(watched.session, `account:${addressText('account-1')}`);
+      subscribe(sender.session, `account:${addressText('account-0')}`);
+      const address = (name: string) => addressOf(nativeCrypto, signer(name).publicKey);
+      const payload = transfer.encode({ to: address('account-2'), amountUait: 1, memo: address('account-1') });
+      const feeUait = leastFeeUait(node.genesis.params, MIN_TX_BYTES + payload.length);
+      const fields = { type: transfer.type, nonce: 0, feeUait, validUntilHeight: 100, payload };
+      node.produce([signTransaction(nativeCrypto, node.genesis.chain, signer('account-0'), fields)]);
+      turn();
+      assert.deepEqual(watched.wire.heights, []);
+      assert.deepEqual(sender.wire.heights, [1]);
+    });
+
+    it('are found for each account, also one that is subscribed to later', () => {
+      const first = open();
+      subscribe(first.session, `account:${addressText('account-1')}`, 1);
+      pay('account-0', 'account-1', 0);
+      pay('account-0', 'account-2', 1);
+      turn();
+      const second = open();
+      const { subscription } = subscribe(second.session, `account:${addressText('account-2')}`, 1);
+      turn();
+      second.session.unsubscribe(subscription.id);
+      pay('account-2', 'account-1', 0);
+      turn();
+      assert.deepEqual(first.wire.heights, [1, 3]);
+      assert.deepEqual(second.wire.heights, [2]);
     });
 
     it('keep the order of heights over the topics of one subscription, and resume at a place between two', () => {
