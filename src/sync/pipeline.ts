@@ -216,7 +216,7 @@ export class Pipeline<T> {
     } catch (thrown) {
       const error = toNodeError(thrown);
       if (error.code === 'POOL_FULL') {
-        await this.#pause(CHECK_AGAIN_MS);
+        await this.#wait(CHECK_AGAIN_MS).done;
         arrived.step = 'waits';
         return;
       }
@@ -225,34 +225,28 @@ export class Pipeline<T> {
     }
   }
 
-  /** Ends early when the signal says stop. */
-  async #pause(ms: number): Promise<void> {
-    const { clock, signal } = this.#modules;
-    let stop: () => void = () => undefined;
-    await new Promise<void>((resolve) => {
-      const cancel = clock.after(ms, resolve);
-      stop = (): void => {
-        cancel();
-        resolve();
-      };
-      signal.addEventListener('abort', stop);
-    });
-    signal.removeEventListener('abort', stop);
-  }
-
   /** Until an answer is there, or a check done, or the peer with the range that all others wait for has had its time. */
   async #await(): Promise<void> {
-    const { clock } = this.#modules;
-    let cancel: () => void = () => undefined;
-    const hedge = new Promise<void>((resolve) => {
-      cancel = clock.after(HEDGE_MS, resolve);
-    });
-    try {
-      await Promise.race([...this.#flights.keys(), ...this.#checks, hedge]);
-    } finally {
-      cancel();
-    }
+    const over = this.#wait(HEDGE_MS);
+    await Promise.race([...this.#flights.keys(), ...this.#checks, over.done]);
+    over.end();
     this.#steps.stoodStill();
+  }
+
+  /** A while, which ends early when the signal says stop, or by `end`. */
+  #wait(ms: number): { readonly done: Promise<void>; readonly end: () => void } {
+    const { clock, signal } = this.#modules;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = clock.after(ms, () => {
+      end();
+    });
+    const end = (): void => {
+      cancel();
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    signal.addEventListener('abort', end);
+    return { done: promise, end };
   }
 
   /** Hands a range to the engine. */
