@@ -79,6 +79,7 @@ function lyingHandlers(lie: PeerLie, store: ChainStore, genesisHash: Uint8Array)
         return Promise.resolve({ genesisHash, baseHeight: 1, height: claimed, blockId, certificate });
       },
       blocks: (request) => {
+        process.send?.('asked');
         if (lie === 'stall') return new Promise(() => undefined);
         const blocks = blocksOf(store, request);
         return Promise.resolve(lie === 'height' ? [] : blocks.map((each) => tampered(lie, each)));

@@ -13,6 +13,8 @@ export type PeerLie = Lie | 'chunk';
 
 export interface Liar {
   readonly peerId: string;
+  /** How often it was asked for blocks. */
+  asked(): number;
   /** Lines of a node's log that name it. */
   namedBy(home: string): { readonly message: string; readonly reason: string }[];
   stop(): Promise<void>;
@@ -30,8 +32,11 @@ export async function replaceByLiar(cluster: Cluster, index: number, lie: PeerLi
   const gone = once(child, 'exit');
   const began = await Promise.race([once(child, 'message').then(() => true), gone.then(() => false)]);
   if (!began) throw new NodeError('INTERNAL', 'the lying peer did not start');
+  let asked = 0;
+  child.on('message', () => (asked += 1));
   return {
     peerId,
+    asked: () => asked,
     namedBy: (of) => linesNaming(nodeLayout(of, chainId).log, peerId),
     stop: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
