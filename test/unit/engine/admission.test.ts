@@ -93,6 +93,30 @@ describe('admission of transactions', () => {
     assert.deepEqual(node.network.of('tx').map(ids), [ids(txs)]);
   });
 
+  it('waits longer for company while there is company, 60 ms at most, and 15 ms again once there is none', async () => {
+    const { admission } = await node.start();
+    let account = 0;
+    /** Ms until one more batch has left, which began with so many transactions. */
+    const waited = async (count: number): Promise<number> => {
+      const before = node.network.of('tx').length;
+      const txs = Array.from({ length: count }, () => transfer(0, { from: `account-${account++}` }));
+      await admission.submit(txs, 'client');
+      for (let ms = 0; ms < 200; ms++) {
+        if (node.network.of('tx').length > before) return ms;
+        await node.advance(1);
+      }
+      return Infinity;
+    };
+    assert.equal(await waited(1), 15);
+    assert.equal(await waited(3), 15);
+    assert.equal(await waited(3), 30);
+    assert.equal(await waited(3), 60);
+    assert.equal(await waited(3), 60);
+    assert.equal(await waited(1), 60);
+    assert.equal(await waited(1), 30);
+    assert.equal(await waited(1), 15);
+  });
+
   it('a full batch does not wait', async () => {
     const { admission } = await node.start();
     const txs = Array.from({ length: 40 }, (_, i) => i).flatMap((i) =>
