@@ -4,7 +4,7 @@
  * what happens in the world into its inputs. Signatures are verified before anything enters the queue.
  */
 import type { Hash } from '../bytes.ts';
-import { bytesKey, equalBytes, toHex } from '../bytes.ts';
+import { equalBytes } from '../bytes.ts';
 import { blockId as blockIdOf, decodeBlock } from '../chain/block.ts';
 import type { AppliedBlock } from '../chain/execute.ts';
 import { LinkedRange } from '../chain/linked-range.ts';
@@ -18,11 +18,10 @@ import { NodeError, toNodeError, unreachable } from '../errors.ts';
 import type { ProposalMessage } from '../../protocols/messages.ts';
 import type { ChainNetwork } from '../../protocols/network.ts';
 import { wholeBody } from './bodies.ts';
-import { isOwnFailure } from './ledger.ts';
+import { Judging } from './judging.ts';
 import type { EngineEvent, EngineModules, EngineOptions, ImportResult } from './modules.ts';
 import { Pacer } from './pacer.ts';
-import type { HeardProposal } from './proposals.ts';
-import { bodyOf, inputsOf, ownFirst, Proposals } from './proposals.ts';
+import { inputsOf, ownFirst, Proposals } from './proposals.ts';
 import { sayAgain } from './repair.ts';
 import { SigningEffects } from './signing-effects.ts';
 import { Timers } from './timers.ts';
@@ -49,6 +48,7 @@ export class Engine {
   readonly #timers: Timers;
   readonly #pacer: Pacer;
   readonly #signing: SigningEffects;
+  readonly #judging: Judging;
   #network: ChainNetwork | null = null;
   #machine: MachineState;
   #running: Promise<void> | null = null;
@@ -57,8 +57,6 @@ export class Engine {
   #attempt = 0;
   /** Of this height; what peers that lack them are given. */
   readonly proposals = new Proposals();
-  /** Block ids of this height found invalid; bounded like the bodies they came from. */
-  readonly #refuted = new Set<string>();
   /** Round in which this node was to propose and had nothing. */
   #unbuilt: number | null = null;
 
@@ -76,6 +74,16 @@ export class Engine {
       this.#enqueue({ type: 'work' });
     });
     this.#signing = new SigningEffects({ ...modules, pacer: this.#pacer, isHeld: this.#isHeld });
+    this.#judging = new Judging({
+      ...modules,
+      ...{ proposals: this.proposals, timers: this.#timers, isHeld: this.#isHeld, height: () => this.#machine.height },
+      onPrepared: (prepared) => {
+        this.#enqueue(prepared);
+      },
+      onRetry: (height, blockId) => {
+        this.#judge(height, blockId);
+      },
+    });
     this.#machine = startHeight(this.#heightStart(null, null)).state;
   }
 
@@ -111,13 +119,16 @@ export class Engine {
     if (proposal.height !== this.#machine.height) return;
     const isWanted = this.proposals.wants(proposal.blockId);
     const heard = { message, from, timely };
-    if (this.proposals.add(heard)) this.#keepBody(heard);
+    if (this.proposals.add(heard)) this.#judging.keepBody(heard);
     for (const input of inputsOf(message)) this.input(proposal.height, input);
-    if (isWanted) this.#retry(proposal.height, proposal.blockId);
+    if (isWanted) this.#judge(proposal.height, proposal.blockId);
   }
 
-  #keepBody(heard: HeardProposal): void {
-    this.#modules.bodies.add(bodyOf(heard), this.#isHeld);
+  /** Asks for the verdict on a block outside of the machine's steps. */
+  #judge(height: number, blockId: Hash): void {
+    if (height !== this.#machine.height || this.#stopped) return;
+    const verdict = this.#judging.ask(blockId);
+    if (verdict) this.input(height, verdict);
   }
 
   /** The pool, the evidence or the due work changed: is there a reason for a block now? */
@@ -184,7 +195,7 @@ export class Engine {
         if (event.height === this.#machine.height) await this.#apply([event.input]);
         return;
       case 'prepared':
-        if (event.height === this.#machine.height) await this.#apply([this.#execute(event)]);
+        if (event.height === this.#machine.height) await this.#apply([this.#judging.execute(event)]);
         return;
       case 'work':
         if (!this.#pacer.hasReason()) return;
@@ -253,12 +264,13 @@ export class Engine {
         inputs.push({ type: 'self-vote', vote });
         return;
       }
-      case 'validate':
-        this.#validate(effect.blockId, inputs);
+      case 'validate': {
+        const verdict = this.#judging.ask(effect.blockId);
+        if (verdict) inputs.push(verdict);
         return;
+      }
       case 'await-body':
-        if (this.#refuted.has(bytesKey(effect.blockId))) this.#disagree(effect.blockId);
-        else this.#modules.pull();
+        this.#judging.decided(effect.blockId);
         return;
       case 'timer': {
         const { kind, round, ms } = effect;
@@ -301,7 +313,7 @@ export class Engine {
     const height = ledger.tip.height + 1;
     this.#timers.cancelAll();
     this.#pacer.reset();
-    this.#refuted.clear();
+    this.#judging.clear();
     this.#unbuilt = null;
     const set = ledger.validators.current;
     const own = this.#modules.validator;
@@ -356,7 +368,7 @@ export class Engine {
   #importLater(blockId: Hash, certificate: Certificate): void {
     const { bodies, log, ledger } = this.#modules;
     const heard = this.proposals.find(blockId);
-    if (heard) this.#keepBody(heard);
+    if (heard) this.#judging.keepBody(heard);
     else this.#modules.pull();
     const again = (error: unknown): void => {
       log.warn('body of a decided block not at hand', { height: certificate.height, error });
@@ -407,63 +419,6 @@ export class Engine {
   }
 
   // Effects
-
-  #validate(blockId: Hash, inputs: Input[]): void {
-    const { ledger, bodies, log } = this.#modules;
-    const heard = this.proposals.find(blockId);
-    // It may have made room for newer ones since.
-    if (heard) this.#keepBody(heard);
-    const timely = bodies.get(blockId)?.timely ?? false;
-    if (ledger.candidate(blockId)) {
-      inputs.push({ type: 'validated', blockId, valid: true, timely });
-      return;
-    }
-    if (!bodies.get(blockId)) {
-      this.proposals.want(blockId);
-      this.#modules.pull();
-      return;
-    }
-    const { height } = this.#machine;
-    bodies.prepare(blockId).then(
-      (block) => {
-        if (block !== undefined) this.#enqueue({ type: 'prepared', height, blockId, block, timely });
-      },
-      (error: unknown) => {
-        log.warn('could not check a proposal, trying again', { error: toNodeError(error), height });
-        this.#timers.after(RETRY_MS, () => {
-          this.#retry(height, blockId);
-        });
-      },
-    );
-  }
-
-  #retry(height: number, blockId: Hash): void {
-    const inputs: Input[] = [];
-    if (height !== this.#machine.height || this.#stopped) return;
-    this.#validate(blockId, inputs);
-    for (const input of inputs) this.input(height, input);
-  }
-
-  #execute({ blockId, block, timely }: EngineEvent & { type: 'prepared' }): Input {
-    const { ledger, admission, log } = this.#modules;
-    let valid = false;
-    try {
-      if (block) valid = equalBytes(ledger.execute(block, admission.verified).blockId, blockId);
-    } catch (error) {
-      if (isOwnFailure(error) || toNodeError(error).code === 'INTERNAL') throw error;
-      log.warn('proposed block is invalid', { error, height: this.#machine.height, blockId: toHex(blockId) });
-    }
-    if (!valid) this.#refuted.add(bytesKey(blockId));
-    return { type: 'validated', blockId, valid, timely };
-  }
-
-  /** A quorum made final what this node found invalid: one of the two is wrong, and signing on would take sides. */
-  #disagree(blockId: Hash): void {
-    const { gate, log } = this.#modules;
-    const context = { height: this.#machine.height, blockId: toHex(blockId) };
-    log.error('a quorum decided for a block that is invalid here', context);
-    gate.set('disagreement', `a quorum decided for a block at height ${context.height} that this node finds invalid`);
-  }
 
   /** Woken by others before it had anything to propose, the proposer of an open round builds as soon as it has. */
   async #buildLate(): Promise<void> {
