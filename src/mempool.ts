@@ -119,11 +119,12 @@ export class Mempool {
   }
 
   /**
-   * What can be said of a transaction by itself, before its signature is verified: cheap checks come before dear ones.
-   * What depends on others pending is left to `add`, because they may be on their way in the same batch.
+   * What can be said of a transaction by itself, before its signature is verified: cheap checks come before dear ones,
+   * and a full pool costs none. What depends on others pending is left to `add`, because they may be on their way in the
+   * same batch.
    */
   check(tx: Transaction, view: PoolView): Refusal | null {
-    return this.#judgeAlone(tx, view, view.account(tx.senderAddress));
+    return this.#judgeAlone(tx, view, view.account(tx.senderAddress)) ?? this.#noRoom(tx);
   }
 
   /** @returns null when the transaction is now pending */
@@ -323,7 +324,7 @@ export class Mempool {
     const fits = (): boolean =>
       this.#entries.size - (replaces ? 1 : 0) < this.#limits.maxTxs && this.#bytes + size <= this.#limits.maxBytes;
     if (fits()) return null;
-    const enough = (rate: number): boolean => entry.rate * 100 >= rate * (100 + REPLACEMENT_PERCENT);
+    const enough = (rate: number): boolean => outbids(entry.rate, rate);
     if (enough(this.#floorRate)) {
       const tails = [...this.#senders.values()]
         .map((queue) => queue.entries.get(Math.max(...queue.entries.keys())))
@@ -338,7 +339,16 @@ export class Mempool {
       this.#floorRate = tails[evicted.length]?.rate ?? 0;
     }
     if (fits()) return null;
-    return refuse('POOL_FULL', 'the pool is full of transactions that pay as much', { floorRate: this.#floorRate });
+    return poolFull(this.#floorRate);
+  }
+
+  /** Is the pool full of what is known to pay as much? Without a scan: `add` has the last word. */
+  #noRoom(tx: Transaction): Refusal | null {
+    const { maxTxs, maxBytes } = this.#limits;
+    const { length } = tx.bytes;
+    if (this.#entries.size < maxTxs && this.#bytes + length <= maxBytes) return null;
+    if (this.#senders.get(bytesKey(tx.senderAddress))?.entries.has(tx.nonce)) return null;
+    return outbids(tx.feeUait / length, this.#floorRate) ? null : poolFull(this.#floorRate);
   }
 
   #displace(entry: Entry): void {
@@ -368,6 +378,15 @@ function executable({ address, entries }: SenderQueue, view: PoolView): Entry | 
   const { nonce, balanceUait } = view.account(address);
   const head = entries.get(nonce);
   return head && head.tx.feeUait <= balanceUait ? head : undefined;
+}
+
+/** Does a rate pay enough more than another to take its place? In uait a byte. */
+function outbids(rate: number, other: number): boolean {
+  return rate * 100 >= other * (100 + REPLACEMENT_PERCENT);
+}
+
+function poolFull(floorRate: number): Refusal {
+  return refuse('POOL_FULL', 'the pool is full of transactions that pay as much', { floorRate });
 }
 
 function refuse(code: ErrorCode, message: string, data: ErrorData): Refusal {

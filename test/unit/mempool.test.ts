@@ -185,6 +185,20 @@ describe('mempool', () => {
     assert.ok(p.get(tx(0, { from: 'rich', feeUait: least * 2 }).id));
   });
 
+  it('says that it is full before a signature is verified, but to who pays more and to who replaces', () => {
+    const { view } = chain();
+    const p = pool({ maxTxs: 8 });
+    for (let i = 0; i < 8; i++) assert.equal(p.add(tx(0, { from: `s${i}` }), view), null);
+    const late = tx(0, { from: 'late' });
+    assert.equal(p.check(late, view), null, 'what the others pay is not known yet');
+    assert.equal(code(p.add(late, view)), 'POOL_FULL');
+    assert.equal(code(p.check(late, view)), 'POOL_FULL');
+    assert.equal(p.check(tx(0, { from: 'rich', feeUait: least * 2 }), view), null);
+    assert.equal(p.check(tx(0, { from: 's0', feeUait: least + 1 }), view), null);
+    p.onCommitted([tx(0, { from: 's1' })], view);
+    assert.equal(p.check(late, view), null);
+  });
+
   it('bound: bytes', () => {
     const { view } = chain();
     const size = tx(0).bytes.length;
