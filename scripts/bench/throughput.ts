@@ -50,7 +50,12 @@ export async function throughput(
       const compared = await compareNodes(cluster);
       return {
         checks: [
-          atLeast('committed transfers / parts alone', ratio, args.nodes === 1 ? RATIO_BARS.alone : RATIO_BARS.several, ''),
+          atLeast(
+            'committed transfers / parts alone',
+            ratio,
+            args.nodes === 1 ? RATIO_BARS.alone : RATIO_BARS.several,
+            '',
+          ),
           below('submit to final, p99', p99, 2 * intervalMs, ' ms'),
           atLeast('committed of offered', result.committed / result.offered, LEAST_COMMITTED, ''),
           invariant('transfers were committed', result.committed > 0, result.committed),

@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto';
 
 export interface Random {
   /** Uniform in [0, 1). */
-  next(): number;
+  readonly next: () => number;
   /** Uniform integer in [0, below). */
-  integer(below: number): number;
+  readonly integer: (below: number) => number;
   /** Exponential with this mean: gaps of a Poisson process. */
-  exponential(mean: number): number;
-  pick<T>(items: readonly T[]): T;
-  shuffle<T>(items: readonly T[]): T[];
+  readonly exponential: (mean: number) => number;
+  readonly pick: <T>(items: readonly T[]) => T;
+  readonly shuffle: <T>(items: readonly T[]) => T[];
 }
 
 /** SHA-256 in counter mode over a text seed. */
