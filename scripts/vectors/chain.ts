@@ -10,6 +10,16 @@ import { buildBlock, earliestTimeMs } from '../../src/chain/execute.ts';
 import type { Genesis } from '../../src/chain/genesis.ts';
 import { genesisBlockId, genesisState, parseGenesis } from '../../src/chain/genesis.ts';
 import { transfer } from '../../src/chain/modules/bank.ts';
+import { agreementId } from '../../src/chain/modules/compute/agreement.ts';
+import {
+  closeAgreement,
+  extendAgreement,
+  openAgreement,
+  topupAgreement,
+} from '../../src/chain/modules/compute/agreement-client.ts';
+import { releaseAgreement, settleAgreement } from '../../src/chain/modules/compute/agreement-miner.ts';
+import { stake, unstake } from '../../src/chain/modules/compute/stake.ts';
+import { signVoucher, voucherSignBytes } from '../../src/chain/modules/compute/voucher.ts';
 import type { AnyTxType, Json, JsonObject } from '../../src/chain/modules/types.ts';
 import { getSets } from '../../src/chain/modules/validators-state.ts';
 import { proposeChange, validatorKeySignBytes, voteChange } from '../../src/chain/modules/validators.ts';
@@ -31,7 +41,7 @@ import {
 } from '../../src/chain/votes.ts';
 
 const seedOf = (name: string): Uint8Array => pureCrypto.hash(new TextEncoder().encode(`aitbc/vectors/${name}`));
-const NAMES = ['alice', 'bob', 'op1', 'op2', 'op3', 'v1', 'v2', 'v3', 'v4'];
+const NAMES = ['alice', 'bob', 'op1', 'op2', 'op3', 'v1', 'v2', 'v3', 'v4', 'session'];
 const signers = new Map(NAMES.map((name) => [name, createPureSigner(seedOf(name))]));
 
 function signerOf(name: string): Signer {
@@ -69,6 +79,14 @@ const GENESIS: Json = {
         operator: addressTextOf(`op${i}`),
         name: `n${i}`,
       })),
+    },
+    compute: {
+      min_cap_uait: '10000',
+      min_open_fee_uait: '5000',
+      max_term_ms: 3_600_000,
+      min_stake_uait: '1000000',
+      unstake_cooldown_ms: 7_200_000,
+      closed_kept_ms: 600_000,
     },
   },
 };
@@ -109,7 +127,7 @@ class Chain {
     return signTransaction(pureCrypto, this.genesis.chain, signerOf(from), {
       type: txType.type,
       nonce,
-      feeUait: leastFeeUait(this.genesis.params, MIN_TX_BYTES + bytes.length),
+      feeUait: Math.max(5_000, leastFeeUait(this.genesis.params, MIN_TX_BYTES + bytes.length)),
       validUntilHeight: 1000,
       payload: bytes,
     });
@@ -127,17 +145,22 @@ class Chain {
     return { ...core, proposer: signer.publicKey, signature: signer.sign(proposalSignBytes(this.genesis.chain, core)) };
   }
 
+  /** Of the next block. */
+  get earliestMs(): number {
+    return earliestTimeMs(this.#rules(), this.#tip);
+  }
+
   /** Builds the next block as the proposer of that round, certifies it there by all validators, and moves on. */
-  block(txs: readonly Transaction[], round = 0) {
+  block(txs: readonly Transaction[], round = 0, timeMs = this.earliestMs) {
     const { current } = getSets(this.#tip.state);
     const applied: AppliedBlock = buildBlock(this.#rules(), this.#tip, {
-      timeMs: earliestTimeMs(this.#rules(), this.#tip),
+      timeMs,
       proposer: proposerOf(current, round).publicKey,
       lastCommit: this.#certificate,
       evidence: [],
       txs,
     });
-    const { height, timeMs } = applied.block.header;
+    const { height } = applied.block.header;
     const byKey = new Map([...signers].map(([name, { publicKey }]) => [bytesKey(publicKey), name]));
     const names = current.validators.flatMap(({ publicKey }) => byKey.get(bytesKey(publicKey)) ?? []);
     const votes = names.map((name) => this.vote(name, 'precommit', height, round, applied.blockId));
@@ -200,6 +223,7 @@ export function chainVectors(): JsonObject {
     chain.block([nothing(3)]),
     chain.block([nothing(4)]),
   ];
+  const market = marketVectors(chain);
   const id = pureCrypto.hash(plain);
   const votes = [
     chain.vote('v1', 'prevote', 7, 0, id),
@@ -218,7 +242,7 @@ export function chainVectors(): JsonObject {
       hash: toHex(genesis.chain.genesisHash),
       stateRoot: genesisRoot,
     },
-    transactions: named.map(([name, tx]) => ({
+    transactions: [...named, ...market.named].map(([name, tx]) => ({
       name,
       signBytes: toHex(txSignBytes(genesis.chain, tx)),
       bytes: toHex(tx.bytes),
@@ -236,6 +260,66 @@ export function chainVectors(): JsonObject {
     evidence: [duplicateVote(first, second), duplicateProposal(fresh, repeated)].map((item) =>
       toHex(encodeEvidence(item)),
     ),
+    agreement: market.agreement,
+    voucher: market.voucher,
+    blocks: [...blocks, ...market.blocks],
+  };
+}
+
+/** One agreement is settled and released, one is closed by its client, one comes to its expiry. */
+function marketVectors(chain: Chain) {
+  const { genesis } = chain;
+  const client = addressOf(pureCrypto, signerOf('alice').publicKey);
+  const miner = addressOf(pureCrypto, signerOf('bob').publicKey);
+  const signer = signerOf('session').publicKey;
+  const expiresAtMs = chain.earliestMs + 60_000;
+  const open = { signer, miner, capUait: 5_000_000, expiresAtMs };
+  const opened = 2;
+  const idOf = (nonce: number): Uint8Array => agreementId(pureCrypto, genesis.chain, client, nonce);
+  const agreement = idOf(opened);
+  const receiptsRoot = pureCrypto.hash(agreement);
+  const fields = { agreement, creditUait: 3_000_000, seen: pureCrypto.hash(new Uint8Array()) };
+  const voucher = signVoucher(genesis.chain, signerOf('session'), fields);
+  const released = { agreement, receiptsRoot, taking: { totalUait: 2_500_000, voucher } };
+  const named: [string, Transaction][] = [
+    ['stake', chain.tx(stake, 'bob', 1, { amountUait: 2_000_000 })],
+    ['opened agreement', chain.tx(openAgreement, 'alice', opened, open)],
+    ['another one', chain.tx(openAgreement, 'alice', opened + 1, { ...open, capUait: 10_000 })],
+    ['and one left alone', chain.tx(openAgreement, 'alice', opened + 2, { ...open, capUait: 10_000 })],
+    ['top-up', chain.tx(topupAgreement, 'alice', opened + 3, { agreement, amountUait: 1_000_000 })],
+    ['extension', chain.tx(extendAgreement, 'alice', opened + 4, { agreement, expiresAtMs: expiresAtMs + 60_001 })],
+    ['close', chain.tx(closeAgreement, 'alice', opened + 5, { agreement: idOf(opened + 1) })],
+    [
+      'settlement',
+      chain.tx(settleAgreement, 'bob', 2, {
+        agreement,
+        receiptsRoot: new Uint8Array(32),
+        totalUait: 2_000_000,
+        voucher,
+      }),
+    ],
+    [
+      'settlement above the voucher',
+      chain.tx(settleAgreement, 'bob', 3, { agreement, receiptsRoot, totalUait: 3_000_001, voucher }),
+    ],
+    ['release', chain.tx(releaseAgreement, 'bob', 4, released)],
+    ['release again, without a voucher', chain.tx(releaseAgreement, 'bob', 5, { ...released, taking: null })],
+    ['unstake', chain.tx(unstake, 'bob', 6, { amountUait: 1_000_000 })],
+  ];
+  const txs = named.map(([, tx]) => tx);
+  const dueMs = Math.ceil(expiresAtMs / 60_000) * 60_000;
+  const blocks = [chain.block(txs.slice(0, 4)), chain.block(txs.slice(4)), chain.block([], 0, dueMs)];
+  return {
+    named,
     blocks,
+    agreement: { client: toHex(client), nonce: opened, id: toHex(agreement) },
+    voucher: {
+      agreement: toHex(agreement),
+      creditUait: String(voucher.creditUait),
+      seen: toHex(voucher.seen),
+      signBytes: toHex(voucherSignBytes(genesis.chain, voucher)),
+      signer: toHex(voucher.signer),
+      signature: toHex(voucher.signature),
+    },
   };
 }

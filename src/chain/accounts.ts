@@ -75,6 +75,20 @@ export function getAccount(state: StateReader, address: Address): Account {
   return bytes === undefined ? EMPTY_ACCOUNT : decodeAccount(bytes);
 }
 
+/** @returns false, with nothing changed, when the balance is below the amount */
+export function takeBalance(state: StateAccess, address: Address, amountUait: number): boolean {
+  const account = getAccount(state, address);
+  if (account.balanceUait < amountUait) return false;
+  setAccount(state, address, { ...account, balanceUait: account.balanceUait - amountUait });
+  return true;
+}
+
+export function addBalance(state: StateAccess, address: Address, amountUait: number): void {
+  if (amountUait === 0) return;
+  const account = getAccount(state, address);
+  setAccount(state, address, { ...account, balanceUait: account.balanceUait + amountUait });
+}
+
 export function setAccount(state: StateAccess, address: Address, account: Account): void {
   state.set(accountKey(address), encodeAccount(account));
 }

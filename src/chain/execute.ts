@@ -13,7 +13,7 @@ import type { Evidence } from './evidence.ts';
 import { checkEvidence, evidenceRoot, MAX_EVIDENCE } from './evidence.ts';
 import { listRoot } from './list-root.ts';
 import { MODULES, txTypeByNumber, txTypeEntry } from './modules/table.ts';
-import type { BlockContext, TxContext } from './modules/types.ts';
+import type { BlockContext, HeadState, TxContext } from './modules/types.ts';
 import { getSets } from './modules/validators-state.ts';
 import type { ChainParams } from './params.ts';
 import { leastFeeUait } from './params.ts';
@@ -45,7 +45,7 @@ export interface Tip {
   readonly version: TreeVersion;
 }
 
-/** Transactions whose signatures were found good, by identity of the decoded object. */
+/** Transactions all of whose signatures were found good (txChecks), by identity of the decoded object. */
 export interface VerifiedTransactions {
   has(tx: Transaction): boolean;
 }
@@ -64,11 +64,11 @@ function badBlock(reason: string, height: number, data: Record<string, string | 
 }
 
 /** Is a block without transactions and evidence valid after this tip, and if not yet, from which time on? */
-export function pendingWork(state: StateReader): { readonly now: boolean; readonly atMs: number | null } {
+export function pendingWork(head: HeadState): { readonly now: boolean; readonly atMs: number | null } {
   let now = false;
   let atMs: number | null = null;
   for (const module of MODULES) {
-    const work = module.pendingWork?.(state);
+    const work = module.pendingWork?.(head);
     if (!work) continue;
     now ||= work.now;
     if (work.atMs !== null) atMs = Math.min(atMs ?? Infinity, work.atMs);
@@ -130,7 +130,7 @@ export function buildBlock(rules: ChainRules, tip: Tip, proposal: BlockProposal)
 
 /**
  * Everything about a block that needs no execution and no signature. The signatures of its last commit, its evidence and
- * its transactions are checked by the caller (certificateChecks, evidenceChecks, txCheck).
+ * its transactions are checked by the caller (certificateChecks, evidenceChecks, txChecks).
  *
  * @throws NodeError BAD_BLOCK | UPGRADE_NEEDED
  */
@@ -183,7 +183,7 @@ export function verifyPlace(rules: ChainRules, tip: Tip, block: Block): void {
   require(txs.length <= params.maxBlockTxs, 'too many transactions');
   require(txs.reduce((sum, tx) => sum + tx.bytes.length, 0) <= params.maxBlockBytes, 'too many bytes');
   if (txs.length === 0 && evidence.length === 0) {
-    const work = pendingWork(tip.state);
+    const work = pendingWork(tip);
     require(work.now || (work.atMs !== null && header.timeMs >= work.atMs), 'empty without a reason');
   }
 }
@@ -323,6 +323,8 @@ function runTransaction(run: Run, tx: Transaction): void {
     ...context,
     sender: tx.sender,
     senderAddress: tx.senderAddress,
+    nonce: tx.nonce,
+    feeUait: tx.feeUait,
     emit: (kind, data) => {
       if (events.length >= MAX_EVENTS || data.length > MAX_EVENT_BYTES) {
         throw new TxFailure('LIMIT', 'too many events, or one too large');

@@ -15,6 +15,7 @@ export const RECEIPT_CODES = {
   LIMIT: 6,
   BAD_PROOF: 7,
   NOT_APPLICABLE: 8,
+  FEE_TOO_LOW: 9,
 } as const;
 
 export type ReceiptCodeName = keyof typeof RECEIPT_CODES;

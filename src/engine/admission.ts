@@ -7,7 +7,6 @@ import { bytesKey } from '../bytes.ts';
 import { getAccount } from '../chain/accounts.ts';
 import type { BatchVerifier } from '../chain/crypto/types.ts';
 import type { Transaction } from '../chain/tx.ts';
-import { txCheck } from '../chain/tx.ts';
 import type { Clock } from '../clock.ts';
 import { every } from '../clock.ts';
 import { isNodeError } from '../errors.ts';
@@ -17,6 +16,7 @@ import type { ChainNetwork } from '../../protocols/network.ts';
 import type { GossipCode } from '../../protocols/verdicts.ts';
 import type { MempoolJournal } from '../store/types.ts';
 import type { Ledger } from './ledger.ts';
+import { verifyTransactions } from './tx-signatures.ts';
 
 /**
  * Gossip waits for company this long, or until a batch is full; after each batch that had company, twice as long, and half
@@ -161,10 +161,7 @@ export class TxAdmission {
     const { verifier, ledger } = this.#modules;
     const unknown = txs.filter((tx) => !this.verified.has(tx));
     if (unknown.length === 0) return true;
-    const good = await verifier.verifyBatch(
-      unknown.map((tx) => txCheck(ledger.rules.chain, tx)),
-      { urgent },
-    );
+    const good = await verifyTransactions(verifier, ledger.rules.chain, unknown, { urgent });
     unknown.forEach((tx, i) => {
       if (good[i]) this.verified.add(tx);
     });
@@ -242,7 +239,7 @@ export class TxAdmission {
     const { verifier, ledger } = this.#modules;
     if (txs.length === 0) return [];
     try {
-      const good = await verifier.verifyBatch(txs.map((tx) => txCheck(ledger.rules.chain, tx)));
+      const good = await verifyTransactions(verifier, ledger.rules.chain, txs);
       return txs.map((tx, i) => {
         if (good[i]) this.verified.add(tx);
         return good[i] ? null : badSignature(ledger.rules.chain.chainId);
@@ -279,7 +276,7 @@ export class TxAdmission {
 function badSignature(chainId: string): Refusal {
   return {
     code: 'BAD_SIGNATURE',
-    message: 'the signature does not verify: the bytes were altered, or signed for another chain or genesis',
+    message: 'a signature does not verify: the bytes were altered, or signed for another chain or genesis',
     data: { chainId },
   };
 }

@@ -38,7 +38,7 @@ export class Pacer {
 
   /** A block without transactions and evidence would be valid at this time. */
   isDue(timeMs: number): boolean {
-    const work = pendingWork(this.#modules.ledger.tip.state);
+    const work = pendingWork(this.#modules.ledger.tip);
     return work.now || (work.atMs !== null && timeMs >= work.atMs);
   }
 
@@ -57,7 +57,7 @@ export class Pacer {
     if (this.#alarmHeight === tip.height + 1 && this.#alarmAtMs <= soonestMs) return;
     let atMs = soonestMs;
     if (!this.hasReason()) {
-      const deadlineMs = pendingWork(tip.state).atMs;
+      const deadlineMs = pendingWork(tip).atMs;
       if (deadlineMs === null) return;
       atMs = Math.max(deadlineMs, earliestMs);
     }

@@ -9,11 +9,11 @@ import type { AppliedBlock } from '../chain/execute.ts';
 import type { CertifiedCandidate } from '../chain/linked-range.ts';
 import type { StateReader } from '../chain/state.ts';
 import type { Transaction } from '../chain/tx.ts';
-import { txCheck } from '../chain/tx.ts';
 import { NodeError } from '../errors.ts';
 import type { GuardMark } from '../store/types.ts';
 import { CertificateChecker } from './certificates.ts';
 import type { Ledger } from './ledger.ts';
+import { verifyTransactions } from './tx-signatures.ts';
 
 /** Blocks, and bytes of transactions, whose signatures are verified as one batch. */
 const BATCH_BLOCKS = 64;
@@ -109,7 +109,11 @@ async function verifiedOf(
   { ledger, verifier }: ReplayOptions,
 ): Promise<ReadonlySet<Transaction>> {
   const txs = batch.flatMap(({ block }) => block.txs.map((tx) => ({ tx, height: block.header.height })));
-  const good = await verifier.verifyBatch(txs.map(({ tx }) => txCheck(ledger.rules.chain, tx)));
+  const good = await verifyTransactions(
+    verifier,
+    ledger.rules.chain,
+    txs.map(({ tx }) => tx),
+  );
   const bad = txs.find((_, i) => !good[i]);
   if (bad) {
     throw new NodeError('BAD_BLOCK', `block ${bad.height}: the signature of a transaction does not verify`, {

@@ -50,11 +50,16 @@ export class ChainDriver {
     };
   }
 
-  /** As the proposer of that round would. */
-  build(txs: readonly Transaction[] = [], evidence: readonly Evidence[] = [], round = 0): AppliedBlock {
+  /** As the proposer of that round would. @param timeMs the earliest when absent */
+  build(
+    txs: readonly Transaction[] = [],
+    evidence: readonly Evidence[] = [],
+    round = 0,
+    timeMs = earliestTimeMs(this.rules, this.tip),
+  ): AppliedBlock {
     const { current } = getSets(this.tip.state);
     return buildBlock(this.rules, this.tip, {
-      timeMs: earliestTimeMs(this.rules, this.tip),
+      timeMs,
       proposer: proposerOf(current, round).publicKey,
       lastCommit: this.certificate,
       evidence,
@@ -63,8 +68,8 @@ export class ChainDriver {
   }
 
   /** Builds, checks that another node accepts it with equal results, certifies and commits. */
-  commit(txs: readonly Transaction[] = [], evidence: readonly Evidence[] = []): AppliedBlock {
-    const built = this.build(txs, evidence);
+  commit(txs: readonly Transaction[] = [], evidence: readonly Evidence[] = [], timeMs?: number): AppliedBlock {
+    const built = this.build(txs, evidence, 0, timeMs);
     verifyBlock(this.rules, this.tip, built.block);
     const applied = applyBlock(this.rules, this.tip, built.block, { has: () => true });
     this.tree.release(built.version);
@@ -74,8 +79,14 @@ export class ChainDriver {
       else this.entries.delete(key);
     }
     this.tree.commit(applied.version);
-    const { height, timeMs } = applied.block.header;
-    this.tip = { ...this.tip, height, timeMs, blockId: applied.blockId, version: applied.version };
+    const { header } = applied.block;
+    this.tip = {
+      ...this.tip,
+      height: header.height,
+      timeMs: header.timeMs,
+      blockId: applied.blockId,
+      version: applied.version,
+    };
     return applied;
   }
 
@@ -93,12 +104,19 @@ export class ChainDriver {
     return { ...core, validator: key.publicKey, signature: key.sign(voteSignBytes(this.genesis.chain, core)) };
   }
 
-  tx<P>(txType: AnyTxType & { encode(payload: P): Uint8Array }, from: string, nonce: number, payload: P): Transaction {
+  /** @param feeUait the least one when absent */
+  tx<P>(
+    txType: AnyTxType & { encode(payload: P): Uint8Array },
+    from: string,
+    nonce: number,
+    payload: P,
+    feeUait?: number,
+  ): Transaction {
     const bytes = txType.encode(payload);
     return signTransaction(nativeCrypto, this.genesis.chain, signer(from), {
       type: txType.type,
       nonce,
-      feeUait: leastFeeUait(this.genesis.params, MIN_TX_BYTES + bytes.length),
+      feeUait: feeUait ?? leastFeeUait(this.genesis.params, MIN_TX_BYTES + bytes.length),
       validUntilHeight: 1_000_000,
       payload: bytes,
     });

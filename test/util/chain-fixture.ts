@@ -61,6 +61,14 @@ export function genesisJson(options: FixtureOptions = {}): Json {
           name: `n${i + 1}`,
         })),
       },
+      compute: {
+        min_cap_uait: '10000',
+        min_open_fee_uait: '5000',
+        max_term_ms: 3_600_000,
+        min_stake_uait: '1000000',
+        unstake_cooldown_ms: 7_200_000,
+        closed_kept_ms: 600_000,
+      },
     },
   };
 }

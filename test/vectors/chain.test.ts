@@ -7,6 +7,8 @@ import { checkEvidence, decodeEvidence, evidenceChecks } from '../../src/chain/e
 import type { Tip } from '../../src/chain/execute.ts';
 import { applyBlock, verifyBlock } from '../../src/chain/execute.ts';
 import { genesisBlockId, genesisState, parseGenesis } from '../../src/chain/genesis.ts';
+import { agreementId } from '../../src/chain/modules/compute/agreement.ts';
+import { voucherSignBytes } from '../../src/chain/modules/compute/voucher.ts';
 import type { Json } from '../../src/chain/modules/types.ts';
 import { getSets } from '../../src/chain/modules/validators-state.ts';
 import { encodeReceipt } from '../../src/chain/receipt.ts';
@@ -14,6 +16,7 @@ import type { StateKey } from '../../src/chain/state.ts';
 import { statePath } from '../../src/chain/state.ts';
 import { StateTree } from '../../src/chain/tree.ts';
 import { decodeTransaction, txCheck, txSignBytes } from '../../src/chain/tx.ts';
+import { txChecks } from '../../src/chain/tx-checks.ts';
 import { decodeCertificate, decodeVote, verifyCertificate, voteCheck } from '../../src/chain/votes.ts';
 import { nativeCrypto } from '../../src/native/crypto.ts';
 import { readVectors } from './read.ts';
@@ -23,6 +26,15 @@ interface Vectors {
   readonly transactions: { name: string; signBytes: string; bytes: string; id: string }[];
   readonly votes: { signBytes: string; bytes: string }[];
   readonly evidence: string[];
+  readonly agreement: { client: string; nonce: number; id: string };
+  readonly voucher: {
+    agreement: string;
+    creditUait: string;
+    seen: string;
+    signBytes: string;
+    signer: string;
+    signature: string;
+  };
   readonly blocks: {
     height: number;
     header: string;
@@ -53,7 +65,7 @@ for (const [name, crypto] of Object.entries<Crypto>({ pure: pureCrypto, native: 
         const tx = decodeTransaction(crypto, fromHex(bytes));
         assert.equal(toHex(txSignBytes(genesis.chain, tx)), signBytes);
         assert.equal(toHex(tx.id), id);
-        assert.ok(verifies(txCheck(genesis.chain, tx)));
+        assert.ok(txChecks(genesis.chain, tx).every(verifies));
         const elsewhere = { chainId: 'ait-testnet', genesisHash: genesis.chain.genesisHash };
         assert.equal(verifies(txCheck(elsewhere, tx)), false);
       }
@@ -67,6 +79,16 @@ for (const [name, crypto] of Object.entries<Crypto>({ pure: pureCrypto, native: 
         checkEvidence(evidence);
         assert.ok(evidenceChecks(genesis.chain, evidence).every(verifies));
       }
+    });
+
+    it('agreement and voucher: id, sign bytes and signature', () => {
+      const { agreement, voucher } = vectors;
+      const id = agreementId(crypto, genesis.chain, fromHex(agreement.client), agreement.nonce);
+      assert.equal(toHex(id), agreement.id);
+      const fields = { agreement: id, creditUait: Number(voucher.creditUait), seen: fromHex(voucher.seen) };
+      const message = voucherSignBytes(genesis.chain, fields);
+      assert.equal(toHex(message), voucher.signBytes);
+      assert.ok(verifies({ message, signature: fromHex(voucher.signature), publicKey: fromHex(voucher.signer) }));
     });
 
     it('blocks execute to their receipts and roots', () => {
@@ -97,7 +119,9 @@ for (const [name, crypto] of Object.entries<Crypto>({ pure: pureCrypto, native: 
         );
         verifyCertificate(crypto, genesis.chain, current, decodeCertificate(fromHex(vector.certificate)));
         verifyBlock(rules, tip, block);
-        const applied = applyBlock(rules, tip, block, { has: (tx) => verifies(txCheck(genesis.chain, tx)) });
+        const applied = applyBlock(rules, tip, block, {
+          has: (tx) => txChecks(genesis.chain, tx).every(verifies),
+        });
         assert.deepEqual(
           applied.receipts.map((receipt) => toHex(encodeReceipt(receipt))),
           vector.receipts,

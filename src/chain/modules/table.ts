@@ -2,11 +2,12 @@
 import { NodeError } from '../../errors.ts';
 import type { StateChanges, StateKey, StateReader } from '../state.ts';
 import { bank, existingUait, SUPPLY_KEY } from './bank.ts';
+import { compute } from './compute/compute.ts';
 import type { AnyTxType, Module, StateEntries } from './types.ts';
 import { validators } from './validators.ts';
 
 /** Ordered by id; genesis, beginBlock and endBlock run in this order. */
-export const MODULES: readonly Module[] = [bank, validators];
+export const MODULES: readonly Module[] = [bank, validators, compute];
 
 interface TxTypeEntry {
   readonly txType: AnyTxType;

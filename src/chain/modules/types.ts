@@ -3,7 +3,7 @@
  * so that a new feature touches the table and its own file, nothing else.
  */
 import type { Address, PublicKey } from '../../bytes.ts';
-import type { Crypto } from '../crypto/types.ts';
+import type { Crypto, SignatureCheck } from '../crypto/types.ts';
 import type { Evidence } from '../evidence.ts';
 import type { ChainParams } from '../params.ts';
 import type { ChainContext } from '../signing.ts';
@@ -31,6 +31,8 @@ export interface BlockContext {
 export interface TxContext extends BlockContext {
   readonly sender: PublicKey;
   readonly senderAddress: Address;
+  readonly nonce: number;
+  readonly feeUait: number;
   /** Recorded in the receipt; `data` at most MAX_EVENT_BYTES. */
   emit(kind: number, data: Uint8Array): void;
 }
@@ -48,6 +50,8 @@ export interface TxType<Payload> {
   fromJson(json: JsonObject): Payload;
   /** What the sender must own besides the fee for the transaction to succeed now; the pool sums it up. */
   spends?(payload: Payload): number;
+  /** Signatures in the payload: a transaction with a bad one is as invalid as one whose own is bad. */
+  checks?(chain: ChainContext, payload: Payload): SignatureCheck[];
   /** Changes the state or throws TxFailure. Nonce and fee are dealt with before. */
   apply(context: TxContext, payload: Payload): void;
 }
@@ -55,6 +59,13 @@ export interface TxType<Payload> {
 /** Types of different payloads in one list; the payload flows only from `decode` to the other functions of one type. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- existential type: TypeScript has no other spelling
 export type AnyTxType = TxType<any>;
+
+/** The chain after its last block. */
+export interface HeadState {
+  readonly height: number;
+  readonly timeMs: number;
+  readonly state: StateReader;
+}
 
 /** Reason for a block without transactions. */
 export interface PendingWork {
@@ -76,7 +87,7 @@ export interface Module {
   initGenesis(context: BlockContext, section: JsonObject): void;
   beginBlock?(context: BlockContext): void;
   endBlock?(context: BlockContext, totals: BlockTotals): void;
-  pendingWork?(state: StateReader): PendingWork;
+  pendingWork?(head: HeadState): PendingWork;
   /** Convicts of equivocation; the evidence's contradiction and signatures were checked. @throws NodeError BAD_BLOCK */
   convict?(context: BlockContext, evidence: Evidence): void;
   /** Base units this module holds in the state (balances, stakes, escrows): they sum up to the supply. */

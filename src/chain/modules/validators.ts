@@ -30,7 +30,7 @@ import {
   withDemotions,
 } from '../validator-set.ts';
 import { getAbsences, isDemotedAt, nextAbsences, setAbsences } from './validators-absence.ts';
-import type { BlockContext, Json, JsonObject, Module, PendingWork, TxContext, TxType } from './types.ts';
+import type { BlockContext, HeadState, Json, JsonObject, Module, PendingWork, TxContext, TxType } from './types.ts';
 import type { Change, ChangeProposal } from './validators-state.ts';
 import {
   getKeyRecord,
@@ -251,7 +251,7 @@ function convict({ state, height, params }: BlockContext, evidence: Evidence): v
 }
 
 /** A changed set takes effect, and queued changes are taken up, without waiting for traffic. */
-function pendingWork(state: StateReader): PendingWork {
+function pendingWork({ state }: HeadState): PendingWork {
   const { current, next } = getSets(state);
   return { now: !sameMembers(current, next) || getQueue(state).length > 0, atMs: null };
 }

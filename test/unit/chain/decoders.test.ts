@@ -16,6 +16,10 @@ import type { Evidence } from '../../../src/chain/evidence.ts';
 import { decodeEvidence, encodeEvidence, MAX_EVIDENCE } from '../../../src/chain/evidence.ts';
 import type { Transfer } from '../../../src/chain/modules/bank.ts';
 import { transfer } from '../../../src/chain/modules/bank.ts';
+import type { Agreement } from '../../../src/chain/modules/compute/agreement.ts';
+import { decodeAgreement, encodeAgreement } from '../../../src/chain/modules/compute/agreement.ts';
+import type { ReleaseAgreement } from '../../../src/chain/modules/compute/agreement-miner.ts';
+import { releaseAgreement } from '../../../src/chain/modules/compute/agreement-miner.ts';
 import type { Change } from '../../../src/chain/modules/validators-state.ts';
 import { proposeChange, voteChange } from '../../../src/chain/modules/validators.ts';
 import type { Receipt } from '../../../src/chain/receipt.ts';
@@ -202,6 +206,37 @@ function change(dice: Dice): Change {
   }
 }
 
+function agreement(dice: Dice): Agreement {
+  const states: Agreement['state'][] = [
+    { name: 'open' },
+    { name: 'closing', sinceHeight: dice.u64(), sinceMs: dice.u64() },
+    { name: 'closed', atHeight: dice.u64(), atMs: dice.u64(), refundedUait: dice.u64() },
+  ];
+  return {
+    client: dice.bytes(20),
+    signer: dice.bytes(32),
+    miner: dice.bytes(20),
+    capUait: dice.u64(),
+    paidUait: dice.u64(),
+    expiresAtMs: dice.u64(),
+    receiptsRoot: dice.bytes(32),
+    state: states[dice.below(3)] ?? { name: 'open' },
+  };
+}
+
+function release(dice: Dice): ReleaseAgreement {
+  const id = dice.bytes(32);
+  const voucher = {
+    agreement: id,
+    creditUait: dice.u64(),
+    seen: dice.bytes(32),
+    signer: dice.bytes(32),
+    signature: dice.bytes(64),
+  };
+  const taking = dice.below(3) === 0 ? null : { totalUait: dice.u64(), voucher };
+  return { agreement: id, receiptsRoot: dice.bytes(32), taking };
+}
+
 interface Subject<T> {
   readonly make: (dice: Dice) => T;
   readonly encode: (value: T) => Uint8Array;
@@ -247,6 +282,8 @@ const subjects: Readonly<Record<string, Subject<unknown>>> = {
     transfer.decode,
   ),
   'validator change': subject(change, proposeChange.encode, proposeChange.decode),
+  agreement: subject(agreement, encodeAgreement, decodeAgreement),
+  'release of an agreement': subject(release, releaseAgreement.encode, releaseAgreement.decode),
   'validator vote': subject((dice) => ({ proposal: dice.u64() }), voteChange.encode, voteChange.decode),
 };
 

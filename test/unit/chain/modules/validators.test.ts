@@ -49,14 +49,14 @@ describe('validators module', () => {
     const chain = driver();
     assert.equal(codeOf(chain, proposeChange, 'operator-0', 0, add(chain)), RECEIPT_CODES.OK);
     assert.deepEqual(getOpenProposals(chain.tip.state), [1]);
-    assert.equal(pendingWork(chain.tip.state).now, false);
+    assert.equal(pendingWork(chain.tip).now, false);
     assert.equal(codeOf(chain, voteChange, 'operator-1', 0, { proposal: 1 }), RECEIPT_CODES.OK);
     assert.deepEqual(getOpenProposals(chain.tip.state), []);
     assert.deepEqual([has(chain, 'current', 'new-key'), has(chain, 'next', 'new-key')], [false, true]);
-    assert.equal(pendingWork(chain.tip.state).now, true);
+    assert.equal(pendingWork(chain.tip).now, true);
     chain.commit();
     assert.equal(has(chain, 'current', 'new-key'), true);
-    assert.equal(pendingWork(chain.tip.state).now, false);
+    assert.equal(pendingWork(chain.tip).now, false);
     assert.throws(() => {
       verifyBlock(chain.rules, chain.tip, chain.build().block);
     }, /empty/);
@@ -108,7 +108,7 @@ describe('validators module', () => {
     assert.equal(getQueue(chain.tip.state).length, 0);
     assert.equal(has(chain, 'next', 'new-key'), true);
     chain.commit();
-    assert.equal(pendingWork(chain.tip.state).now, false);
+    assert.equal(pendingWork(chain.tip).now, false);
   });
 
   it('refuses strangers, second votes, unknown proposals, foreign proofs and the last key', () => {

@@ -1,0 +1,21 @@
+/** Signatures of transactions, verified as one batch. */
+import type { BatchVerifier, VerifyBatchOptions } from '../chain/crypto/types.ts';
+import type { ChainContext } from '../chain/signing.ts';
+import type { Transaction } from '../chain/tx.ts';
+import { txChecks } from '../chain/tx-checks.ts';
+
+/**
+ * @returns for each transaction whether all of its signatures are good
+ * @throws NodeError POOL_FULL when too much waits already
+ */
+export async function verifyTransactions(
+  verifier: BatchVerifier,
+  chain: ChainContext,
+  txs: readonly Transaction[],
+  options: VerifyBatchOptions = {},
+): Promise<boolean[]> {
+  const checks = txs.map((tx) => txChecks(chain, tx));
+  const good = await verifier.verifyBatch(checks.flat(), options);
+  let at = 0;
+  return checks.map(({ length }) => good.slice(at, (at += length)).every(Boolean));
+}
