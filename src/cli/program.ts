@@ -31,6 +31,11 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   wallet: { summary: 'wallets of this home: create, list, balance', load: () => import('./wallet.ts') },
   chain: { summary: 'head, block, tx; chains of the node: list, start, stop', load: () => import('./chain.ts') },
   node: { summary: 'this node: id, peers, rotate-store-key', load: () => import('./node.ts') },
+  agreement: {
+    summary: 'money set aside for a miner: show, open, topup, extend, close',
+    load: () => import('./agreement.ts'),
+  },
+  miner: { summary: 'what a miner has at stake: show, stake, unstake', load: () => import('./miner.ts') },
   validator: { summary: 'who validates: list, show, propose, vote, prove', load: () => import('./validator.ts') },
   version: { summary: 'versions of the program and of Node', load: () => import('./version.ts') },
 };

@@ -1,11 +1,17 @@
 /** What commands read from the chain, verified or believed: see src/cli/verification.ts. */
+import type { Address } from '../bytes.ts';
 import { fromHex, toHex } from '../bytes.ts';
 import { formatAddress, parseAddress } from '../chain/address.ts';
+import type { ComputeParams } from '../chain/modules/compute/params.ts';
+import { computeParamsFromJson, getComputeParams } from '../chain/modules/compute/params.ts';
+import type { JsonObject } from '../chain/modules/types.ts';
 import { receiptCodeName } from '../chain/receipt.ts';
 import { transactionToJson } from '../chain/tx-json.ts';
 import { NodeError } from '../errors.ts';
 import { nativeCrypto } from '../native/crypto.ts';
+import { agreementView, stakeView } from '../rpc/market-views.ts';
 import { validatorsView } from '../rpc/views.ts';
+import type { AgreementResponse, StakeResponse } from '../sdk/market-types.ts';
 import type {
   AccountResponse,
   BlockResponse,
@@ -94,6 +100,38 @@ export async function readBlock(context: Context, id: string): Promise<BlockResp
   if (!asked) throw new NodeError('BAD_PROOF', 'the node answers with another block than the one asked for');
   await verification.finish('header and transactions (without their results)', block);
   return answer;
+}
+
+/** @param id hex @throws NodeError NOT_FOUND */
+export async function readAgreement(context: Context, id: string): Promise<AgreementResponse> {
+  const verification = await startVerification(context);
+  if (!verification) return context.client().agreement(id);
+  const { block, result } = await verification.client.read((state, height) =>
+    agreementView(state, fromHex(id), height),
+  );
+  await verification.finish(result ? 'agreement' : 'that there is no such agreement', block);
+  if (result) return result;
+  throw new NodeError('NOT_FOUND', 'there is no such agreement: never opened, or closed longer ago than is kept', {
+    data: { agreement: id },
+  });
+}
+
+export async function readStake(context: Context, miner: Address): Promise<StakeResponse> {
+  const verification = await startVerification(context);
+  if (!verification) return context.client().stake(formatAddress(miner));
+  const { block, result } = await verification.client.read((state, height) => stakeView(state, miner, height));
+  await verification.finish('stake', block);
+  return result;
+}
+
+export async function readMarketParams(context: Context): Promise<ComputeParams> {
+  const verification = await startVerification(context);
+  if (!verification) return computeParamsFromJson(await marketParamsJson(context));
+  return (await verification.client.read(getComputeParams)).result;
+}
+
+async function marketParamsJson(context: Context): Promise<JsonObject> {
+  return { ...(await context.client().marketParams()) };
 }
 
 export async function readValidators(context: Context): Promise<ValidatorsResponse> {

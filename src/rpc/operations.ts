@@ -11,6 +11,7 @@ import { jsonRpcOperation } from './routes/json-rpc.ts';
 import { legacyOperations } from './routes/legacy.ts';
 import { goneOperations, legacySubmissions } from './routes/legacy-writes.ts';
 import { listOperations } from './routes/lists.ts';
+import { marketOperations } from './routes/market.ts';
 import { nodeOperations } from './routes/node.ts';
 import { proofOperations } from './routes/proofs.ts';
 import { transactionOperations } from './routes/transactions.ts';
@@ -24,6 +25,7 @@ export function createOperations(node: NodeApi, desks: TransactionDesks, log: Lo
     ...proofOperations(node),
     ...transactions,
     ...listOperations(node),
+    ...marketOperations(node),
     ...nodeOperations(node),
     ...healthOperations(node),
     ...chainsOperations(node),

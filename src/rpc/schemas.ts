@@ -86,6 +86,41 @@ export const Account = strict({
 });
 export const Nonce = strict({ address: text, nonce: count, next_nonce: count });
 
+const place = nullable(strict({ height, time }));
+export const Agreement = strict({
+  agreement: hex32,
+  state: oneOf('open', 'closing', 'closed'),
+  client: text,
+  signer: hex32,
+  miner: text,
+  cap_uait: amount,
+  paid_uait: amount,
+  held_uait: amount,
+  refunded_uait: amount,
+  expires_at: time,
+  closing_since: place,
+  closed: place,
+  receipts_root: nullable(hex32),
+  height,
+  proof: Type.Optional(StateProof),
+});
+export const Stake = strict({
+  address: text,
+  staked_uait: amount,
+  cooling_uait: amount,
+  cools_until: nullable(time),
+  height,
+  proof: Type.Optional(StateProof),
+});
+export const MarketParams = strict({
+  min_cap_uait: amount,
+  min_open_fee_uait: amount,
+  max_term_ms: count,
+  min_stake_uait: amount,
+  unstake_cooldown_ms: count,
+  closed_kept_ms: count,
+});
+
 const TransactionProof = strict({
   height,
   index: count,
@@ -316,6 +351,9 @@ export const COMPONENTS: Readonly<Record<string, TSchema>> = {
   StateValue,
   Account,
   Nonce,
+  Agreement,
+  Stake,
+  MarketParams,
   TransactionProof,
   Transaction,
   BatchResults,

@@ -2,6 +2,7 @@
 import { toHex } from '../bytes.ts';
 import type { ErrorCode, ErrorData } from '../errors.ts';
 import { ERRORS, isNodeError, NodeError } from '../errors.ts';
+import type { AgreementResponse, MarketParamsResponse, StakeResponse } from './market-types.ts';
 import type {
   AccountResponse,
   BlockResponse,
@@ -58,6 +59,10 @@ export interface Client {
   stateValue(key: string): Promise<StateValueResponse>;
   account(address: string, options?: { readonly proof?: boolean }): Promise<AccountResponse>;
   nonce(address: string): Promise<NonceResponse>;
+  /** @param id hex @throws NodeError NOT_FOUND when never opened, or closed long ago */
+  agreement(id: string, options?: { readonly proof?: boolean }): Promise<AgreementResponse>;
+  stake(miner: string, options?: { readonly proof?: boolean }): Promise<StakeResponse>;
+  marketParams(): Promise<MarketParamsResponse>;
   validators(): Promise<ValidatorsResponse>;
   peers(): Promise<PeersResponse>;
   snapshots(): Promise<SnapshotsResponse>;
@@ -99,6 +104,11 @@ export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS }: C
     account: (address, { proof = false } = {}) =>
       get(`/rpc/accounts/${encodeURIComponent(address)}`, proof ? { proof: '1' } : {}),
     nonce: (address) => get(`/rpc/accounts/${encodeURIComponent(address)}/nonce`),
+    agreement: (id, { proof = false } = {}) =>
+      get(`/v1/agreements/${encodeURIComponent(id)}`, proof ? { proof: '1' } : {}),
+    stake: (miner, { proof = false } = {}) =>
+      get(`/v1/miners/${encodeURIComponent(miner)}/stake`, proof ? { proof: '1' } : {}),
+    marketParams: () => get('/v1/market/params'),
     validators: () => get('/rpc/validators'),
     peers: () => get('/rpc/peers'),
     snapshots: () => get('/rpc/snapshots'),

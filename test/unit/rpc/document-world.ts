@@ -1,15 +1,21 @@
 /** For each failure that the document promises, what makes a server give it; and valid input for every path. */
 import assert from 'node:assert/strict';
 import { toHex } from '../../../src/bytes.ts';
+import { addressOf } from '../../../src/chain/address.ts';
+import { agreementId } from '../../../src/chain/modules/compute/agreement.ts';
+import { openAgreement } from '../../../src/chain/modules/compute/agreement-client.ts';
+import { stake } from '../../../src/chain/modules/compute/stake.ts';
 import type { ErrorCode } from '../../../src/errors.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
 import type { NodeApi } from '../../../src/rpc/api.ts';
 import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
+import { buildTransaction } from '../../../src/sdk/build.ts';
 import { transactionToJson } from '../../../src/chain/tx-json.ts';
 import type { Transaction } from '../../../src/chain/tx.ts';
-import { addressText, fixtureGenesis, makeTransfer } from '../../util/chain-fixture.ts';
+import { nativeCrypto } from '../../../src/native/crypto.ts';
+import { addressText, fixtureGenesis, makeTransfer, signer } from '../../util/chain-fixture.ts';
 import type { TransferOptions } from '../../util/chain-fixture.ts';
 import { fakeNode, FakeNode } from './fake-node.ts';
 import type { Answer, Ask } from './http.ts';
@@ -29,7 +35,7 @@ export class World {
 
   static async start(): Promise<World> {
     const world = new World();
-    for (const nonce of [0, 1, 2]) world.node.produce([world.transfer({ nonce })]);
+    for (const nonce of [0, 1, 2]) world.node.produce([world.transfer({ nonce }), ...world.#market(nonce)]);
     const failing = <T>(value: T, fault: Error | null): T => {
       if (fault) throw fault;
       return value;
@@ -44,6 +50,25 @@ export class World {
     const listen = { host: '127.0.0.1', port: 0 };
     world.server = await startRpcServer({ listen }, { api, log: nopLogger, operatorToken: TOKEN });
     return world;
+  }
+
+  /** A stake in the first block, and an agreement that relies on it in the second. */
+  #market(block: number): Transaction[] {
+    const { genesis } = this.node;
+    const context = (name: string) => ({ ...genesis, hasher: nativeCrypto, signer: signer(name) });
+    const options = { nonce: 0, validUntilHeight: 1000, leastFeeUait: 5_000 };
+    const miner = addressOf(nativeCrypto, signer('account-2').publicKey);
+    if (block === 0) return [buildTransaction(context('account-2'), options, stake, { amountUait: 1_000_000 })];
+    if (block === 2) return [];
+    const expiresAtMs = genesis.timeMs + 600_000;
+    const open = { signer: signer('session').publicKey, miner, capUait: 10_000, expiresAtMs };
+    return [buildTransaction(context('account-3'), options, openAgreement, open)];
+  }
+
+  /** Of the one agreement. */
+  agreement(): string {
+    const client = addressOf(nativeCrypto, signer('account-3').publicKey);
+    return toHex(agreementId(nativeCrypto, this.node.genesis.chain, client, 0));
   }
 
   transfer(options: Partial<TransferOptions> = {}): Transaction {
@@ -74,6 +99,7 @@ const PARAMS: Readonly<Record<string, (world: World) => string>> = {
   hash: (world) => world.hash(2),
   address: () => addressText('account-0'),
   key: () => '0201',
+  agreement: (world) => world.agreement(),
   id: () => 'ait-devnet',
 };
 
@@ -192,6 +218,10 @@ const beforeFirstBlock: Provocation = async (world, target) => {
 const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>> = {
   '/rpc/head': { NOT_FOUND: beforeFirstBlock },
   '/rpc/accounts/{address}': { NOT_FOUND: beforeFirstBlock },
+  '/v1/agreements/{agreement}': {
+    NOT_FOUND: (world, target) => send(world, target, { params: { agreement: '00'.repeat(32) } }),
+  },
+  '/v1/miners/{address}/stake': { NOT_FOUND: beforeFirstBlock },
   '/rpc/state/{key}': { NOT_FOUND: beforeFirstBlock },
   '/rpc/blocks/{height}': { NOT_FOUND: (world, target) => send(world, target, { params: { height: '9' } }) },
   '/rpc/blocks/{height}/receipts': { NOT_FOUND: (world, target) => send(world, target, { params: { height: '9' } }) },

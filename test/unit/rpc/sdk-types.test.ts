@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Static, TSchema } from 'typebox';
 import * as schemas from '../../../src/rpc/schemas.ts';
+import type * as market from '../../../src/sdk/market-types.ts';
 import type * as sdk from '../../../src/sdk/types.ts';
 
 /** Compiles only when all that the schema allows is what the SDK's type promises. */
@@ -19,6 +20,9 @@ describe('the types of the SDK', () => {
     keeps<Omit<sdk.TransactionResponse, 'transaction'>>()(schemas.Transaction);
     keeps<sdk.AccountResponse>()(schemas.Account);
     keeps<sdk.NonceResponse>()(schemas.Nonce);
+    keeps<market.AgreementResponse>()(schemas.Agreement);
+    keeps<market.StakeResponse>()(schemas.Stake);
+    keeps<market.MarketParamsResponse>()(schemas.MarketParams);
     keeps<sdk.StateValueResponse>()(schemas.StateValue);
     keeps<sdk.LightBlockResponse>()(schemas.LightBlock);
     keeps<Omit<sdk.ValidatorsResponse, 'proposals'>>()(schemas.Validators);

@@ -1,0 +1,83 @@
+/** `aitbc miner`: what a miner has at stake. */
+import type { Command } from 'commander';
+import { parseAddress } from '../chain/address.ts';
+import type { StakeAmount } from '../chain/modules/compute/stake.ts';
+import { stake, unstake } from '../chain/modules/compute/stake.ts';
+import type { TxType } from '../chain/modules/types.ts';
+import { buildTransaction } from '../sdk/build.ts';
+import { formatAit, parseAmount } from './amount.ts';
+import type { Context } from './context.ts';
+import { createContext } from './context.ts';
+import { addSendOptions } from './options.ts';
+import { fields } from './output.ts';
+import { readStake } from './reads.ts';
+import type { KeyOptions } from './signer.ts';
+import { chooseKey } from './signer.ts';
+import type { SubmitOptions } from './submit.ts';
+import { submit } from './submit.ts';
+
+type SendOptions = KeyOptions & SubmitOptions;
+
+export function register(program: Command): void {
+  const miner = program.command('miner').description('what a miner has at stake');
+  addSendOptions(
+    miner
+      .command('stake')
+      .description('put money at stake: agreements open only with miners that have enough of it')
+      .argument('<amount>', '10000 or 10000000000uait'),
+  ).action(async (amount: string, options: SendOptions, command: Command) => {
+    const amountUait = parseAmount(amount);
+    await move(createContext(command), stake, amountUait, [`stake    ${formatAit(amountUait)}`], options);
+  });
+  addSendOptions(
+    miner
+      .command('unstake')
+      .description('take money out; it cools down, longer than any agreement lasts, and comes back by itself')
+      .argument('<amount>', '10000 or 10000000000uait'),
+  ).action(async (amount: string, options: SendOptions, command: Command) => {
+    const amountUait = parseAmount(amount);
+    const summary = [`unstake  ${formatAit(amountUait)}`, '         what cools already begins anew with it'];
+    await move(createContext(command), unstake, amountUait, summary, options);
+  });
+  miner
+    .command('show')
+    .description('the stake of a miner')
+    .argument('<address>')
+    .action(async (address: string, _options: object, command: Command) => {
+      await show(createContext(command), address);
+    });
+}
+
+async function move(
+  context: Context,
+  txType: TxType<StakeAmount>,
+  amountUait: number,
+  summary: readonly string[],
+  options: SendOptions,
+): Promise<void> {
+  const status = await context.status();
+  const key = await chooseKey(context, options, status.chain_id);
+  await submit(
+    context,
+    status,
+    key,
+    {
+      build: (signing, txOptions) => buildTransaction(signing, txOptions, txType, { amountUait }),
+      summary,
+      spendsUait: txType.spends?.({ amountUait }) ?? 0,
+    },
+    options,
+  );
+}
+
+async function show(context: Context, text: string): Promise<void> {
+  const answer = await readStake(context, parseAddress(text));
+  const { address, staked_uait, cooling_uait, cools_until } = answer;
+  const cooling = cools_until === null ? formatAit(cooling_uait) : `${formatAit(cooling_uait)} until ${cools_until}`;
+  const rows = [
+    ['address', address],
+    ['staked', formatAit(staked_uait)],
+    ['cooling', cooling],
+  ] as const;
+  context.out.data(answer, fields(rows));
+}
