@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
+import { getAccount } from '../../../src/chain/accounts.ts';
+import { addressOf } from '../../../src/chain/address.ts';
 import { duplicateVote } from '../../../src/chain/evidence.ts';
+import { openAgreement } from '../../../src/chain/modules/compute/agreement-client.ts';
+import { stake } from '../../../src/chain/modules/compute/stake.ts';
 import { MAX_ALARM_MS } from '../../../src/engine/pacer.ts';
-import { makeTransfer } from '../../util/chain-fixture.ts';
+import { makeTransfer, signer } from '../../util/chain-fixture.ts';
+import { nativeCrypto } from '../../../src/native/crypto.ts';
+import { buildTransaction } from '../../../src/sdk/build.ts';
 import { NodeUnderTest, settle } from './node-under-test.ts';
 
 const INTERVAL_MS = 2_000;
@@ -72,5 +78,38 @@ describe('pace of blocks', () => {
     assert.equal(node.chain.ledger.validators.current.validators.length, 1);
     await node.advance(MAX_ALARM_MS);
     assert.equal(height(), 2);
+  });
+
+  it('a deadline wakes an idle chain, and another one a block in three seconds until the money is back', async () => {
+    await node.start();
+    const { genesis } = node;
+    const context = (name: string) => ({ ...genesis, hasher: nativeCrypto, signer: signer(name) });
+    const options = { nonce: 0, validUntilHeight: 1_000, leastFeeUait: 5_000 };
+    const miner = addressOf(nativeCrypto, signer('account-1').publicKey);
+    const client = addressOf(nativeCrypto, signer('account-0').publicKey);
+    const staked = buildTransaction(context('account-1'), options, stake, { amountUait: 1_000_000 });
+    await node.chain.admission.submit([staked], 'client');
+    await node.advance(LINGER_MS);
+    const expiresAtMs = node.chain.ledger.tip.timeMs + 10 * 60_000;
+    const open = { signer: signer('session').publicKey, miner, capUait: 10_000, expiresAtMs };
+    const opened = buildTransaction(context('account-0'), options, openAgreement, open);
+    await node.chain.admission.submit([opened], 'client');
+    await node.advance(INTERVAL_MS);
+    assert.equal(height(), 2);
+    const before = getAccount(node.chain.ledger.tip.state, client).balanceUait;
+    await node.advance(9 * 60_000);
+    assert.equal(height(), 2);
+    await node.advance(2 * 60_000);
+    assert.equal(height(), 2 + 1);
+    for (let block = 1; block <= 20; block++) {
+      await node.advance(2_900);
+      assert.equal(height(), 2 + block);
+      await node.advance(100);
+      assert.equal(height(), 2 + 1 + block);
+    }
+    assert.equal(getAccount(node.chain.ledger.tip.state, client).balanceUait, before + 10_000);
+    await node.advance(MAX_ALARM_MS);
+    assert.equal(height(), 2 + 1 + 20);
+    assert.equal(node.chain.engine.machine.step, 'idle');
   });
 });

@@ -12,7 +12,7 @@ import type { Agreement } from './agreement.ts';
 import { agreementId, getAgreement, setAgreement } from './agreement.ts';
 import { putClosing, putExtended, putOpen } from './closing.ts';
 import { wholeMinuteMs } from './deadlines.ts';
-import { EVENT_CLOSING, EVENT_OPENED } from './events.ts';
+import { emit, EVENT_CHANGED, EVENT_CLOSING, EVENT_OPENED } from './events.ts';
 import { getComputeParams } from './params.ts';
 import { getStake } from './stake.ts';
 
@@ -81,7 +81,7 @@ export const openAgreement: TxType<OpenAgreement> = {
       state: { name: 'open' },
     };
     putOpen(state, id, agreement);
-    context.emit(EVENT_OPENED, new Writer(40).fixed(id, 32).u64(agreement.expiresAtMs).finish());
+    emit(context, EVENT_OPENED, id, miner, capUait, agreement.expiresAtMs);
   },
 };
 
@@ -105,13 +105,16 @@ export const topupAgreement: TxType<{ readonly agreement: Hash; readonly amountU
     };
   },
   spends: ({ amountUait }) => amountUait,
-  apply: ({ state, senderAddress }, { agreement: id, amountUait }) => {
+  apply: (context, { agreement: id, amountUait }) => {
+    const { state, senderAddress } = context;
     const agreement = ownOpen(state, id, senderAddress);
     if (amountUait === 0) throw new TxFailure('LIMIT', 'nothing is no top-up');
     if (!takeBalance(state, senderAddress, amountUait)) {
       throw new TxFailure('INSUFFICIENT_FUNDS', 'the balance is below the amount');
     }
-    setAgreement(state, id, { ...agreement, capUait: agreement.capUait + amountUait });
+    const capUait = agreement.capUait + amountUait;
+    setAgreement(state, id, { ...agreement, capUait });
+    emit(context, EVENT_CHANGED, id, agreement.miner, capUait, agreement.expiresAtMs);
   },
 };
 
@@ -142,6 +145,7 @@ export const extendAgreement: TxType<{ readonly agreement: Hash; readonly expire
     if (laterMs <= agreement.expiresAtMs)
       throw new TxFailure('NOT_APPLICABLE', 'the agreement lasts that long already');
     putExtended(state, id, agreement, laterMs);
+    emit(context, EVENT_CHANGED, id, agreement.miner, agreement.capUait, laterMs);
   },
 };
 
@@ -164,7 +168,7 @@ export const closeAgreement: TxType<{ readonly agreement: Hash }> = {
   apply: (context, { agreement: id }) => {
     const agreement = ownOpen(context.state, id, context.senderAddress);
     putClosing(context, id, agreement);
-    context.emit(EVENT_CLOSING, id);
+    emit(context, EVENT_CLOSING, id, agreement.miner);
   },
 };
 

@@ -10,7 +10,7 @@ import type { TxContext, TxType } from '../types.ts';
 import type { Agreement } from './agreement.ts';
 import { getAgreement, setAgreement } from './agreement.ts';
 import { putClosed } from './closing.ts';
-import { EVENT_PAID, EVENT_RELEASED } from './events.ts';
+import { emit, EVENT_PAID, EVENT_RELEASED } from './events.ts';
 import type { Voucher } from './voucher.ts';
 import { readVoucher, voucherCheck, voucherFromJson, voucherToJson, writeVoucher } from './voucher.ts';
 
@@ -119,7 +119,7 @@ export const releaseAgreement: TxType<ReleaseAgreement> = {
     if (taking && taking.totalUait < found.paidUait) throw new TxFailure('ALREADY_DONE', 'more is paid already');
     const agreement = taking ? pay(context, id, found, taking) : found;
     const refundedUait = putClosed(context, id, anchored(agreement, receiptsRoot));
-    context.emit(EVENT_RELEASED, new Writer(40).fixed(id, 32).u64(refundedUait).finish());
+    emit(context, EVENT_RELEASED, id, agreement.client, refundedUait);
   },
 };
 
@@ -140,7 +140,7 @@ function pay(context: TxContext, id: Hash, agreement: Agreement, { totalUait, vo
   if (totalUait > agreement.capUait) throw new TxFailure('LIMIT', 'the agreement holds less');
   const paidNowUait = totalUait - agreement.paidUait;
   addBalance(context.state, agreement.miner, paidNowUait);
-  context.emit(EVENT_PAID, new Writer(48).fixed(id, 32).u64(paidNowUait).u64(totalUait).finish());
+  emit(context, EVENT_PAID, id, agreement.client, paidNowUait, totalUait);
   return { ...agreement, paidUait: totalUait };
 }
 

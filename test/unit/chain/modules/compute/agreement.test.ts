@@ -23,6 +23,10 @@ const ROOT = new Uint8Array(32).fill(9);
 const { OK, ALREADY_DONE, BAD_PROOF, EXPIRED, FEE_TOO_LOW, INSUFFICIENT_FUNDS, LIMIT } = RECEIPT_CODES;
 const { NOT_APPLICABLE, NOT_AUTHORISED, NOT_FOUND } = RECEIPT_CODES;
 
+function u64(value: number): string {
+  return value.toString(16).padStart(16, '0');
+}
+
 function staked(): Market {
   const market = new Market();
   market.stake(MINER);
@@ -263,6 +267,23 @@ describe('agreement', () => {
     assert.equal(market.send(closeAgreement, CLIENT, { agreement: ROOT }).code, NOT_FOUND);
     const settle = { agreement: ROOT, receiptsRoot: ROOT, totalUait: 1, voucher: market.voucher(CLIENT, ROOT, 1) };
     assert.equal(market.send(settleAgreement, MINER, settle).code, NOT_FOUND);
+  });
+
+  it('tells whoever did not send the transaction what it came to', () => {
+    const market = staked();
+    const id = market.open(CLIENT, MINER, 500_000);
+    const taking = { totalUait: 120_000, voucher: market.voucher(CLIENT, id, 130_000) };
+    const closing = market.send(closeAgreement, CLIENT, { agreement: id });
+    const released = market.send(releaseAgreement, MINER, { agreement: id, receiptsRoot: ROOT, taking });
+    const events = [closing, released].flatMap((receipt) => receipt.events);
+    assert.deepEqual(
+      events.map(({ module, kind, data }) => [module, kind, toHex(data)]),
+      [
+        [3, 2, toHex(id) + toHex(addressOfName(MINER))],
+        [3, 3, toHex(id) + toHex(addressOfName(CLIENT)) + u64(120_000) + u64(120_000)],
+        [3, 4, toHex(id) + toHex(addressOfName(CLIENT)) + u64(380_000)],
+      ],
+    );
   });
 
   it('one balance opens one agreement: two in a block cannot spend it twice', () => {

@@ -12,7 +12,8 @@ import { stake } from '../../../../../src/chain/modules/compute/stake.ts';
 import type { Voucher } from '../../../../../src/chain/modules/compute/voucher.ts';
 import { signVoucher } from '../../../../../src/chain/modules/compute/voucher.ts';
 import type { AnyTxType } from '../../../../../src/chain/modules/types.ts';
-import { checkInvariants } from '../../../../../src/chain/modules/table.ts';
+import { checkInvariants, checkSupplyChange } from '../../../../../src/chain/modules/table.ts';
+import { memoryState } from '../../../../../src/chain/state.ts';
 import { leastFeeUait } from '../../../../../src/chain/params.ts';
 import type { Receipt } from '../../../../../src/chain/receipt.ts';
 import type { Transaction } from '../../../../../src/chain/tx.ts';
@@ -73,7 +74,9 @@ export class Market {
   /** All signatures of what goes in are good, and all invariants hold afterwards. */
   commit(txs: readonly Transaction[] = [], timeMs?: number): AppliedBlock {
     assert(txs.every((tx) => areGood(this.chain, tx)));
+    const before = memoryState(new Map(this.chain.entries));
     const applied = this.chain.commit(txs, [], timeMs);
+    assert.equal(checkSupplyChange(before, applied.changes), null);
     assert.equal(applied.block.txs.length, txs.length);
     assert.deepEqual(checkInvariants(this.chain.entries), []);
     return applied;
