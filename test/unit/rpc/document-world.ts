@@ -33,9 +33,12 @@ export class World {
   actFault: Error | null = null;
   server!: RpcServer;
 
-  static async start(): Promise<World> {
+  /** @param market with a stake and an agreement besides */
+  static async start({ market = false } = {}): Promise<World> {
     const world = new World();
-    for (const nonce of [0, 1, 2]) world.node.produce([world.transfer({ nonce }), ...world.#market(nonce)]);
+    for (const nonce of [0, 1, 2]) {
+      world.node.produce([world.transfer({ nonce }), ...(market ? world.#market(nonce) : [])]);
+    }
     const failing = <T>(value: T, fault: Error | null): T => {
       if (fault) throw fault;
       return value;

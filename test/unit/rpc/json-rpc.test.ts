@@ -15,7 +15,7 @@ describe('JSON-RPC', () => {
   let world: World;
 
   beforeEach(async () => {
-    world = await World.start();
+    world = await World.start({ market: true });
   });
 
   afterEach(() => world.server.close());
@@ -49,6 +49,9 @@ describe('JSON-RPC', () => {
         ['get_balance', { address }, [address], `/rpc/accounts/${address}`],
         ['get_account', { address, proof: '1' }, [address, true], `/rpc/accounts/${address}?proof=1`],
         ['get_nonce', { address }, [address], `/rpc/accounts/${address}/nonce`],
+        ['get_agreement', { agreement: world.agreement() }, [world.agreement()], `/v1/agreements/${world.agreement()}`],
+        ['get_stake', { address, proof: true }, [address, true], `/v1/miners/${address}/stake?proof=1`],
+        ['get_market_params', {}, [], '/v1/market/params'],
         ['get_light_block', { height: 'latest' }, ['latest'], '/rpc/light/latest'],
         ['get_state', { key: '0201' }, ['0201'], '/rpc/state/0201'],
         ['get_genesis', {}, [], '/rpc/genesis'],

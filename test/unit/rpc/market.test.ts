@@ -12,7 +12,7 @@ describe('the market over RPC', () => {
   let client: Client;
 
   beforeEach(async () => {
-    world = await World.start();
+    world = await World.start({ market: true });
     client = createClient({ url: world.server.url });
   });
 

@@ -64,7 +64,7 @@ describe('the OpenAPI document', () => {
   let world: World;
 
   beforeEach(async () => {
-    world = await World.start();
+    world = await World.start({ market: true });
   });
 
   afterEach(() => world.server.close());
