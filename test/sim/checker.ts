@@ -8,6 +8,10 @@ import type { Evidence } from '../../src/chain/evidence.ts';
 import { evidenceOffender } from '../../src/chain/evidence.ts';
 import type { Genesis } from '../../src/chain/genesis.ts';
 import { genesisBlockId, genesisState } from '../../src/chain/genesis.ts';
+import type { Agreement } from '../../src/chain/modules/compute/agreement.ts';
+import { decodeAgreement } from '../../src/chain/modules/compute/agreement.ts';
+import { isAgreementKey, isStakeKey } from '../../src/chain/modules/compute/keys.ts';
+import { decodeStake } from '../../src/chain/modules/compute/stake.ts';
 import { getSets } from '../../src/chain/modules/validators-state.ts';
 import type { StateChanges, StateKey } from '../../src/chain/state.ts';
 import { memoryState } from '../../src/chain/state.ts';
@@ -38,6 +42,8 @@ export class Checker {
   demotions = 0;
   evidence = 0;
   transactions = 0;
+  /** Of agreements, by what they came to. */
+  readonly market = new Map<string, number>();
   /** Heights whose block was decided in more than one round. */
   readonly splitHeights = new Set<number>();
   readonly #genesis: Genesis;
@@ -46,6 +52,8 @@ export class Checker {
   /** By height: who certifies it. */
   readonly #sets: ValidatorSet[];
   readonly #accounts = new Map<StateKey, Account>();
+  readonly #agreements = new Map<StateKey, Agreement>();
+  readonly #stakesUait = new Map<StateKey, number>();
   readonly #signed = new Map<string, string>();
   readonly #heights = new Map<number, number>();
   readonly #rules = new AgreementRules();
@@ -126,9 +134,10 @@ export class Checker {
       this.#convicted.set(bytesKey(evidenceOffender(item)), height);
     }
     this.#checkAccounts(where, committedSenders(block.txs), changes);
+    this.#checkMarket(where, changes);
     this.#suppliedUait -= receipts.reduce((sum, { feeUait }) => sum + feeUait, 0);
     if (this.#heldUait() !== this.#suppliedUait) {
-      this.fail(`supply: ${where}: accounts hold ${this.#heldUait()}, ${this.#suppliedUait} exist`);
+      this.fail(`supply: ${where}: accounts and escrow hold ${this.#heldUait()}, ${this.#suppliedUait} exist`);
     }
   }
 
@@ -149,6 +158,32 @@ export class Checker {
     }
   }
 
+  /** Agreements only move on, pay only more, and hold what is neither paid nor refunded. */
+  #checkMarket(where: string, changes: StateChanges): void {
+    for (const [key, value] of changes) {
+      if (isStakeKey(key)) {
+        const { stakedUait, coolingUait } = value ? decodeStake(value) : { stakedUait: 0, coolingUait: 0 };
+        this.#stakesUait.set(key, stakedUait + coolingUait);
+      }
+      if (!isAgreementKey(key)) continue;
+      const before = this.#agreements.get(key);
+      const after = value && decodeAgreement(value);
+      const fault = transitionFault(before, after);
+      if (fault !== null) this.fail(`market: ${where}: ${toHex(keyBytes(key))} ${fault}`);
+      if (after) this.#agreements.set(key, after);
+      else this.#agreements.delete(key);
+      if (after) this.#countMarket(before, after);
+    }
+  }
+
+  #countMarket(before: Agreement | undefined, { state, paidUait }: Agreement): void {
+    const names = [
+      ...(before?.state.name === state.name ? [] : [`agreement ${state.name}`]),
+      ...(paidUait > (before?.paidUait ?? 0) ? ['agreement paid'] : []),
+    ];
+    for (const name of names) this.market.set(name, (this.market.get(name) ?? 0) + 1);
+  }
+
   #takeAccounts(changes: StateChanges): void {
     for (const [key, value] of changes) {
       if (isAccountKey(key) && value) this.#accounts.set(key, decodeAccount(value));
@@ -158,6 +193,10 @@ export class Checker {
   #heldUait(): number {
     let held = 0;
     for (const { balanceUait } of this.#accounts.values()) held += balanceUait;
+    for (const stakedUait of this.#stakesUait.values()) held += stakedUait;
+    for (const { capUait, paidUait, state } of this.#agreements.values()) {
+      if (state.name !== 'closed') held += capUait - paidUait;
+    }
     return held;
   }
 
@@ -295,4 +334,18 @@ function hexOf(bytes: Uint8Array | null): string | null {
 
 export function short(bytes: Uint8Array | null): string {
   return bytes ? toHex(bytes).slice(0, 8) : 'nil';
+}
+
+const STEPS = ['open', 'closing', 'closed'];
+
+/** What an agreement may not do from one block to the next; null when it does nothing wrong. */
+function transitionFault(before: Agreement | undefined, after: Agreement | undefined): string | null {
+  if (!after) return before?.state.name === 'closed' ? null : 'is gone before it closed';
+  const { capUait, paidUait, state } = after;
+  if (paidUait > capUait) return `paid ${paidUait} of ${capUait}`;
+  if (state.name === 'closed' && state.refundedUait !== capUait - paidUait) return 'was not refunded what was left';
+  if (!before) return null;
+  if (before.state.name === 'closed') return 'changes after it closed';
+  if (STEPS.indexOf(state.name) < STEPS.indexOf(before.state.name)) return 'goes back';
+  return paidUait < before.paidUait || capUait < before.capUait ? 'pays less than before' : null;
 }

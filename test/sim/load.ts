@@ -1,4 +1,7 @@
-/** Clients of a run: transfers through random nodes, sent again until final, and operators who change the validator set. */
+/**
+ * Clients of a run: transfers through random nodes, sent again until final; a market between two; and operators who change
+ * the validator set.
+ */
 import { bytesKey, equalBytes } from '../../src/bytes.ts';
 import { addressOf } from '../../src/chain/address.ts';
 import type { Genesis } from '../../src/chain/genesis.ts';
@@ -19,14 +22,21 @@ import type { Transaction } from '../../src/chain/tx.ts';
 import { decodeTransaction, MIN_TX_BYTES, signTransaction } from '../../src/chain/tx.ts';
 import type { RunningChain } from '../../src/chains.ts';
 import type { Checker } from './checker.ts';
+import type { Trader } from './market.ts';
+import { Market, TRADE_FEE_UAIT, TRADERS } from './market.ts';
 import type { SimNode } from './node.ts';
 import type { Plan } from './plan.ts';
 import type { Prng } from './prng.ts';
 import { simCrypto, simSigner } from './signatures.ts';
 import type { VirtualTime } from './time.ts';
 
-export const ACCOUNTS = 4;
+const TRANSFERRING = 4;
+/** Who transfers, and the two of the market. */
+export const ACCOUNTS = TRANSFERRING + 2;
 const MAX_PENDING = 6;
+const MAX_TRADES = 2;
+/** Once a second, so that agreements see several before they expire. */
+const TRADE_MS = 1_000;
 const RESEND_MS = 2_000;
 const GOVERN_MS = 3_000;
 /** More than anyone has. */
@@ -55,10 +65,16 @@ export class Load {
   #only: SimNode | null = null;
   readonly #clients: Client[];
   readonly #operators: Client[];
+  readonly #traders: Readonly<Record<Trader, Client>>;
+  readonly #market: Market;
+  readonly #marketRng: Prng;
 
   constructor(modules: LoadModules) {
     this.#modules = modules;
-    this.#clients = Array.from({ length: ACCOUNTS }, (_, i) => clientOf(`account-${i}`));
+    this.#clients = Array.from({ length: TRANSFERRING }, (_, i) => clientOf(`account-${i}`));
+    this.#traders = { client: clientOf(TRADERS.client), miner: clientOf(TRADERS.miner) };
+    this.#marketRng = modules.rng.stream('market');
+    this.#market = new Market(modules.genesis.chain, this.#marketRng);
     const authorities = modules.plan.powers.filter((power) => power > 0).length;
     this.#operators = Array.from({ length: authorities }, (_, i) => clientOf(`operator-${i}`));
   }
@@ -67,6 +83,8 @@ export class Load {
     this.#send();
     this.#resend();
     if (this.#modules.plan.setChanges) this.#govern();
+    // A deadline would be work that a quiet run has not.
+    if (!this.#modules.plan.quiet) this.#trade();
   }
 
   #send(): void {
@@ -144,7 +162,7 @@ export class Load {
         this.#resend();
         return;
       }
-      for (const client of [...this.#clients, ...this.#operators]) {
+      for (const client of [...this.#clients, ...this.#operators, ...Object.values(this.#traders)]) {
         this.#settle(client);
         const node = rng.pick(nodes);
         for (const tx of client.pending) this.#submit(node, tx);
@@ -159,16 +177,20 @@ export class Load {
     while ((client.pending[0]?.nonce ?? Infinity) < nonce) client.pending.shift();
   }
 
-  #make(client: Client, type: number, payload: Uint8Array): Transaction {
-    const { genesis, checker } = this.#modules;
-    const nonce = (client.pending.at(-1)?.nonce ?? checker.nonceOf(client.address) - 1) + 1;
+  #make(client: Client, type: number, payload: Uint8Array, leastFee = 0): Transaction {
+    const { genesis } = this.#modules;
+    const nonce = this.#nextNonce(client);
     return signTransaction(simCrypto, genesis.chain, simSigner(client.name), {
       type,
       nonce,
-      feeUait: leastFeeUait(genesis.params, MIN_TX_BYTES + payload.length),
+      feeUait: Math.max(leastFee, leastFeeUait(genesis.params, MIN_TX_BYTES + payload.length)),
       validUntilHeight: 1_000_000,
       payload,
     });
+  }
+
+  #nextNonce({ pending, address }: Client): number {
+    return (pending.at(-1)?.nonce ?? this.#modules.checker.nonceOf(address) - 1) + 1;
   }
 
   #submit(node: SimNode, tx: Transaction): void {
@@ -176,6 +198,30 @@ export class Load {
     chain?.admission.submit([tx], 'client').catch((error: unknown) => {
       this.#modules.checker.fail(`admission: node ${node.index}: ${String(error)}`);
     });
+  }
+
+  // Market
+
+  #trade(): void {
+    const { time, nodes } = this.#modules;
+    time.after(this.#marketRng.between(0, 2 * TRADE_MS), () => {
+      const node = this.#marketRng.pick(nodes);
+      if (node.chain) this.#tradeAt(node, node.chain.ledger.tip);
+      this.#trade();
+    });
+  }
+
+  #tradeAt(node: SimNode, { state, timeMs }: RunningChain['ledger']['tip']): void {
+    for (const trader of Object.values(this.#traders)) this.#settle(trader);
+    if (Object.values(this.#traders).some(({ pending }) => pending.length >= MAX_TRADES)) return;
+    const overpaid = this.#market.overpaid(state);
+    if (overpaid !== null) this.#modules.checker.fail(`market: node ${node.index}: ${overpaid}`);
+    const trade = this.#market.next(state, timeMs, (trader) => this.#nextNonce(this.#traders[trader]));
+    if (!trade) return;
+    const trader = this.#traders[trade.by];
+    const tx = this.#make(trader, trade.type, trade.payload, TRADE_FEE_UAIT);
+    if (!trade.isForged) trader.pending.push(tx);
+    this.#submit(node, tx);
   }
 
   // Operators

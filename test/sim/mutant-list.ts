@@ -351,4 +351,24 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'a refund is paid twice',
+    edits: [
+      {
+        file: 'src/chain/modules/compute/closing.ts',
+        from: 'addBalance(state, agreement.client, refundedUait);',
+        to: 'addBalance(state, agreement.client, 2 * refundedUait);',
+      },
+    ],
+  },
+  {
+    name: 'vouchers are taken on trust',
+    edits: [
+      {
+        file: 'src/chain/tx-checks.ts',
+        from: 'return [txCheck(chain, tx), ...inPayload];',
+        to: 'return [txCheck(chain, tx), ...inPayload.slice(1)];',
+      },
+    ],
+  },
 ];

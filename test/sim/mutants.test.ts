@@ -9,7 +9,7 @@ const QUICK = [
   'a precommit takes no lock',
   'guard checks nothing and is not read',
 ];
-const SEEDS = 12;
+const SEEDS = 16;
 
 describe('mutants', function () {
   this.timeout(300_000);

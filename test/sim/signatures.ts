@@ -1,6 +1,6 @@
 /**
  * Real Ed25519 keys and signatures for all that certificates and evidence hold; keyed hashes of the same size stand for
- * those of transactions and statuses, at a tenth of the cost. What an own key signed is known to be good; all else is
+ * those of transactions, vouchers and statuses, at a tenth of the cost. What an own key signed is known to be good; all else is
  * verified, each once.
  */
 import { hash } from 'node:crypto';
@@ -13,7 +13,9 @@ import { seed } from '../util/chain-fixture.ts';
 /** Entries of each memory of signatures; emptied when full, and by every run. */
 const MAX_KNOWN = 200_000;
 
-const LIGHT_KINDS = ['tx', 'status'].map((kind) => Buffer.from(`${String.fromCharCode(kind.length + 4)}AIT/${kind}`));
+const LIGHT_KINDS = ['tx', 'status', 'voucher'].map((kind) =>
+  Buffer.from(`${String.fromCharCode(kind.length + 4)}AIT/${kind}`),
+);
 
 const signers = new Map<string, Signer>();
 const namesByKey = new Map<string, string>();

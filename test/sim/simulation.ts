@@ -443,7 +443,7 @@ class Run {
       slowestMs: this.#slowestMs,
       virtualMs: this.#time.nowMs,
       steps: this.#time.steps,
-      counts: this.#trace.counts,
+      counts: new Map([...this.#trace.counts, ...this.checker.market]),
       trace: this.#trace.lines,
     };
   }

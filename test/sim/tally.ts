@@ -91,6 +91,9 @@ export class Tally {
 
 /** Minima by the names that a run counts under. */
 const COUNTED: readonly (readonly [what: string, rate: number])[] = [
+  ['agreement paid', 1],
+  ['agreement closing', 0.5],
+  ['agreement closed', 0.5],
   ['fault: crash at a vote', 0.5],
   ['fault: cut at a vote', 2],
   ['fault: one-way partition', 0.3],
