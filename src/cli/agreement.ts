@@ -1,5 +1,6 @@
 /** `aitbc agreement`: money set aside for a miner. */
 import type { Command } from 'commander';
+import type { Address } from '../bytes.ts';
 import { fromHex } from '../bytes.ts';
 import { parseAddress } from '../chain/address.ts';
 import {
@@ -8,6 +9,7 @@ import {
   openAgreement,
   topupAgreement,
 } from '../chain/modules/compute/agreement-client.ts';
+import type { ComputeParams } from '../chain/modules/compute/params.ts';
 import type { TxType } from '../chain/modules/types.ts';
 import { NodeError } from '../errors.ts';
 import { nativeHasher } from '../native/hasher.ts';
@@ -18,7 +20,7 @@ import type { Context } from './context.ts';
 import { createContext } from './context.ts';
 import { addSendOptions, duration } from './options.ts';
 import { fields } from './output.ts';
-import { readAgreement, readMarketParams } from './reads.ts';
+import { readAgreement, readMarketParams, readStake } from './reads.ts';
 import type { KeyOptions } from './signer.ts';
 import { chooseKey } from './signer.ts';
 import type { Draft, SubmitOptions } from './submit.ts';
@@ -83,7 +85,7 @@ async function open(context: Context, minerText: string, cap: string, options: O
   const capUait = parseAmount(cap);
   const given = options.signer === undefined ? null : hex32(options.signer, 'a signer');
   const expiresAtMs = Date.now() + options.for;
-  const { minOpenFeeUait } = await readMarketParams(context);
+  const { minOpenFeeUait } = await checkedParams(context, miner, capUait, options.for);
   let id = '';
   await sendDraft(
     telling(context, () => id),
@@ -103,6 +105,29 @@ async function open(context: Context, minerText: string, cap: string, options: O
     },
     options,
   );
+}
+
+/** What the chain would refuse at the price of the fee is refused here. @throws NodeError USAGE | CONFLICT */
+async function checkedParams(
+  context: Context,
+  miner: Address,
+  capUait: number,
+  termMs: number,
+): Promise<ComputeParams> {
+  const params = await readMarketParams(context);
+  if (capUait < params.minCapUait) {
+    throw new NodeError('USAGE', `the cap is below the least one: ${formatAit(params.minCapUait)}`);
+  }
+  if (termMs > params.maxTermMs) {
+    const hours = Math.floor(params.maxTermMs / 3_600_000);
+    throw new NodeError('USAGE', `--for is beyond the longest term, ${hours} h`, { hint: 'extend it later' });
+  }
+  const { address, staked_uait } = await readStake(context, miner);
+  if (Number(staked_uait) >= params.minStakeUait) return params;
+  throw new NodeError('CONFLICT', `${address} has less at stake than a miner must: agreements with it do not open`, {
+    data: { stakedUait: Number(staked_uait), leastUait: params.minStakeUait },
+    hint: `the miner puts more at stake: aitbc miner stake ${params.minStakeUait}uait`,
+  });
 }
 
 function draftOf<P>(txType: TxType<P>, payload: P, summary: readonly string[], spendsUait = 0): Draft {

@@ -4,13 +4,14 @@ import { parseAddress } from '../chain/address.ts';
 import type { StakeAmount } from '../chain/modules/compute/stake.ts';
 import { stake, unstake } from '../chain/modules/compute/stake.ts';
 import type { TxType } from '../chain/modules/types.ts';
+import { NodeError } from '../errors.ts';
 import { buildTransaction } from '../sdk/build.ts';
 import { formatAit, parseAmount } from './amount.ts';
 import type { Context } from './context.ts';
 import { createContext } from './context.ts';
 import { addSendOptions } from './options.ts';
 import { fields } from './output.ts';
-import { readStake } from './reads.ts';
+import { readMarketParams, readStake } from './reads.ts';
 import type { KeyOptions } from './signer.ts';
 import { chooseKey } from './signer.ts';
 import type { SubmitOptions } from './submit.ts';
@@ -57,6 +58,8 @@ async function move(
 ): Promise<void> {
   const status = await context.status();
   const key = await chooseKey(context, options, status.chain_id);
+  const spendsUait = txType.spends?.({ amountUait }) ?? 0;
+  await checkRest(context, key.address, spendsUait > 0 ? amountUait : -amountUait);
   await submit(
     context,
     status,
@@ -64,10 +67,22 @@ async function move(
     {
       build: (signing, txOptions) => buildTransaction(signing, txOptions, txType, { amountUait }),
       summary,
-      spendsUait: txType.spends?.({ amountUait }) ?? 0,
+      spendsUait,
     },
     options,
   );
+}
+
+/** A stake is nothing, or the least and more. @throws NodeError USAGE */
+async function checkRest(context: Context, address: string, changeUait: number): Promise<void> {
+  const { minStakeUait } = await readMarketParams(context);
+  const stakedUait = Number((await readStake(context, parseAddress(address))).staked_uait);
+  const restUait = stakedUait + changeUait;
+  if (restUait === 0 || restUait >= minStakeUait) return;
+  throw new NodeError('USAGE', `a miner has ${formatAit(minStakeUait)} or more at stake, or nothing`, {
+    data: { stakedUait, restUait },
+    hint: `${formatAit(stakedUait)} are at stake now`,
+  });
 }
 
 async function show(context: Context, text: string): Promise<void> {
