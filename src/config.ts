@@ -68,7 +68,7 @@ export interface ConfigSources {
 }
 
 /** Names of the environment that are not options. */
-const OTHER_ENV: ReadonlySet<string> = new Set(['AITBC_HOME']);
+const OTHER_ENV: ReadonlySet<string> = new Set(['AITBC_HOME', 'AITBC_WALLET_DIR']);
 
 /** @throws NodeError CONFIG naming the option, where it stands, and what is expected */
 export function loadConfig(sources: ConfigSources = {}): NodeConfig {

@@ -85,6 +85,7 @@ export const ERRORS = {
   STORAGE: kind(500, -32603, 12, false, 'Storage failure'),
   KEY_FILE: kind(500, -32603, 3, false, 'Key file'),
   WRONG_PASSWORD: kind(401, -32011, 6, false, 'Wrong password'),
+  BAD_MNEMONIC: kind(400, -32602, 2, false, 'Not a phrase of words'),
 
   // Peers
   PEER_PROTOCOL: kind(502, -32016, 5, true, 'Peer broke the protocol'),

@@ -1,5 +1,6 @@
 /** What every command starts from: the global options, the home folder, and the node to talk to. */
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { NodeConfig } from '../config.ts';
 import { loadConfig } from '../config.ts';
@@ -23,6 +24,7 @@ export interface GlobalOptions {
   readonly yes?: boolean;
   readonly timeout?: number;
   readonly passwordFile?: string;
+  readonly walletDir?: string;
   /** undefined: as the node asked is one's own or not. */
   readonly verify?: boolean;
   readonly trust?: string;
@@ -61,7 +63,8 @@ export function createContext(command: Command): Context {
     timeoutMs,
     layout: (given) => {
       const chainId = given ?? options.chain ?? homeConfig(home)?.chains[0] ?? DEFAULT_CHAIN;
-      return { ...homeLayout(home, chainId), chainId };
+      const layout = homeLayout(home, chainId);
+      return { ...layout, keystore: walletFolder(options.walletDir) ?? layout.keystore, chainId };
     },
     client: (given, requestMs = REQUEST_TIMEOUT_MS) => {
       const chainId = options.chain ?? given;
@@ -72,6 +75,12 @@ export function createContext(command: Command): Context {
     status: () => context.client().status(),
   };
   return context;
+}
+
+/** Undefined: the usual place in the home. */
+function walletFolder(flag: string | undefined): string | undefined {
+  const given = flag ?? process.env['AITBC_WALLET_DIR'];
+  return given ? resolve(given) : undefined;
 }
 
 function isLoopback(url: string): boolean {

@@ -1,13 +1,27 @@
-/** Wallet files of a home: <home>/keystore/<name>.json, the folder 0700, the files 0600, never overwritten. */
-import { readdir, readFile } from 'node:fs/promises';
+/**
+ * Wallet files of a home: <home>/keystore/<name>.json, or those of --wallet-dir; the folder 0700, the files 0600, never
+ * overwritten by another wallet. `default` beside them holds the name of the wallet that signs when none is given.
+ */
+import { readdir, unlink } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatAddress, addressOf } from '../chain/address.ts';
-import { NodeError } from '../errors.ts';
+import { isNodeError, NodeError } from '../errors.ts';
 import { nativeCrypto } from '../native/crypto.ts';
-import { createFile, ensurePrivateFolder } from '../store/files.ts';
+import { createFile, ensurePrivateFolder, replaceFile } from '../store/files.ts';
 import { errorCode, storageError } from '../store/storage-error.ts';
 import type { Keystore } from '../wallet/keystore.ts';
-import { checkWalletName, isWalletName, parseKeystore, publicKeyOfKeystore } from '../wallet/keystore.ts';
+import {
+  checkWalletName,
+  isWalletName,
+  MAX_KEYSTORE_CHARACTERS,
+  parseKeystore,
+  publicKeyOfKeystore,
+  renameKeystore,
+} from '../wallet/keystore.ts';
+import { readSmallText } from './small-file.ts';
+
+const DEFAULT_FILE = 'default';
 
 export interface WalletFile {
   readonly name: string;
@@ -21,45 +35,80 @@ export interface WalletFile {
 export async function writeWallet(folder: string, name: string, keystore: Keystore): Promise<WalletFile> {
   checkWalletName(name);
   const path = walletPath(folder, name);
+  await writeKeystoreFile(path, keystore, () => walletExists(name, path));
+  return describeWallet(name, path, keystore);
+}
+
+/** Also outside of the folder. @throws NodeError STORAGE | what `exists` makes when there is such a file */
+export async function writeKeystoreFile(path: string, keystore: Keystore, exists: () => NodeError): Promise<void> {
   let made: boolean;
   try {
-    await ensurePrivateFolder(folder);
-    made = await createFile(path, Buffer.from(`${JSON.stringify(keystore)}\n`));
+    await ensurePrivateFolder(join(path, '..'));
+    made = await createFile(path, bytesOf(keystore));
   } catch (error) {
     throw storageError(error, 'write the wallet file', path);
   }
-  if (!made) throw walletExists(name, path);
-  return describe(name, path, keystore);
+  if (!made) throw exists();
 }
 
-/** @throws NodeError KEY_EXISTS */
-export async function requireFreeName(folder: string, name: string): Promise<void> {
+/** The same key under another password. @throws NodeError STORAGE */
+export async function replaceWallet(wallet: WalletFile, keystore: Keystore): Promise<void> {
+  try {
+    await replaceFile(wallet.path, bytesOf(keystore));
+  } catch (error) {
+    throw storageError(error, 'write the wallet file', wallet.path);
+  }
+}
+
+/** A crash between the two steps leaves both names, never none. @throws NodeError NOT_FOUND | KEY_EXISTS | STORAGE */
+export async function renameWallet(folder: string, from: string, to: string): Promise<WalletFile> {
+  const wallet = await readWallet(folder, from);
+  const isDefault = (await readDefault(folder)) === from;
+  const renamed = await writeWallet(folder, to, renameKeystore(wallet.keystore, to));
+  if (isDefault) await writeDefault(folder, to);
+  await removeFile(wallet.path);
+  return renamed;
+}
+
+/** @throws NodeError STORAGE */
+export async function removeWallet(folder: string, wallet: WalletFile): Promise<void> {
+  if ((await readDefault(folder)) === wallet.name) await removeFile(join(folder, DEFAULT_FILE));
+  await removeFile(wallet.path);
+}
+
+/** @throws NodeError KEY_EXISTS | INVALID_PARAMS */
+export function requireFreeName(folder: string, name: string): void {
   checkWalletName(name);
   const path = walletPath(folder, name);
-  const found = await readFile(path).then(
-    () => true,
-    (error: unknown) => errorCode(error) !== 'ENOENT',
-  );
-  if (found) throw walletExists(name, path);
+  if (existsSync(path)) throw walletExists(name, path);
 }
 
 /** @throws NodeError NOT_FOUND | KEY_FILE */
 export async function readWallet(folder: string, name: string): Promise<WalletFile> {
   checkWalletName(name);
   const path = walletPath(folder, name);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') {
-      throw new NodeError('KEY_FILE', `cannot read ${path}`, { data: { path }, cause: error });
-    }
+  if (!existsSync(path)) {
     throw new NodeError('NOT_FOUND', `there is no wallet "${name}" in ${folder}`, {
       data: { name, folder },
       hint: `aitbc wallet list shows those there are; aitbc wallet create ${name} makes it`,
     });
   }
-  return describe(name, path, await parseKeystore(text));
+  return describeWallet(name, path, await readKeystoreFile(path));
+}
+
+/** @throws NodeError KEY_FILE naming the file and what to do */
+async function readKeystoreFile(path: string): Promise<Keystore> {
+  const text = await readSmallText(path, MAX_KEYSTORE_CHARACTERS, 'a wallet file');
+  try {
+    return await parseKeystore(text);
+  } catch (error) {
+    if (!isNodeError(error)) throw error;
+    throw new NodeError('KEY_FILE', `${path} is damaged: ${error.message}`, {
+      data: { path },
+      hint: 'put your copy of the file in its place, or move it away and rebuild the wallet from its words: aitbc wallet import NAME',
+      cause: error,
+    });
+  }
 }
 
 /** By name; a file that is none of ours stops nothing and is left out. */
@@ -84,11 +133,45 @@ export async function listWallets(
   return wallets;
 }
 
+/** Name of the wallet that signs when none is given; null when none was chosen. @throws NodeError KEY_FILE */
+export async function readDefault(folder: string): Promise<string | null> {
+  const path = join(folder, DEFAULT_FILE);
+  if (!existsSync(path)) return null;
+  const name = (await readSmallText(path, 64, 'the name of a wallet')).trim();
+  if (isWalletName(name)) return name;
+  throw new NodeError('KEY_FILE', `${path} is not the name of a wallet`, {
+    data: { path },
+    hint: 'aitbc wallet use NAME writes it anew',
+  });
+}
+
+/** @throws NodeError STORAGE */
+export async function writeDefault(folder: string, name: string): Promise<void> {
+  const path = join(folder, DEFAULT_FILE);
+  try {
+    await replaceFile(path, Buffer.from(`${name}\n`));
+  } catch (error) {
+    throw storageError(error, 'write the name of the default wallet', path);
+  }
+}
+
+async function removeFile(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw storageError(error, 'remove', path);
+  }
+}
+
+function bytesOf(keystore: Keystore): Uint8Array {
+  return Buffer.from(`${JSON.stringify(keystore)}\n`);
+}
+
 function walletPath(folder: string, name: string): string {
   return join(folder, `${name}.json`);
 }
 
-function describe(name: string, path: string, keystore: Keystore): WalletFile {
+function describeWallet(name: string, path: string, keystore: Keystore): WalletFile {
   const publicKey = publicKeyOfKeystore(keystore);
   return { name, path, keystore, publicKey, address: formatAddress(addressOf(nativeCrypto, publicKey)) };
 }
@@ -96,6 +179,6 @@ function describe(name: string, path: string, keystore: Keystore): WalletFile {
 function walletExists(name: string, path: string): NodeError {
   return new NodeError('KEY_EXISTS', `there is a wallet "${name}" already, and it is not overwritten`, {
     data: { name, path },
-    hint: 'choose another name, or move its file away first',
+    hint: `choose another name, or first: aitbc wallet rename ${name} OTHER`,
   });
 }

@@ -28,7 +28,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'what happens, as it happens: blocks, txs, account, consensus, peers',
     load: () => import('./watch.ts'),
   },
-  wallet: { summary: 'wallets of this home: create, list, balance', load: () => import('./wallet.ts') },
+  wallet: {
+    summary: 'wallets: create, import, list, show, use, balance, export, …',
+    load: () => import('./wallet.ts'),
+  },
   chain: { summary: 'head, block, tx; chains of the node: list, start, stop', load: () => import('./chain.ts') },
   node: { summary: 'this node: id, peers, rotate-store-key', load: () => import('./node.ts') },
   agreement: {
@@ -73,6 +76,7 @@ async function createProgram(argv: readonly string[]): Promise<Command> {
     .option('--json', 'one JSON document on stdout')
     .option('-y, --yes', 'do not ask before sending')
     .option('--timeout <duration>', 'how long to wait, e.g. 10s (default 30s)', duration)
+    .option('--wallet-dir <dir>', 'folder of wallets (AITBC_WALLET_DIR; default: keystore in the home)')
     .option('--password-file <file>', 'file whose first line is the password')
     .option('--verify', 'check answers against the validators of the chain (default unless the node is your own)')
     .option('--no-verify', 'believe the node')

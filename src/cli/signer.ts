@@ -1,5 +1,4 @@
 /** The key that signs a command's transaction: a wallet of the home, or a key file. */
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { addressOf, formatAddress } from '../chain/address.ts';
 import type { Signer } from '../chain/crypto/types.ts';
@@ -8,12 +7,11 @@ import { NodeError } from '../errors.ts';
 import { createNativeSigner, nativeCrypto } from '../native/crypto.ts';
 import { readKeyFile } from '../store/key-file.ts';
 import type { Keystore } from '../wallet/keystore.ts';
-import { openKeystore, parseKeystore, publicKeyOfKeystore } from '../wallet/keystore.ts';
+import { MAX_KEYSTORE_CHARACTERS, openKeystore, parseKeystore, publicKeyOfKeystore } from '../wallet/keystore.ts';
 import type { Context } from './context.ts';
-import { listWallets, readWallet } from './keystore-files.ts';
+import { listWallets, readDefault, readWallet } from './keystore-files.ts';
 import { readPassword } from './prompt.ts';
-
-const MAX_KEY_FILE_BYTES = 16 * 1024;
+import { readSmallText } from './small-file.ts';
 
 export interface KeyOptions {
   readonly from?: string;
@@ -32,28 +30,46 @@ export async function chooseKey(context: Context, options: KeyOptions, chainId: 
     throw new NodeError('USAGE', 'give --from or --key-file, not both');
   }
   if (options.keyFile !== undefined) return keyOfFile(context, resolve(options.keyFile), chainId);
-  const { keystore: folder } = context.layout();
-  const wallet = options.from === undefined ? await onlyWallet(folder) : await readWallet(folder, options.from);
+  const wallet = await chooseWallet(context, options.from);
+  requireAllowed(wallet.keystore, `wallet "${wallet.name}"`, chainId);
   return keyOfKeystore(context, wallet.keystore, wallet.address, `of wallet "${wallet.name}"`);
 }
 
-async function onlyWallet(folder: string): ReturnType<typeof readWallet> {
+/** The one named, else the default one, else the only one. @throws NodeError USAGE | NOT_FOUND | KEY_FILE */
+export async function chooseWallet(context: Context, name: string | undefined): ReturnType<typeof readWallet> {
+  const { keystore: folder } = context.layout();
+  const chosen = name ?? (await readDefault(folder));
+  if (chosen !== null) return readWallet(folder, chosen);
   const wallets = await listWallets(folder, () => undefined);
   const [only] = wallets;
   if (only && wallets.length === 1) return only;
-  throw new NodeError('USAGE', wallets.length === 0 ? `no wallet in ${folder}` : 'which wallet pays?', {
+  throw new NodeError('USAGE', wallets.length === 0 ? `no wallet in ${folder}` : 'which wallet signs?', {
     hint:
       wallets.length === 0
         ? 'aitbc wallet create NAME makes one; --key-file F uses a key from elsewhere'
-        : `--from ${wallets.map(({ name }) => name).join(' | ')}`,
+        : `--from ${wallets.map(({ name: each }) => each).join(' | ')}; aitbc wallet use NAME chooses for good`,
   });
+}
+
+/** Keys that others may know are worth nothing where money is. @throws NodeError DEV_KEY */
+function requireAllowed(keystore: Keystore, whose: string, chainId: string): void {
+  if (!keystore.devnet_only || isDevnet(chainId)) return;
+  throw new NodeError(
+    'DEV_KEY',
+    `${whose} is a development key: it signs for development chains only, not for ${chainId}`,
+    {
+      data: { chainId },
+      hint: 'use a wallet of your own: aitbc wallet create NAME',
+    },
+  );
 }
 
 /** A wallet file, or the bare seed of a development account. */
 async function keyOfFile(context: Context, path: string, chainId: string): Promise<Key> {
-  const text = readSmall(path);
+  const text = await readSmallText(path, MAX_KEYSTORE_CHARACTERS, 'a key file');
   if (text.trimStart().startsWith('{')) {
     const keystore = await parseKeystore(text);
+    requireAllowed(keystore, path, chainId);
     const address = formatAddress(addressOf(nativeCrypto, publicKeyOfKeystore(keystore)));
     return keyOfKeystore(context, keystore, address, `of ${path}`);
   }
@@ -72,18 +88,8 @@ function keyOfKeystore(context: Context, keystore: Keystore, address: string, wh
   return {
     address,
     unlock: async () => {
-      const password = await readPassword(context.options.passwordFile, `password ${whose}`);
+      const password = await readPassword({ file: context.options.passwordFile, purpose: `password ${whose}` });
       return createNativeSigner(await openKeystore(keystore, password));
     },
   };
-}
-
-function readSmall(path: string): string {
-  try {
-    const text = readFileSync(path, 'utf8');
-    if (text.length <= MAX_KEY_FILE_BYTES) return text;
-  } catch (error) {
-    throw new NodeError('KEY_FILE', `cannot read the key file ${path}`, { data: { path }, cause: error });
-  }
-  throw new NodeError('KEY_FILE', `${path} is too large to be a key file`, { data: { path } });
 }

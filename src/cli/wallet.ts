@@ -1,30 +1,42 @@
 /** `aitbc wallet`: keys under a password, kept in the home. */
 import type { Command } from 'commander';
-import { toHex } from '../bytes.ts';
-import { createKeystore, isWalletName } from '../wallet/keystore.ts';
+import { isWalletName } from '../wallet/keystore.ts';
 import { formatAit } from './amount.ts';
 import type { Context } from './context.ts';
 import { createContext } from './context.ts';
 import type { WalletFile } from './keystore-files.ts';
-import { listWallets, readWallet, requireFreeName, writeWallet } from './keystore-files.ts';
+import { listWallets, readDefault, readWallet, writeDefault } from './keystore-files.ts';
 import { fields, table } from './output.ts';
-import { readPassword } from './prompt.ts';
 import { readAccounts } from './reads.ts';
+import { chooseWallet } from './signer.ts';
+import { registerKeepVerbs } from './wallet-keep.ts';
+import { registerMakeVerbs } from './wallet-make.ts';
+import { walletDocument } from './wallet-document.ts';
+
+const NONE = 'No wallets yet: aitbc wallet create NAME';
 
 export function register(program: Command): void {
-  const wallet = program.command('wallet').description('wallets of this home');
-  wallet
-    .command('create')
-    .description('make a key under a password')
-    .argument('<name>', 'a-z, 0-9, "_" and "-", up to 32 characters')
-    .action(async (name: string, _options: object, command: Command) => {
-      await create(createContext(command), name);
-    });
+  const wallet = program.command('wallet').description('wallets: keys under a password, kept in the home');
+  registerMakeVerbs(wallet);
   wallet
     .command('list')
     .description('names and addresses; needs no password')
     .action(async (_options: object, command: Command) => {
       await list(createContext(command));
+    });
+  wallet
+    .command('show')
+    .description('address, public key and file of a wallet; needs no password')
+    .argument('[name]', 'the default wallet when absent')
+    .action(async (name: string | undefined, _options: object, command: Command) => {
+      await show(createContext(command), name);
+    });
+  wallet
+    .command('use')
+    .description('choose the wallet that signs when --from is absent')
+    .argument('<name>')
+    .action(async (name: string, _options: object, command: Command) => {
+      await use(createContext(command), name);
     });
   wallet
     .command('balance')
@@ -33,33 +45,45 @@ export function register(program: Command): void {
     .action(async (who: string | undefined, _options: object, command: Command) => {
       await balance(createContext(command), who);
     });
-}
-
-async function create(context: Context, name: string): Promise<void> {
-  const { keystore: folder } = context.layout();
-  await requireFreeName(folder, name);
-  const password = await readPassword(context.options.passwordFile, `password of the new wallet "${name}"`, true);
-  const made = await writeWallet(folder, name, await createKeystore({ name, password }));
-  const { address, publicKey, path } = made;
-  context.out.data(
-    { name, address, public_key: toHex(publicKey), path },
-    fields([
-      ['name', name],
-      ['address', address],
-      ['file', path],
-    ]),
-  );
-  context.out.note('Keep a copy of the file and the password: without both, what the account holds is lost.');
+  registerKeepVerbs(wallet);
 }
 
 async function list(context: Context): Promise<void> {
   const wallets = await ownWallets(context);
-  const rows = wallets.map(({ name, address, path }) => ({ name, address, path }));
+  const chosen = await readDefault(context.layout().keystore);
+  const rows = wallets.map((wallet) => walletDocument(wallet, chosen));
   const text = table(
-    ['NAME', 'ADDRESS'],
-    rows.map(({ name, address }) => [name, address]),
+    ['NAME', 'ADDRESS', ''],
+    rows.map(({ name, address, is_default, devnet_only }) => [
+      name,
+      address,
+      [...(is_default ? ['default'] : []), ...(devnet_only ? ['development key'] : [])].join(', '),
+    ]),
   );
-  context.out.data({ wallets: rows }, rows.length === 0 ? 'No wallets yet: aitbc wallet create NAME' : text);
+  context.out.data({ wallets: rows }, rows.length === 0 ? NONE : text);
+}
+
+async function show(context: Context, name: string | undefined): Promise<void> {
+  const document = walletDocument(await chooseWallet(context, name), await readDefault(context.layout().keystore));
+  context.out.data(
+    document,
+    fields([
+      ['name', document.name],
+      ['address', document.address],
+      ['public key', document.public_key],
+      ['file', document.path],
+      ['derived by', document.derivation_path],
+      ...(document.is_default ? [['default', 'yes'] as const] : []),
+      ['signs for', document.devnet_only ? 'development chains only' : 'any chain'],
+    ]),
+  );
+}
+
+async function use(context: Context, name: string): Promise<void> {
+  const { keystore: folder } = context.layout();
+  const { address } = await readWallet(folder, name);
+  await writeDefault(folder, name);
+  context.out.data({ name, address }, `${name} signs when --from is absent: ${address}`);
 }
 
 async function balance(context: Context, who: string | undefined): Promise<void> {
@@ -71,9 +95,7 @@ async function balance(context: Context, who: string | undefined): Promise<void>
     );
     const accounts = read.map((account, i) => ({ name: wallets[i]?.name ?? '', ...account }));
     const rows = accounts.map(({ name, address, balance_uait }) => [name, address, formatAit(balance_uait)]);
-    const text =
-      rows.length === 0 ? 'No wallets yet: aitbc wallet create NAME' : table(['NAME', 'ADDRESS', 'BALANCE'], rows);
-    context.out.data({ accounts }, text);
+    context.out.data({ accounts }, rows.length === 0 ? NONE : table(['NAME', 'ADDRESS', 'BALANCE'], rows));
     return;
   }
   const { keystore } = context.layout();

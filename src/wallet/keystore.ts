@@ -1,7 +1,8 @@
 /**
  * Wallet files: an Ed25519 seed under a password, in the form of EIP-2335 (version 4) with scrypt. `pubkey` is the
- * account's public key, `path` is empty (the seed is not derived), `description` the wallet's name. Where files lie is
- * the caller's matter: this part also runs in a browser.
+ * account's public key, `path` says how the seed was derived from words and is empty otherwise, `description` is the
+ * wallet's name. A field of ours, `devnet_only`, marks keys that others may know. Where files lie is the caller's matter:
+ * this part also runs in a browser.
  */
 import type { IKeystore } from '@chainsafe/bls-keystore';
 import type { Signer } from '../chain/crypto/types.ts';
@@ -10,17 +11,25 @@ import type { PublicKey } from '../bytes.ts';
 import { equalBytes, fromHex, toHex } from '../bytes.ts';
 import { NodeError } from '../errors.ts';
 
-export type Keystore = IKeystore;
+export interface Keystore extends IKeystore {
+  /** Signs for development chains only. */
+  readonly devnet_only?: true;
+}
 
 /** 128 MiB and 0.35 s a guess on the machine this was measured on; EIP-2335's own example is twice that. */
 export const SCRYPT_N = 2 ** 17;
 const SCRYPT_R = 8;
 const SCRYPT_P = 1;
-/** Files of others may cost up to this much: 1 GiB. */
-const MAX_SCRYPT_COST = 2 ** 20 * 8;
+/** Files of others may cost up to this much: 512 MiB, and twice the time of that. */
+const MAX_SCRYPT_N_R = 2 ** 19 * 8;
+const MAX_SCRYPT_COST = 2 * MAX_SCRYPT_N_R;
+const MAX_SCRYPT_R = 32;
+const MAX_SCRYPT_P = 16;
 const MAX_PBKDF2_ROUNDS = 10_000_000;
 /** A file has some 600 bytes. */
-const MAX_FILE_CHARACTERS = 16 * 1024;
+export const MAX_KEYSTORE_CHARACTERS = 16 * 1024;
+
+const MIN_PASSWORD_CHARACTERS = 8;
 
 const NAME = /^[a-z0-9_-]{1,32}$/;
 
@@ -29,6 +38,9 @@ export interface KeystoreOptions {
   /** 32 bytes; drawn when absent. */
   readonly seed?: Uint8Array;
   readonly password: string;
+  /** How the seed was derived; empty when it was not. */
+  readonly path?: string;
+  readonly devnetOnly?: boolean;
   /** scrypt's N, a power of two; for tests. */
   readonly scryptN?: number;
 }
@@ -38,6 +50,8 @@ export async function createKeystore({
   name,
   seed = randomSeed(),
   password,
+  path = '',
+  devnetOnly = false,
   scryptN = SCRYPT_N,
 }: KeystoreOptions): Promise<Keystore> {
   checkWalletName(name);
@@ -48,7 +62,14 @@ export async function createKeystore({
     function: 'scrypt' as const,
     params: { dklen: 32, n: scryptN, r: SCRYPT_R, p: SCRYPT_P, salt: toHex(salt) },
   };
-  return library.create(password, seed, publicKeyOf(seed), '', name, kdf);
+  const keystore = await library.create(password, seed, publicKeyOf(seed), path, name, kdf);
+  return devnetOnly ? { ...keystore, devnet_only: true } : keystore;
+}
+
+/** The same under another name; needs no password. @throws NodeError INVALID_PARAMS */
+export function renameKeystore(keystore: Keystore, name: string): Keystore {
+  checkWalletName(name);
+  return { ...keystore, description: name };
 }
 
 /** @throws NodeError KEY_FILE when it is no such file, WRONG_PASSWORD */
@@ -59,6 +80,7 @@ export async function openKeystore(keystore: Keystore, password: string): Promis
     if (!(error instanceof Error && error.message === 'Invalid password')) throw error;
     throw new NodeError('WRONG_PASSWORD', 'the password does not open this wallet', {
       data: { name: keystore.description ?? '' },
+      hint: 'try again; without it the words rebuild the wallet under another name: aitbc wallet import NAME',
     });
   });
   if (seed.length !== 32) throw notKeystore('what it holds is not a 32-byte seed');
@@ -75,7 +97,7 @@ export async function unlockSigner(keystore: Keystore, password: string): Promis
 
 /** Without the password. @throws NodeError KEY_FILE */
 export async function parseKeystore(text: string): Promise<Keystore> {
-  if (text.length > MAX_FILE_CHARACTERS) throw notKeystore('it is too large');
+  if (text.length > MAX_KEYSTORE_CHARACTERS) throw notKeystore('it is too large');
   const { isValidKeystore } = await loadLibrary();
   let value: unknown;
   try {
@@ -88,6 +110,7 @@ export async function parseKeystore(text: string): Promise<Keystore> {
   // The library's schema knows the 48-byte keys of BLS only, so its check sees one; ours is checked here.
   const stand: unknown = { ...value, pubkey: '0'.repeat(96) };
   if (typeof pubkey !== 'string' || !isValidKeystore(stand)) throw notKeystore('fields are missing or of another kind');
+  if (value['devnet_only'] !== undefined && value['devnet_only'] !== true) throw notKeystore('devnet_only is not true');
   const keystore: Keystore = { ...stand, pubkey };
   publicKeyOfKeystore(keystore);
   checkCost(keystore);
@@ -115,17 +138,19 @@ export function checkWalletName(name: string): void {
   });
 }
 
-function checkPassword(password: string): void {
-  if (password.length >= 8) return;
-  throw new NodeError('INVALID_PARAMS', 'a password has at least 8 characters');
+/** @throws NodeError INVALID_PARAMS */
+export function checkPassword(password: string): void {
+  if (password.length >= MIN_PASSWORD_CHARACTERS) return;
+  throw new NodeError('INVALID_PARAMS', `a password has at least ${MIN_PASSWORD_CHARACTERS} characters`);
 }
 
 /** A file that asks for more work than any honest one is refused before it is done. */
 function checkCost({ crypto: { kdf } }: Keystore): void {
   if (kdf.function === 'scrypt') {
     const { n, r, p, dklen } = kdf.params;
-    const good = n > 1 && (n & (n - 1)) === 0 && r > 0 && p > 0 && n * r * p <= MAX_SCRYPT_COST && dklen === 32;
-    if (!good) throw notKeystore('its scrypt parameters are out of range');
+    const isForm = n > 1 && (n & (n - 1)) === 0 && r > 0 && r <= MAX_SCRYPT_R && p > 0 && p <= MAX_SCRYPT_P;
+    const isAffordable = n * r <= MAX_SCRYPT_N_R && n * r * p <= MAX_SCRYPT_COST;
+    if (!isForm || !isAffordable || dklen !== 32) throw notKeystore('its scrypt parameters are out of range');
   } else if (!(kdf.params.c > 0 && kdf.params.c <= MAX_PBKDF2_ROUNDS && kdf.params.dklen === 32)) {
     throw notKeystore('its pbkdf2 parameters are out of range');
   }

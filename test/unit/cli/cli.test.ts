@@ -391,7 +391,8 @@ describe('command line', () => {
   describe('wallets', () => {
     it('are made 0600 in a folder 0700, never overwritten, and pay', async () => {
       const password = passwordFile();
-      const made = await run(['wallet', 'create', 'alice', '--password-file', password, '--json']);
+      const words = ['--words-file', join(folder, 'words')];
+      const made = await run(['wallet', 'create', 'alice', '--password-file', password, '--json', ...words]);
       assert.equal(made.code, 0, made.stderr);
       assert.equal(statSync(made.json.path).mode & 0o777, 0o600);
       assert.equal(statSync(join(folder, 'keystore')).mode & 0o777, 0o700);
@@ -448,10 +449,13 @@ describe('command line', () => {
     });
 
     it('refuse odd names, short passwords, and unknown wallets', async () => {
-      assert.equal((await run(['wallet', 'create', '../x', '--password-file', passwordFile()])).code, 2);
-      assert.equal((await run(['wallet', 'create', 'a', '--password-file', passwordFile('short')])).code, 2);
-      assert.equal((await run(['wallet', 'create', 'a'])).code, 2);
-      assert.equal((await run(['wallet', 'create', 'a', '--password-file', join(folder, 'none')])).code, 3);
+      const create = (name: string, ...more: string[]): Promise<Ended> =>
+        run(['wallet', 'create', name, '--words-file', join(folder, 'words'), ...more]);
+      assert.equal((await create('../x', '--password-file', passwordFile())).code, 2);
+      assert.equal((await create('a', '--password-file', passwordFile('short'))).code, 2);
+      assert.equal((await create('a')).code, 2);
+      assert.equal((await create('a', '--password-file', join(folder, 'none'))).code, 3);
+      assert(!existsSync(join(folder, 'words')));
       assert(!existsSync(join(folder, 'keystore', 'a.json')));
       assert.equal((await ask('wallet', 'balance', 'nobody')).code, 4);
     });

@@ -105,7 +105,7 @@ describe('keystore', () => {
     assert.deepEqual(Uint8Array.from(await openKeystore(keystore, `${letters.join('')}\u{1f511}`)), secret);
   });
 
-  it('refuses files that are broken, forged or too dear to open', async () => {
+  it('bound: files that are broken, forged or too dear to open are refused', async () => {
     const good = await createKeystore({ name: 'a', password: PASSWORD, scryptN: FAST });
     assert(good.crypto.kdf.function === 'scrypt');
     const withKdf = (params: object): unknown => ({
@@ -120,7 +120,11 @@ describe('keystore', () => {
       { ...good, pubkey: 'ab' },
       withKdf({ n: 2 ** 24 }),
       withKdf({ n: 1000 }),
+      withKdf({ n: 2 ** 20 }),
       withKdf({ n: 2 ** 20, p: 16 }),
+      withKdf({ n: 2, r: 33 }),
+      withKdf({ n: 2, p: 17 }),
+      { ...good, devnet_only: false },
       withKdf({ dklen: 16 }),
     ];
     for (const value of bad)

@@ -1,0 +1,41 @@
+/** Small texts from files or stdin, read up to a bound: whoever names a file may be wrong about it. */
+import { open } from 'node:fs/promises';
+import { NodeError } from '../errors.ts';
+
+/** @param path "-" is stdin @throws NodeError KEY_FILE when it cannot be read or has more than `maxBytes` */
+export async function readSmallText(path: string, maxBytes: number, what: string): Promise<string> {
+  const bytes = path === '-' ? await readStdin(maxBytes + 1) : await readFile(path, maxBytes + 1, what);
+  if (bytes.length > maxBytes) {
+    throw new NodeError('KEY_FILE', `${path} is too large to be ${what}`, { data: { path, maxBytes } });
+  }
+  return bytes.toString('utf8');
+}
+
+async function readFile(path: string, maxBytes: number, what: string): Promise<Buffer> {
+  try {
+    const file = await open(path, 'r');
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(maxBytes), 0, maxBytes, 0);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw new NodeError('KEY_FILE', `cannot read ${what}: ${path}`, {
+      data: { path },
+      hint: 'check the name of the file, and that you may read it',
+      cause: error,
+    });
+  }
+}
+
+async function readStdin(maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length >= maxBytes) break;
+  }
+  return Buffer.concat(chunks).subarray(0, maxBytes);
+}
