@@ -4,6 +4,7 @@ import { NodeError } from '../errors.ts';
 import type { BlockResponse, TransactionResponse } from '../sdk/types.ts';
 import { registerOperatorVerbs } from './chain-operate.ts';
 import { registerOfflineVerbs } from './chain-offline.ts';
+import type { Context } from './context.ts';
 import { createContext } from './context.ts';
 import { fields, plural, table } from './output.ts';
 import { readBlock, readHead, readTransaction } from './reads.ts';
@@ -49,15 +50,18 @@ export function register(program: Command): void {
     .description('what became of a transaction')
     .argument('<hash>', 'hash of the transaction')
     .action(async (hash: string, _options: object, command: Command) => {
-      const context = createContext(command);
-      const status = await readTransaction(context, hash);
-      context.out.data(status, describeTransaction(status));
-      if (status.status === 'unknown') {
-        throw new NodeError('NOT_FOUND', `the node does not know transaction ${hash}`, {
-          hint: 'it was never sent here, or was refused long ago',
-        });
-      }
+      await showTransaction(createContext(command), hash);
     });
+}
+
+/** @throws NodeError NOT_FOUND once it is printed that the node does not know it */
+export async function showTransaction(context: Context, hash: string): Promise<void> {
+  const status = await readTransaction(context, hash);
+  context.out.data(status, describeTransaction(status));
+  if (status.status !== 'unknown') return;
+  throw new NodeError('NOT_FOUND', `the node does not know transaction ${hash}`, {
+    hint: 'it was never sent here, or was refused long ago',
+  });
 }
 
 function describeBlock(block: BlockResponse): string {

@@ -32,6 +32,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'wallets: create, import, list, show, use, balance, export, …',
     load: () => import('./wallet.ts'),
   },
+  tx: {
+    summary: 'transactions between machines: build, sign, broadcast, decode; status, wait',
+    load: () => import('./tx.ts'),
+  },
   chain: { summary: 'head, block, tx; chains of the node: list, start, stop', load: () => import('./chain.ts') },
   node: { summary: 'this node: id, peers, rotate-store-key', load: () => import('./node.ts') },
   agreement: {

@@ -13,7 +13,7 @@ import { readWallet } from './keystore-files.ts';
 import { addSendOptions } from './options.ts';
 import type { KeyOptions } from './signer.ts';
 import { chooseKey } from './signer.ts';
-import type { SubmitOptions } from './submit.ts';
+import type { Draft, SubmitOptions } from './submit.ts';
 import { submit } from './submit.ts';
 
 type SendOptions = KeyOptions & SubmitOptions & { readonly memo?: string };
@@ -31,26 +31,26 @@ export function register(program: Command): void {
 }
 
 async function send(context: Context, to: string, amountText: string, options: SendOptions): Promise<void> {
+  const draft = await transferDraft(context, to, amountText, options.memo);
+  const status = await context.status();
+  const key = await chooseKey(context, options, status.chain_id);
+  await submit(context, status, key, draft, options);
+}
+
+/** @throws NodeError USAGE | BAD_ADDRESS | NOT_FOUND */
+export async function transferDraft(context: Context, to: string, amountText: string, text = ''): Promise<Draft> {
   const amountUait = parseAmount(amountText);
-  const memo = utf8(options.memo ?? '');
+  const memo = utf8(text);
   if (memo.length > MAX_MEMO_BYTES) {
     throw new NodeError('USAGE', `a memo has at most ${MAX_MEMO_BYTES} bytes, this one ${memo.length}`);
   }
   const target = await targetOf(context, to);
   const address = parseAddress(target);
-  const status = await context.status();
-  const key = await chooseKey(context, options, status.chain_id);
-  await submit(
-    context,
-    status,
-    key,
-    {
-      build: (signing, txOptions) => buildTransfer(signing, { ...txOptions, to: address, amountUait, memo }),
-      summary: [`to       ${target}`, `amount   ${formatAit(amountUait)}`],
-      spendsUait: amountUait,
-    },
-    options,
-  );
+  return {
+    build: (signing, txOptions) => buildTransfer(signing, { ...txOptions, to: address, amountUait, memo }),
+    summary: [`to       ${target}`, `amount   ${formatAit(amountUait)}`],
+    spendsUait: amountUait,
+  };
 }
 
 /** What begins as an address is one, whatever wallets are called. */

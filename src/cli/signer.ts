@@ -51,6 +51,31 @@ export async function chooseWallet(context: Context, name: string | undefined): 
   });
 }
 
+/** That of the options, else the wallet of this address. @throws NodeError NOT_FOUND | USAGE | KEY_FILE | DEV_KEY */
+export async function chooseKeyOf(
+  context: Context,
+  options: KeyOptions,
+  address: string,
+  chainId: string,
+): Promise<Key> {
+  const key = await chooseKey(context, await optionsFor(context, options, address), chainId);
+  if (key.address === address) return key;
+  throw new NodeError('USAGE', `the key of ${address} is needed, and this is the one of ${key.address}`, {
+    hint: 'name the right wallet with --from, or its file with --key-file',
+  });
+}
+
+async function optionsFor(context: Context, options: KeyOptions, address: string): Promise<KeyOptions> {
+  if (options.from !== undefined || options.keyFile !== undefined) return options;
+  const { keystore: folder } = context.layout();
+  const found = (await listWallets(folder, () => undefined)).find((wallet) => wallet.address === address);
+  if (found) return { from: found.name };
+  throw new NodeError('NOT_FOUND', `no wallet in ${folder} has the address ${address}`, {
+    data: { address, folder },
+    hint: 'give --key-file F, --wallet-dir DIR, or take the key in: aitbc wallet import NAME',
+  });
+}
+
 /** Keys that others may know are worth nothing where money is. @throws NodeError DEV_KEY */
 function requireAllowed(keystore: Keystore, whose: string, chainId: string): void {
   if (!keystore.devnet_only || isDevnet(chainId)) return;

@@ -1,17 +1,26 @@
 /** Small texts from files or stdin, read up to a bound: whoever names a file may be wrong about it. */
 import { open } from 'node:fs/promises';
+import type { ErrorCode } from '../errors.ts';
 import { NodeError } from '../errors.ts';
 
-/** @param path "-" is stdin @throws NodeError KEY_FILE when it cannot be read or has more than `maxBytes` */
-export async function readSmallText(path: string, maxBytes: number, what: string): Promise<string> {
-  const bytes = path === '-' ? await readStdin(maxBytes + 1) : await readFile(path, maxBytes + 1, what);
+/**
+ * @param path "-" is stdin
+ * @param code of the failure when it cannot be read or has more than `maxBytes`
+ */
+export async function readSmallText(
+  path: string,
+  maxBytes: number,
+  what: string,
+  code: ErrorCode = 'KEY_FILE',
+): Promise<string> {
+  const bytes = path === '-' ? await readStdin(maxBytes + 1) : await readFile(path, maxBytes + 1, what, code);
   if (bytes.length > maxBytes) {
-    throw new NodeError('KEY_FILE', `${path} is too large to be ${what}`, { data: { path, maxBytes } });
+    throw new NodeError(code, `${path} is too large to be ${what}`, { data: { path, maxBytes } });
   }
   return bytes.toString('utf8');
 }
 
-async function readFile(path: string, maxBytes: number, what: string): Promise<Buffer> {
+async function readFile(path: string, maxBytes: number, what: string, code: ErrorCode): Promise<Buffer> {
   try {
     const file = await open(path, 'r');
     try {
@@ -21,7 +30,7 @@ async function readFile(path: string, maxBytes: number, what: string): Promise<B
       await file.close();
     }
   } catch (error) {
-    throw new NodeError('KEY_FILE', `cannot read ${what}: ${path}`, {
+    throw new NodeError(code, `cannot read ${what}: ${path}`, {
       data: { path },
       hint: 'check the name of the file, and that you may read it',
       cause: error,

@@ -14,6 +14,8 @@ import { plural, shortHash } from './output.ts';
 import { readTrustedHeads, writeTrustedHeads } from './trusted-heads-file.ts';
 
 export interface Verification {
+  /** What is trusted about the chain from the outset; a node's word for fees is not needed. */
+  readonly genesis: Genesis;
   readonly client: LightClient;
   /** Remembers the heads verified, and says in one line what was checked. */
   finish(what: string, block: LightBlock): Promise<void>;
@@ -49,6 +51,7 @@ export async function startVerification(context: Context): Promise<Verification 
   const client = new LightClient({ rules, root, remembered, sources: [source, ...witnesses] });
   const before = client.head.height;
   return {
+    genesis,
     client,
     finish: async (what, block) => {
       if (client.head.height > before || given) {
