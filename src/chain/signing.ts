@@ -6,7 +6,16 @@ import type { Hash } from '../bytes.ts';
 import { Writer } from './codec.ts';
 
 /** Every kind of signature of the system. A new kind is a new literal here. */
-export type SignKind = 'tx' | 'prevote' | 'precommit' | 'proposal' | 'status' | 'validator-key' | 'voucher';
+export type SignKind =
+  | 'tx'
+  | 'prevote'
+  | 'precommit'
+  | 'proposal'
+  | 'status'
+  | 'validator-key'
+  | 'voucher'
+  | 'message'
+  | 'login';
 
 /** What a signature is bound to besides its kind. */
 export interface ChainContext {

@@ -4,6 +4,7 @@ import { formatAddress } from '../chain/address.ts';
 import { transactionToJson } from '../chain/tx-json.ts';
 import type { TransactionFile } from '../sdk/transaction-file.ts';
 import { formatAit } from './amount.ts';
+import { printable } from './output.ts';
 
 /** Name and value, one a line. */
 export function transactionLines({ chain, transaction }: TransactionFile): string[] {
@@ -27,8 +28,7 @@ function otherLines(type: unknown, payload: unknown): string[] {
   return [`does       ${JSON.stringify(type)} ${JSON.stringify(payload)}`];
 }
 
-/** Whoever wrote it may not move the cursor of a terminal, nor turn the direction of writing. */
 function memoText(hex: string): string {
   const text = Buffer.from(fromHex(hex)).toString('utf8');
-  return /[\p{C}\p{Zl}\p{Zp}\ufffd]/u.test(text) ? `${hex} (hex)` : JSON.stringify(text);
+  return text.includes('\ufffd') ? `${hex} (hex)` : `"${printable(text)}"`;
 }

@@ -11,6 +11,7 @@ import { readAccounts } from './reads.ts';
 import { chooseWallet } from './signer.ts';
 import { registerKeepVerbs } from './wallet-keep.ts';
 import { registerMakeVerbs } from './wallet-make.ts';
+import { registerSignVerbs } from './wallet-sign.ts';
 import { walletDocument } from './wallet-document.ts';
 
 const NONE = 'No wallets yet: aitbc wallet create NAME';
@@ -46,6 +47,7 @@ export function register(program: Command): void {
       await balance(createContext(command), who);
     });
   registerKeepVerbs(wallet);
+  registerSignVerbs(wallet);
 }
 
 async function list(context: Context): Promise<void> {

@@ -186,9 +186,9 @@ describe('aitbc tx', () => {
     }
   });
 
-  it('shows a memo that would move the cursor as hex', async () => {
+  it('shows a memo that would move the cursor so that it does not', async () => {
     const { stdout } = await run('tx', 'decode', await built('--memo', 'x\u001b[2J'));
-    assert.match(stdout, /memo +781b5b324a \(hex\)/);
+    assert.match(stdout, /memo +"x\\u\{1b\}\[2J"/);
   });
 
   it('bound: a file that is too large, or none of a transaction, is refused', async () => {

@@ -81,15 +81,8 @@ for (const [name, options] of Object.entries(OTHERS)) {
 
     it('differs in the sign bytes of every kind', () => {
       const kinds: Readonly<Record<SignKind, true>> = {
-        ...{
-          tx: true,
-          prevote: true,
-          precommit: true,
-          proposal: true,
-          status: true,
-          'validator-key': true,
-          voucher: true,
-        },
+        ...{ tx: true, prevote: true, precommit: true, proposal: true, status: true, 'validator-key': true },
+        ...{ voucher: true, message: true, login: true },
       };
       for (const kind of Object.keys(kinds) as SignKind[]) {
         const bytes = signBytesWriter(kind, chain).finish();
