@@ -6,6 +6,7 @@ import type { OutputConfiguration } from 'commander';
 import { Command, CommanderError } from 'commander';
 import { isNodeError, NodeError, toNodeError } from '../errors.ts';
 import { VERSION } from '../version.ts';
+import { expandAliases, operandPlaces } from './aliases.ts';
 import { collect, duration } from './options.ts';
 import { writeError } from './output.ts';
 
@@ -44,6 +45,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   miner: { summary: 'what a miner has at stake: show, stake, unstake', load: () => import('./miner.ts') },
   validator: { summary: 'who validates: list, show, propose, vote, prove', load: () => import('./validator.ts') },
+  completion: { summary: 'completion for bash, zsh or fish', load: () => import('./completion.ts') },
   version: { summary: 'versions of the program and of Node', load: () => import('./version.ts') },
 };
 
@@ -58,8 +60,16 @@ Exit codes:
 /** @param argv without interpreter and script @returns the exit code */
 export async function runCli(argv: readonly string[]): Promise<number> {
   try {
-    const program = await createProgram(argv);
-    await program.parseAsync([...argv], { from: 'user' });
+    const program = createProgram();
+    const takesValue = valueOptions(program);
+    const line = expandAliases(argv, takesValue, (words, command) => {
+      process.stderr.write(`aitbc ${words} is now: aitbc ${command}\n`);
+    });
+    await addCommands(
+      program,
+      operandPlaces(line, takesValue).map((i) => line[i] ?? ''),
+    );
+    await program.parseAsync(line, { from: 'user' });
     return typeof process.exitCode === 'number' ? process.exitCode : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
@@ -68,9 +78,11 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function createProgram(argv: readonly string[]): Promise<Command> {
+const OUTPUT: OutputConfiguration = { outputError: (text, write) => write(text.replace(/^error: /, '✗ ')) };
+
+/** The global options, and no command yet. */
+function createProgram(): Command {
   const program = new Command('aitbc');
-  const output: OutputConfiguration = { outputError: (text, write) => write(text.replace(/^error: /, '✗ ')) };
   program
     .description('A peer-to-peer proof-of-authority node.')
     .version(VERSION, '-V, --version', 'version of the program')
@@ -87,24 +99,33 @@ async function createProgram(argv: readonly string[]): Promise<Command> {
     .option('--trust <height:hash>', 'recent block to begin checking from, instead of the genesis')
     .option('--genesis-hash <hash>', 'genesis to check against when this home has none')
     .option('--witness <url>', 'further node whose head is compared; repeatable', collect)
-    .configureOutput(output)
+    .configureOutput(OUTPUT)
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(--help shows what there is)')
     .addHelpText('after', EXIT_CODES)
     .exitOverride();
-  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
-    if (argv.includes(name)) (await load()).register(program);
-    else program.command(name).description(summary);
-  }
-  adopt(program, output);
   return program;
 }
 
+/** @param named the first words of the command line: only their commands are loaded, or all for completion */
+async function addCommands(program: Command, named: readonly string[]): Promise<void> {
+  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
+    if (named.includes(name) || named[0] === 'completion') (await load()).register(program);
+    else program.command(name).description(summary);
+  }
+  adopt(program);
+}
+
+function valueOptions(program: Command): ReadonlySet<string> {
+  const options = program.options.filter(({ required, optional }) => required || optional);
+  return new Set(options.flatMap(({ short, long }) => [short, long].flatMap((name) => (name == null ? [] : [name]))));
+}
+
 /** Settings that commander hands to subcommands made by `command()`, for those made before them. */
-function adopt(command: Command, output: OutputConfiguration): void {
+function adopt(command: Command): void {
   for (const child of command.commands) {
-    child.exitOverride().configureOutput(output).configureHelp({ showGlobalOptions: true });
+    child.exitOverride().configureOutput(OUTPUT).configureHelp({ showGlobalOptions: true });
     child.showHelpAfterError('(--help shows what there is)');
-    adopt(child, output);
+    adopt(child);
   }
 }
