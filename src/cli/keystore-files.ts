@@ -90,7 +90,7 @@ export async function readWallet(folder: string, name: string): Promise<WalletFi
   if (!existsSync(path)) {
     throw new NodeError('NOT_FOUND', `there is no wallet "${name}" in ${folder}`, {
       data: { name, folder },
-      hint: `aitbc wallet list shows those there are; aitbc wallet create ${name} makes it`,
+      hint: `aitbc wallet list shows those there are, aitbc wallet create ${name} makes it; an address begins with ait1`,
     });
   }
   return describeWallet(name, path, await readKeystoreFile(path));
