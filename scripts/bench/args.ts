@@ -10,6 +10,7 @@ export const USAGE = `Measurements on a cluster of real processes in a temporary
   npm run bench -- start      [--nodes 4] [--blocks 100000]
   npm run bench -- scale      [--blocks 100000] [--accounts 1000000]
   npm run bench -- snapshot   [--nodes 2] [--accounts 1000000]
+  npm run bench -- help       [--samples 20]
 
   --rate R      offers R transfers a second instead of looking for the highest rate that is kept up with
   --liar LIE    one of the serving peers lies: transaction, certificate, height or stall
@@ -19,7 +20,7 @@ export const USAGE = `Measurements on a cluster of real processes in a temporary
 Exit codes: 0 every bar is met, 1 one is not, 2 usage.
 `;
 
-export const MODES = ['finality', 'throughput', 'catchup', 'start', 'scale', 'isolation', 'snapshot'] as const;
+export const MODES = ['finality', 'throughput', 'catchup', 'start', 'scale', 'isolation', 'snapshot', 'help'] as const;
 export type Mode = (typeof MODES)[number];
 
 /** What a lying peer does: alters blocks, forges certificates, claims more than it has, or never answers. */
@@ -67,7 +68,7 @@ export function parseBenchArgs(argv: readonly string[]): BenchArgs {
     nodes: integer('--nodes', values.nodes ?? (mode === 'snapshot' ? '2' : '4'), 1),
     seconds: integer('--seconds', values.seconds ?? '30', 1),
     rate: values.rate === undefined ? undefined : integer('--rate', values.rate, 1),
-    samples: integer('--samples', values.samples ?? (mode === 'isolation' ? '200' : '100'), 1),
+    samples: integer('--samples', values.samples ?? (mode === 'isolation' ? '200' : mode === 'help' ? '20' : '100'), 1),
     blocks: integer('--blocks', values.blocks ?? (mode === 'start' || mode === 'scale' ? '100000' : '10000'), 1),
     accounts: integer('--accounts', values.accounts ?? '1000000', 1000),
     liar: lieOf(values.liar),

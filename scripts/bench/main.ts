@@ -6,6 +6,7 @@ import { parseBenchArgs, USAGE } from './args.ts';
 import { catchup } from './catchup.ts';
 import { environment } from './environment.ts';
 import { finality } from './finality.ts';
+import { help } from './help.ts';
 import { isolation } from './isolation.ts';
 import { measurePartsAlone } from './parts-alone.ts';
 import type { Check } from './result.ts';
@@ -65,6 +66,8 @@ function measure(
       return scale(args, tell);
     case 'snapshot':
       return snapshot(args, tell);
+    case 'help':
+      return help(args, tell);
     default:
       return unreachable(args.mode);
   }

@@ -1,13 +1,12 @@
 /** `aitbc chain`: head, blocks and transactions; the chains of the node; work on the database of a stopped one. */
 import type { Command } from 'commander';
-import { NodeError } from '../errors.ts';
-import type { BlockResponse, TransactionResponse } from '../sdk/types.ts';
 import { registerOperatorVerbs } from './chain-operate.ts';
 import { registerOfflineVerbs } from './chain-offline.ts';
-import type { Context } from './context.ts';
 import { createContext } from './context.ts';
-import { fields, plural, table } from './output.ts';
-import { readBlock, readHead, readTransaction } from './reads.ts';
+import { table } from './output.ts';
+
+/** Loaded when it is needed, which help does not. */
+const work = () => import('./chain-read.ts');
 
 export function register(program: Command): void {
   const chain = program.command('chain').description('blocks and transactions, and the chains of the node');
@@ -17,18 +16,14 @@ export function register(program: Command): void {
     .command('head')
     .description('the last final block')
     .action(async (_options: object, command: Command) => {
-      const context = createContext(command);
-      const head = await readHead(context);
-      context.out.data(head, fields(Object.entries(head)));
+      await (await work()).showHead(createContext(command));
     });
   chain
     .command('block')
     .description('a final block with its transactions and certificate')
     .argument('<block>', 'height, hash or "latest"')
     .action(async (id: string, _options: object, command: Command) => {
-      const context = createContext(command);
-      const block = await readBlock(context, id);
-      context.out.data(block, describeBlock(block));
+      await (await work()).showBlock(createContext(command), id);
     });
   chain
     .command('snapshots')
@@ -50,49 +45,6 @@ export function register(program: Command): void {
     .description('what became of a transaction')
     .argument('<hash>', 'hash of the transaction')
     .action(async (hash: string, _options: object, command: Command) => {
-      await showTransaction(createContext(command), hash);
+      await (await work()).showTransaction(createContext(command), hash);
     });
-}
-
-/** @throws NodeError NOT_FOUND once it is printed that the node does not know it */
-export async function showTransaction(context: Context, hash: string): Promise<void> {
-  const status = await readTransaction(context, hash);
-  context.out.data(status, describeTransaction(status));
-  if (status.status !== 'unknown') return;
-  throw new NodeError('NOT_FOUND', `the node does not know transaction ${hash}`, {
-    hint: 'it was never sent here, or was refused long ago',
-  });
-}
-
-function describeBlock(block: BlockResponse): string {
-  const rows = block.transactions.map(({ hash, code_name, transaction }) => [
-    hash,
-    typeof transaction?.['type'] === 'string' ? transaction['type'] : null,
-    code_name,
-  ]);
-  return [
-    fields([
-      ['height', block.height],
-      ['hash', block.hash],
-      ['parent', block.parent_hash],
-      ['time', block.timestamp],
-      ['proposer', block.proposer],
-      ['round', block.round],
-      ['state root', block.state_root],
-      ['signed by', plural(block.certificate.signatures.length, 'validator')],
-      ['transactions', block.tx_count],
-    ]),
-    ...(rows.length > 0 ? ['', table(['HASH', 'TYPE', 'RESULT'], rows)] : []),
-  ].join('\n');
-}
-
-function describeTransaction(status: TransactionResponse): string {
-  return fields([
-    ['hash', status.hash],
-    ['status', status.status],
-    ['height', status.height],
-    ['result', status.code_name],
-    ...(status.reason === null ? [] : [['reason', status.reason] as const]),
-    ...(status.transaction === null ? [] : [['content', JSON.stringify(status.transaction)] as const]),
-  ]);
 }

@@ -3,9 +3,7 @@ import type { Command } from 'commander';
 import { loadConfig } from '../config.ts';
 import type { NodeConfig } from '../config.ts';
 import { NodeError } from '../errors.ts';
-import { createLogger } from '../log.ts';
 import type { RunningNode } from '../node.ts';
-import { startNode } from '../node.ts';
 import type { Context } from './context.ts';
 import { createContext, readConfigText } from './context.ts';
 import { collect, wholeNumber } from './options.ts';
@@ -50,6 +48,8 @@ export function register(program: Command): void {
 }
 
 async function start(context: Context, options: StartOptions): Promise<void> {
+  // Most of the program, which help does not need.
+  const [{ createLogger }, { startNode }] = await Promise.all([import('../log.ts'), import('../node.ts')]);
   const config = configOf(context, options);
   if (options.signAbove !== undefined && config.chains.length > 1) {
     throw new NodeError('USAGE', '--sign-above is your word for one chain, and this home has several', {

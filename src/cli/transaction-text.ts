@@ -25,7 +25,7 @@ function transferLines({ to, amount_uait, memo }: Readonly<Record<string, string
 }
 
 function otherLines(type: unknown, payload: unknown): string[] {
-  return [`does       ${JSON.stringify(type)} ${JSON.stringify(payload)}`];
+  return [`does       ${printable(`${JSON.stringify(type)} ${JSON.stringify(payload)}`)}`];
 }
 
 function memoText(hex: string): string {

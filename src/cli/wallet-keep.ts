@@ -1,61 +1,22 @@
 /** `aitbc wallet export`, `passwd`, `rename` and `remove`: what is done with a wallet that is there. */
-import { resolve } from 'node:path';
-import type { Command } from 'commander';
 import { NodeError } from '../errors.ts';
 import { writeKeyFile } from '../store/key-file.ts';
 import { createKeystore, openKeystore } from '../wallet/keystore.ts';
 import type { Context } from './context.ts';
-import { createContext } from './context.ts';
 import type { WalletFile } from './keystore-files.ts';
 import { readWallet, removeWallet, renameWallet, replaceWallet, writeKeystoreFile } from './keystore-files.ts';
 import { confirm, readPassword } from './prompt.ts';
 
-interface ExportOptions {
+export interface ExportOptions {
   readonly rawKey?: boolean;
 }
 
-interface PasswdOptions {
-  readonly newPasswordFile?: string;
-}
-
-export function registerKeepVerbs(wallet: Command): void {
-  wallet
-    .command('export')
-    .description('write a copy of a wallet, once its password is known to open it')
-    .argument('<name>')
-    .argument('<file>', 'a new file, for you alone to read')
-    .option('--raw-key', 'the key itself, in hex and under no password')
-    .action(async (name: string, file: string, options: ExportOptions, command: Command) => {
-      await exportWallet(createContext(command), name, resolve(file), options);
-    });
-  wallet
-    .command('passwd')
-    .description('change the password of a wallet')
-    .argument('<name>')
-    .option('--new-password-file <file>', 'file whose first line is the new password')
-    .action(async (name: string, options: PasswdOptions, command: Command) => {
-      await changePassword(createContext(command), name, options.newPasswordFile);
-    });
-  wallet
-    .command('rename')
-    .description('give a wallet another name')
-    .argument('<name>')
-    .argument('<new-name>')
-    .action(async (name: string, newName: string, _options: object, command: Command) => {
-      const context = createContext(command);
-      const { address, path } = await renameWallet(context.layout().keystore, name, newName);
-      context.out.data({ name: newName, address, path }, `${name} is now ${newName}: ${address}`);
-    });
-  wallet
-    .command('remove')
-    .description('delete a wallet for good')
-    .argument('<name>')
-    .action(async (name: string, _options: object, command: Command) => {
-      await remove(createContext(command), name);
-    });
-}
-
-async function exportWallet(context: Context, name: string, path: string, options: ExportOptions): Promise<void> {
+export async function exportWallet(
+  context: Context,
+  name: string,
+  path: string,
+  options: ExportOptions,
+): Promise<void> {
   const wallet = await readWallet(context.layout().keystore, name);
   const seed = await open(context, wallet);
   if (options.rawKey === true) {
@@ -77,7 +38,7 @@ async function exportWallet(context: Context, name: string, path: string, option
   context.out.data({ name, address: wallet.address, path, form }, `${form} of ${name} written to ${path}`);
 }
 
-async function changePassword(context: Context, name: string, newFile: string | undefined): Promise<void> {
+export async function changePassword(context: Context, name: string, newFile: string | undefined): Promise<void> {
   const wallet = await readWallet(context.layout().keystore, name);
   const seed = await open(context, wallet);
   const purpose = `new password of wallet "${name}"`;
@@ -89,7 +50,12 @@ async function changePassword(context: Context, name: string, newFile: string | 
   context.out.note('Copies of the file still open with the old one.');
 }
 
-async function remove(context: Context, name: string): Promise<void> {
+export async function rename(context: Context, name: string, newName: string): Promise<void> {
+  const { address, path } = await renameWallet(context.layout().keystore, name, newName);
+  context.out.data({ name: newName, address, path }, `${name} is now ${newName}: ${address}`);
+}
+
+export async function remove(context: Context, name: string): Promise<void> {
   const { keystore: folder } = context.layout();
   const wallet = await readWallet(folder, name);
   context.out.note(

@@ -1,5 +1,4 @@
 /** `aitbc wallet create` and `import`: a new wallet from words drawn now, or from words, key or wallet file of before. */
-import type { Command } from 'commander';
 import { fromHex } from '../bytes.ts';
 import { NodeError } from '../errors.ts';
 import type { Keystore } from '../wallet/keystore.ts';
@@ -14,53 +13,25 @@ import {
   derivationPath,
   generateMnemonic,
   isPublicMnemonic,
-  MAX_ACCOUNT,
   parseMnemonic,
   seedOfMnemonic,
 } from '../wallet/mnemonic.ts';
 import type { Context } from './context.ts';
-import { createContext } from './context.ts';
 import type { WalletFile } from './keystore-files.ts';
 import { listWallets, readDefault, requireFreeName, writeWallet } from './keystore-files.ts';
-import { wholeNumber } from './options.ts';
 import { fields } from './output.ts';
 import { askHidden, readPassword, requireTerminal } from './prompt.ts';
 import { readSmallText } from './small-file.ts';
 import { walletDocument } from './wallet-document.ts';
 import { handOverWords, requireWayForWords } from './words.ts';
 
-const NAME = 'a-z, 0-9, "_" and "-", up to 32 characters';
-const ACCOUNT = `account of the words, 0 to ${MAX_ACCOUNT}`;
-
-interface ImportOptions {
+export interface ImportOptions {
   readonly account: number;
   readonly anyChain?: boolean;
   readonly newPasswordFile?: string;
 }
 
-export function registerMakeVerbs(wallet: Command): void {
-  wallet
-    .command('create')
-    .description('make a key under a password, and show the 24 words that rebuild it')
-    .argument('<name>', NAME)
-    .option('--words-file <file>', 'write the words into this new file instead of showing them')
-    .action(async (name: string, options: { readonly wordsFile?: string }, command: Command) => {
-      await create(createContext(command), name, options.wordsFile);
-    });
-  wallet
-    .command('import')
-    .description('take in words, a key in hex, or a wallet file')
-    .argument('<name>', NAME)
-    .argument('[file]', 'file with one of them, "-" for stdin; asked for on a terminal when absent')
-    .option('--account <number>', ACCOUNT, wholeNumber, 0)
-    .option('--any-chain', 'let a key in hex sign off development chains: only for a key that nobody else has')
-    .option('--new-password-file <file>', 'password of the new wallet, when the wallet file has another one')
-    .action(async (name: string, file: string | undefined, options: ImportOptions, command: Command) => {
-      await importWallet(createContext(command), name, file, options);
-    });
-}
-
-async function create(context: Context, name: string, wordsFile: string | undefined): Promise<void> {
+export async function create(context: Context, name: string, wordsFile: string | undefined): Promise<void> {
   const { keystore: folder } = context.layout();
   requireFreeName(folder, name);
   requireWayForWords(wordsFile);
@@ -81,7 +52,7 @@ interface Source {
   readonly password: string | null;
 }
 
-async function importWallet(
+export async function importWallet(
   context: Context,
   name: string,
   file: string | undefined,

@@ -1,5 +1,4 @@
 /** `aitbc wallet sign`, `verify` and `login`: what an account says, and that it said it. */
-import type { Command } from 'commander';
 import { fromHex, toHex } from '../bytes.ts';
 import { addressOf, formatAddress, parseAddress } from '../chain/address.ts';
 import type { ChainContext } from '../chain/signing.ts';
@@ -16,7 +15,6 @@ import {
   verifyMessage,
 } from '../sdk/message.ts';
 import type { Context } from './context.ts';
-import { createContext } from './context.ts';
 import { requireMeantChain } from './deliver.ts';
 import { readChain } from './genesis-file.ts';
 import { fields, printable } from './output.ts';
@@ -25,41 +23,11 @@ import type { KeyOptions } from './signer.ts';
 import { chooseKey, chooseKeyOf } from './signer.ts';
 import { readSmallText } from './small-file.ts';
 
-interface SignOptions extends KeyOptions {
+export interface SignOptions extends KeyOptions {
   readonly file?: string;
 }
 
-export function registerSignVerbs(wallet: Command): void {
-  wallet
-    .command('sign')
-    .description('sign a text in the name of an account, for one chain; it can be no transaction and no login')
-    .argument('[message]', 'the text, when it is not in a file')
-    .option('--file <file>', 'file with the text, "-" for stdin')
-    .option('--from <wallet>', 'wallet that signs')
-    .option('--key-file <file>', 'wallet file, or on development chains a bare key file')
-    .action(async (message: string | undefined, options: SignOptions, command: Command) => {
-      await sign(createContext(command), message, options);
-    });
-  wallet
-    .command('verify')
-    .description('check what `wallet sign` wrote; exits 7 when it does not hold')
-    .argument('<file>', 'file with the signed message, "-" for stdin')
-    .option('--address <address>', 'who must have signed it')
-    .action(async (file: string, options: { readonly address?: string }, command: Command) => {
-      await verify(createContext(command), file, options.address);
-    });
-  wallet
-    .command('login')
-    .description('sign the login text of a site, once you have seen which site it is')
-    .argument('<file>', 'file with the text, "-" for stdin')
-    .option('--from <wallet>', 'wallet that signs; the one of the address when absent')
-    .option('--key-file <file>', 'wallet file, or on development chains a bare key file')
-    .action(async (file: string, options: KeyOptions, command: Command) => {
-      await login(createContext(command), file, options);
-    });
-}
-
-async function sign(context: Context, given: string | undefined, options: SignOptions): Promise<void> {
+export async function sign(context: Context, given: string | undefined, options: SignOptions): Promise<void> {
   if ((given === undefined) === (options.file === undefined)) {
     throw new NodeError('USAGE', 'give the message, or --file FILE', { hint: 'aitbc wallet sign "hello" --from NAME' });
   }
@@ -71,7 +39,7 @@ async function sign(context: Context, given: string | undefined, options: SignOp
   context.out.data(signed, JSON.stringify(signed, null, 2));
 }
 
-async function verify(context: Context, path: string, wanted: string | undefined): Promise<void> {
+export async function verify(context: Context, path: string, wanted: string | undefined): Promise<void> {
   const text = await readSmallText(path, MAX_MESSAGE_FILE_CHARACTERS, 'a signed message', 'USAGE');
   const signed = parseSignedMessage(nativeCrypto, text);
   await requireMeantChain(context, signed.chain);
@@ -90,7 +58,7 @@ async function verify(context: Context, path: string, wanted: string | undefined
   );
 }
 
-async function login(context: Context, path: string, options: KeyOptions): Promise<void> {
+export async function login(context: Context, path: string, options: KeyOptions): Promise<void> {
   const text = (await readSmallText(path, MAX_LOGIN_CHARACTERS, 'a login text', 'USAGE')).replace(/\n$/, '');
   const { domain, address, statement, chainId, expiresAtMs } = parseLogin(text);
   const chain = await chainToSignFor(context, chainId);
