@@ -25,6 +25,9 @@ import { readSmallText } from './small-file.ts';
 import { walletDocument } from './wallet-document.ts';
 import { handOverWords, requireWayForWords } from './words.ts';
 
+/** Other texts in its place say nothing about a key. */
+const DERIVATION_PATH = /^m(\/\d{1,10}'?){1,10}$/;
+
 export interface ImportOptions {
   readonly account: number;
   readonly anyChain?: boolean;
@@ -112,7 +115,8 @@ async function sourceOfKeystore(
   const seed = await openKeystore(keystore, old);
   const { newPasswordFile: file } = options;
   const password = file === undefined ? keptPassword(old) : await readNewPassword(file, 'password of the new wallet');
-  return { seed, path: keystore.path, devnetOnly: keystore.devnet_only === true, password };
+  const path = DERIVATION_PATH.test(keystore.path) ? keystore.path : '';
+  return { seed, path, devnetOnly: keystore.devnet_only === true, password };
 }
 
 /** The new wallet keeps the file's password, unless that is too short for a wallet of ours. */

@@ -4,7 +4,7 @@ import { formatAit } from './amount.ts';
 import type { Context } from './context.ts';
 import type { WalletFile } from './keystore-files.ts';
 import { listWallets, readDefault, readWallet, writeDefault } from './keystore-files.ts';
-import { fields, table } from './output.ts';
+import { fields, printable, table } from './output.ts';
 import { readAccounts } from './reads.ts';
 import { chooseWallet } from './signer.ts';
 import { walletDocument } from './wallet-document.ts';
@@ -35,7 +35,7 @@ export async function show(context: Context, name: string | undefined): Promise<
       ['address', document.address],
       ['public key', document.public_key],
       ['file', document.path],
-      ['derived by', document.derivation_path],
+      ['derived by', document.derivation_path && printable(document.derivation_path)],
       ...(document.is_default ? [['default', 'yes'] as const] : []),
       ['signs for', document.devnet_only ? 'development chains only' : 'any chain'],
     ]),

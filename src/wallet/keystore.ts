@@ -77,7 +77,7 @@ export async function openKeystore(keystore: Keystore, password: string): Promis
   checkCost(keystore);
   const library = await loadLibrary();
   const seed = await library.decrypt(keystore, password).catch((error: unknown) => {
-    if (!(error instanceof Error && error.message === 'Invalid password')) throw error;
+    if (!(error instanceof Error && error.message === 'Invalid password')) throw notKeystore('its cipher is malformed');
     throw new NodeError('WRONG_PASSWORD', 'the password does not open this wallet', {
       data: { name: keystore.description ?? '' },
       hint: 'try again; without it the words rebuild the wallet under another name: aitbc wallet import NAME',

@@ -3,9 +3,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toHex } from '../../../src/bytes.ts';
 import type { Json } from '../../../src/chain/modules/types.ts';
+import { requireChainOfNode } from '../../../src/cli/deliver.ts';
 import { nopLogger } from '../../../src/log.ts';
 import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
+import type { StatusResponse } from '../../../src/sdk/types.ts';
 import { createKeystore } from '../../../src/wallet/keystore.ts';
 import { addressText, seed, signer } from '../../util/chain-fixture.ts';
 import { fakeNode, FakeNode } from '../rpc/fake-node.ts';
@@ -160,6 +162,20 @@ describe('aitbc tx', () => {
       await testnet.server.close();
       await twin.server.close();
     }
+  });
+
+  it('is not sent to a node that answers for another chain than it was asked about', () => {
+    const { chain } = node.genesis;
+    const params = { base_fee_uait: '0', fee_per_byte_uait: '0' };
+    const status = (chain_id: string, hash: Uint8Array) =>
+      ({ chain_id, genesis_hash: toHex(hash), params }) as unknown as StatusResponse;
+    requireChainOfNode(chain, status(chain.chainId, chain.genesisHash));
+    const other = new Uint8Array(32);
+    assert.throws(
+      () => requireChainOfNode(chain, status('ait-mainnet', chain.genesisHash)),
+      /signed for ait-devnet, and the node is of ait-mainnet: not sent/,
+    );
+    assert.throws(() => requireChainOfNode(chain, status(chain.chainId, other)), /another network/);
   });
 
   it('is not signed with a development key off development chains, nor sent by `send`', async () => {

@@ -131,6 +131,8 @@ describe('keystore', () => {
       await assert.rejects(parseKeystore(JSON.stringify(value)), code('KEY_FILE'), JSON.stringify(value));
     await assert.rejects(parseKeystore('{'), code('KEY_FILE'));
     await assert.rejects(parseKeystore(' '.repeat(20_000)), code('KEY_FILE'));
+    const cipher = { ...good.crypto.cipher, params: { iv: 'ab' } };
+    await assert.rejects(openKeystore({ ...good, crypto: { ...good.crypto, cipher } }, PASSWORD), code('KEY_FILE'));
     const other = await createKeystore({ name: 'b', password: PASSWORD, scryptN: FAST });
     await assert.rejects(openKeystore({ ...good, pubkey: other.pubkey }, PASSWORD), code('KEY_FILE'));
   });
