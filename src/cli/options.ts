@@ -9,6 +9,7 @@ export function addSendOptions(command: Command): Command {
     .option('--key-file <file>', 'wallet file, or on development chains a bare key file')
     .option('--fee <amount>', 'fee; the least one when absent')
     .option('--nonce <number>', 'nonce; the next free one when absent', wholeNumber)
+    .option('--unsigned', 'write it unsigned on stdout instead: for aitbc tx sign, where the key is')
     .option('--async', 'return once the node has taken it, without waiting until it is final');
 }
 

@@ -1,5 +1,6 @@
 /** The key that signs a command's transaction: a wallet of the home, or a key file. */
 import { resolve } from 'node:path';
+import type { PublicKey } from '../bytes.ts';
 import { addressOf, formatAddress } from '../chain/address.ts';
 import type { Signer } from '../chain/crypto/types.ts';
 import { isDevnet } from '../chain/genesis.ts';
@@ -21,6 +22,8 @@ export interface KeyOptions {
 /** A key that is ready to sign, or will be once its password is given. */
 export interface Key {
   readonly address: string;
+  /** Known before the password is. */
+  readonly publicKey: PublicKey;
   unlock(): Promise<Signer>;
 }
 
@@ -106,12 +109,13 @@ async function keyOfFile(context: Context, path: string, chainId: string): Promi
   }
   const signer = createNativeSigner(await readKeyFile(path));
   const address = formatAddress(addressOf(nativeCrypto, signer.publicKey));
-  return { address, unlock: () => Promise.resolve(signer) };
+  return { address, publicKey: signer.publicKey, unlock: () => Promise.resolve(signer) };
 }
 
 function keyOfKeystore(context: Context, keystore: Keystore, address: string, whose: string): Key {
   return {
     address,
+    publicKey: publicKeyOfKeystore(keystore),
     unlock: async () => {
       const password = await readPassword({ file: context.options.passwordFile, purpose: `password ${whose}` });
       return createNativeSigner(await openKeystore(keystore, password));

@@ -11,12 +11,14 @@ import type { Context } from './context.ts';
 import { deliver, requireMeantChain, requireSameChain } from './deliver.ts';
 import { confirm } from './prompt.ts';
 import type { Key } from './signer.ts';
+import { printTransactionFile } from './transaction-text.ts';
 import { startVerification } from './verification.ts';
 
 export interface SubmitOptions {
   readonly fee?: string;
   readonly nonce?: number;
   readonly async?: boolean;
+  readonly unsigned?: boolean;
 }
 
 export interface Draft {
@@ -29,7 +31,7 @@ export interface Draft {
 }
 
 /**
- * Prints the result, and throws after that when it is no success.
+ * Prints the result, and throws after that when it is no success; with --unsigned, what is to be signed.
  *
  * @throws NodeError TX_REJECTED | TIMEOUT | what the node refuses it for
  */
@@ -65,6 +67,11 @@ export async function submit(
     ].join('\n'),
   );
   if (after < 0n) context.out.note('The balance does not cover this: the node will refuse it.');
+  if (options.unsigned === true) {
+    const transaction = draft.build({ ...base, signer: unsignedSigner(key.publicKey) }, txOptions);
+    printTransactionFile(context, { chain, transaction, isSigned: false });
+    return;
+  }
   if (!(await confirm(`Send this on ${chain.chainId}?`, context.options.yes))) throw new NodeError('USAGE', 'not sent');
   const tx = draft.build({ ...base, signer: await key.unlock() }, txOptions);
   await deliver(context, client, verification, tx, options.async === true);

@@ -25,7 +25,7 @@ import { transferDraft } from './transfer.ts';
 import type { KeyOptions } from './signer.ts';
 import { chooseKeyOf, chooseWallet } from './signer.ts';
 import { readSmallText } from './small-file.ts';
-import { transactionLines } from './transaction-text.ts';
+import { printTransactionFile, transactionLines } from './transaction-text.ts';
 import { startVerification } from './verification.ts';
 
 export interface BuildOptions {
@@ -50,8 +50,7 @@ export async function build(context: Context, to: string, amount: string, option
     validUntilHeight,
     ...(options.fee !== undefined && { feeUait: parseAmount(options.fee) }),
   });
-  print(context, { chain, transaction, isSigned: false });
-  context.out.note('Next, where the key is: aitbc tx sign FILE');
+  printTransactionFile(context, { chain, transaction, isSigned: false });
 }
 
 async function payer(context: Context, options: BuildOptions): Promise<{ publicKey: Uint8Array; address: string }> {
@@ -89,8 +88,7 @@ export async function sign(context: Context, path: string, options: KeyOptions):
   if (!(await confirm(`Sign this for ${chain.chainId}?`, context.options.yes))) {
     throw new NodeError('USAGE', 'not signed');
   }
-  print(context, signTransactionFile(nativeCrypto, file, await key.unlock()));
-  context.out.note('Next, where a node can be reached: aitbc tx broadcast FILE');
+  printTransactionFile(context, signTransactionFile(nativeCrypto, file, await key.unlock()));
 }
 
 export async function broadcast(context: Context, path: string, isAsync: boolean): Promise<void> {
@@ -136,10 +134,4 @@ function signatureState(file: TransactionFile): 'none' | 'valid' | 'invalid' {
 async function read(path: string): Promise<TransactionFile> {
   const text = await readSmallText(path, MAX_TRANSACTION_FILE_BYTES, 'a transaction file', 'USAGE');
   return parseTransactionFile(nativeCrypto, text);
-}
-
-/** Readable either way: people look at such files before they sign. */
-function print(context: Context, file: TransactionFile): void {
-  const json = transactionFileToJson(file);
-  context.out.data(json, JSON.stringify(json, null, 2));
 }

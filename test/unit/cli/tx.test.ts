@@ -110,6 +110,18 @@ describe('aitbc tx', () => {
     assert.equal((await offline('build', TO, '1', '--public-key', 'xy')).code, 2);
   });
 
+  it('is written by every command that sends, with --unsigned', async () => {
+    const vote = await run('validator', 'vote', '7', '--unsigned', '--rpc', server.url, '--json');
+    assert.equal(vote.code, 0, vote.stderr);
+    assert.deepEqual(vote.json.transaction.payload, { proposal: 7 });
+    const ready = await sign(file('vote.json', vote.stdout));
+    assert.equal(ready.code, 0, ready.stderr);
+    assert.match(ready.stderr, /does +validator\.vote \{"proposal":7\}/);
+    assert.equal(ready.json.from, addressText('account-0'));
+    assert.equal((await run('tx', 'decode', file('ready.json', ready.stdout), '--json')).json.signature_state, 'valid');
+    assert.equal(node.mempool.size, 0);
+  });
+
   it('asks before it signs, and says what is missing', async () => {
     const path = await built();
     const asked = await offline('sign', path, '--password-file', password);
