@@ -88,7 +88,7 @@ async function open(context: Context, minerText: string, cap: string, options: O
   const { minOpenFeeUait } = await checkedParams(context, miner, capUait, options.for);
   let id = '';
   await sendDraft(
-    telling(context, () => id),
+    telling(context, () => id, options.unsigned === true),
     {
       build: (signing, txOptions) => {
         const { publicKey } = signing.signer;
@@ -140,9 +140,15 @@ async function sendDraft(context: Context, draft: Draft, options: SendOptions): 
 }
 
 /** The result of sending, with the agreement's id, which is known once the transaction is built. */
-function telling(context: Context, idOf: () => string): Context {
+function telling(context: Context, idOf: () => string, isUnsigned: boolean): Context {
   const data = (document: unknown, text: string): void => {
     const id = idOf();
+    if (isUnsigned) {
+      // A transaction file has its own form.
+      context.out.data(document, text);
+      context.out.note(`It opens agreement ${id}.`);
+      return;
+    }
     context.out.data({ ...(document as object), agreement: id }, `${text}\nagreement ${id}`);
   };
   return { ...context, out: { ...context.out, data } };

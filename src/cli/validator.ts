@@ -226,7 +226,7 @@ async function proposeChange(
     },
     options,
   );
-  await noteProposals(context);
+  if (options.unsigned !== true) await noteProposals(context);
 }
 
 async function vote(context: Context, id: number, options: TxCommandOptions): Promise<void> {
@@ -243,7 +243,7 @@ async function vote(context: Context, id: number, options: TxCommandOptions): Pr
     },
     options,
   );
-  await noteProposals(context);
+  if (options.unsigned !== true) await noteProposals(context);
 }
 
 /** Says what is open now; the transaction is done whether or not this can be said. */

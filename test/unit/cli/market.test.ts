@@ -7,8 +7,9 @@ import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
 import { addressText, seed, signer } from '../../util/chain-fixture.ts';
 import { fakeNode, FakeNode } from '../rpc/fake-node.ts';
+import { cliHere } from './in-process.ts';
 import type { Ended } from './run.ts';
-import { cli, makeFolder, removeFolder } from './run.ts';
+import { makeFolder, removeFolder } from './run.ts';
 
 describe('command line of the market', () => {
   let folder: string;
@@ -27,7 +28,7 @@ describe('command line of the market', () => {
   });
 
   const ask = (...args: string[]): Promise<Ended> =>
-    cli([...args, '--rpc', server.url, '--json'], { AITBC_HOME: folder });
+    cliHere([...args, '--rpc', server.url, '--json'], { AITBC_HOME: folder });
 
   async function pay(name: string, ...args: string[]): Promise<Ended> {
     const path = join(folder, `${name}.key`);
@@ -49,6 +50,14 @@ describe('command line of the market', () => {
     await pay('account-1', 'miner', 'unstake', '1');
     const stake = await ask('miner', 'show', addressText('account-1'));
     assert.deepEqual([stake.json.staked_uait, stake.json.cooling_uait], ['2000000', '1000000']);
+
+    const open = ['agreement', 'open', addressText('account-1'), '5', '--for', '10m'];
+    const unsigned = await ask(...open, '--key-file', join(folder, 'account-1.key'), '--unsigned');
+    assert.equal(unsigned.code, 0, unsigned.stderr);
+    assert.match(unsigned.stderr, /It opens agreement [0-9a-f]{64}\./);
+    const file = join(folder, 'unsigned.json');
+    writeFileSync(file, unsigned.stdout);
+    assert.equal((await ask('tx', 'decode', file)).json.transaction.type, unsigned.json.transaction.type);
 
     const opened = await pay('account-0', 'agreement', 'open', addressText('account-1'), '5', '--for', '10m');
     const id: string = opened.json.agreement;
