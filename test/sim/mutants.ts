@@ -11,7 +11,7 @@ import { MUTANTS } from './mutant-list.ts';
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '200' },
+    seeds: { type: 'string', default: '300' },
     /** Those with this in their name. */
     only: { type: 'string', default: '' },
     jobs: { type: 'string', default: String(Math.min(2, availableParallelism())) },
