@@ -26,6 +26,8 @@ export interface NodeConfig {
     readonly listen: HostPort;
     /** Host names besides the loopback ones under which requests are answered. */
     readonly hosts: readonly string[];
+    /** Addresses and networks whose X-Forwarded-For is believed. */
+    readonly trustedProxies: readonly string[];
   };
   readonly metrics: { readonly listen: HostPort | null };
   readonly log: { readonly level: string; readonly format: 'json' | 'pretty' | 'auto' };
@@ -112,7 +114,11 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
     name: text('name'),
     chains: list('chains'),
     p2p: { listen: list('p2p.listen'), peers: list('p2p.peers'), announce: list('p2p.announce') },
-    rpc: { listen: parseHostPort(text('rpc.listen')), hosts: list('rpc.hosts') },
+    rpc: {
+      listen: parseHostPort(text('rpc.listen')),
+      hosts: list('rpc.hosts'),
+      trustedProxies: list('rpc.trusted_proxies'),
+    },
     metrics: { listen: text('metrics.listen') === 'off' ? null : parseHostPort(text('metrics.listen')) },
     log: { level: text('log.level'), format: text('log.format') as NodeConfig['log']['format'] },
     mempool: {

@@ -1,4 +1,5 @@
 /** Every option of a node: its kind, default with reason, check, and what people are told about it. */
+import { isIP } from 'node:net';
 import { MAX_CHAINS } from '../../protocols/hello.ts';
 import { NodeError } from '../errors.ts';
 import { parseLevelSpec } from '../log.ts';
@@ -82,6 +83,12 @@ export const OPTIONS = {
     help: 'Host names besides loopback under which HTTP is answered (a guard against DNS rebinding).',
     check: (list: readonly string[]) =>
       list.every((name) => /^[a-z0-9.-]{1,253}$/.test(name)) ? null : 'lower-case host names without port',
+  },
+  'rpc.trusted_proxies': {
+    kind: 'list',
+    value: [],
+    help: 'Reverse proxies, as addresses or networks (10.0.0.0/8), whose X-Forwarded-For tells the client.',
+    check: (list: readonly string[]) => (list.every(isNetwork) ? null : 'addresses such as 127.0.0.1 or 10.0.0.0/8'),
   },
   'metrics.listen': {
     kind: 'text',
@@ -184,6 +191,13 @@ function multiaddrs(list: readonly string[]): string | null {
   return list.every((address) => address.length <= 512 && form.test(address))
     ? null
     : 'multiaddrs such as /ip4/127.0.0.1/tcp/8005';
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  if (rest.length > 0 || most < 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) >= 1 && Number(bits) <= most);
 }
 
 function levelSpec(text: string): string | null {

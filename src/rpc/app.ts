@@ -3,6 +3,14 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Type from 'typebox';
+import type { Client } from './clients.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks; set before anything else happens. */
+    client: Client;
+  }
+}
 
 export type RpcApp = FastifyInstance<
   RawServerDefault,

@@ -11,6 +11,7 @@ import type { MetricsRegister } from '../metrics.ts';
 import { nopRegister } from '../metrics.ts';
 import type { NodeApi } from './api.ts';
 import type { RpcApp } from './app.ts';
+import { clientOf, UNNAMED_PROXY } from './clients.ts';
 import { logFailure } from './failure-log.ts';
 import { isAllowedHost } from './host-guard.ts';
 import { parseJsonBody } from './json-body.ts';
@@ -36,6 +37,8 @@ export interface RpcOptions {
   readonly listen: HostPort;
   /** Host names answered besides loopback ones and addresses. */
   readonly hosts?: readonly string[];
+  /** Addresses and networks of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies?: readonly string[];
   readonly limits?: RpcLimits;
 }
 
@@ -94,13 +97,15 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   };
 }
 
-async function createApp({ hosts = [], limits = DEFAULT_LIMITS }: RpcOptions, log: Logger): Promise<RpcApp> {
+async function createApp(options: RpcOptions, log: Logger): Promise<RpcApp> {
+  const { hosts = [], trustedProxies = [], limits = DEFAULT_LIMITS } = options;
   const names = new Set(hosts);
   const app: RpcApp = Fastify({
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: limits.requestMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
+    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     http: {
       headersTimeout: limits.headersMs,
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -125,6 +130,7 @@ async function createApp({ hosts = [], limits = DEFAULT_LIMITS }: RpcOptions, lo
   app.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_request, body, done) => {
     done(null, new Uint8Array(body as Buffer));
   });
+  recogniseClients(app, log);
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
     done(isAllowedHost(request.headers.host, names) ? undefined : wrongHost(request.headers.host));
@@ -140,12 +146,28 @@ async function createApp({ hosts = [], limits = DEFAULT_LIMITS }: RpcOptions, lo
   return app;
 }
 
+/** Before all that counts what a client does. */
+function recogniseClients(app: RpcApp, log: Logger): void {
+  app.decorateRequest('client');
+  let isTold = false;
+  app.addHook('onRequest', (request, _reply, done) => {
+    request.client = clientOf({ address: request.ip, headers: request.headers });
+    if (request.client === UNNAMED_PROXY && !isTold) {
+      isTold = true;
+      log.warn('requests come through a proxy that is not named: all behind it share the limits of one client', {
+        hint: 'add its address to rpc.trusted_proxies of config.toml',
+      });
+    }
+    done();
+  });
+}
+
 function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
   const problem = toProblem(error, request.id);
   const { url } = request.routeOptions;
   logFailure(log, problem, { request_id: request.id, method: request.method, route: url, error });
   if (ERRORS[problem.code].retryable && (problem.status === 429 || problem.status === 503)) {
-    reply.header('retry-after', '1');
+    reply.header('retry-after', String(problem.data?.['retry_after_s'] ?? 1));
   }
   void reply.code(problem.status).header('cache-control', 'no-store').type(PROBLEM_TYPE).send(problem);
 }

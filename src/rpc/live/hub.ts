@@ -7,10 +7,19 @@ import type { Clock } from '../../clock.ts';
 import { NodeError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { ChainApi, NodeApi } from '../api.ts';
+import type { Client } from '../clients.ts';
+import { OpenCounts } from '../clients.ts';
 import { logFailure } from '../failure-log.ts';
 import { toProblem } from '../problem.ts';
 import { ChainFeed } from './feed.ts';
-import { MAX_CONNECTIONS, SHARE_BLOCKS, TURN_BLOCKS, TURN_MS } from './limits.ts';
+import {
+  MAX_ALL_QUEUED_CHARS,
+  MAX_CLIENT_CONNECTIONS,
+  MAX_CONNECTIONS,
+  SHARE_BLOCKS,
+  TURN_BLOCKS,
+  TURN_MS,
+} from './limits.ts';
 import type { LiveMetrics, Transport } from './metrics.ts';
 import type { EndReason, SessionHooks, Wire } from './session.ts';
 import { Session } from './session.ts';
@@ -24,13 +33,18 @@ export interface HubModules {
   readonly metrics: LiveMetrics;
 }
 
+/** Connections end when people close pages: asking every second for room is of no use. */
+const ROOM_RETRY_S = 10;
+
 export class LiveHub {
   readonly #modules: HubModules;
   readonly #feeds = new Map<ChainApi, ChainFeed>();
   readonly #sessions = new Set<Session>();
+  readonly #clients = new OpenCounts(MAX_CLIENT_CONNECTIONS);
   readonly #subscriptions = new Map<TopicKind, number>(TOPIC_KINDS.map((kind) => [kind, 0]));
   readonly #hooks: SessionHooks;
   #cancelTurn: (() => void) | null = null;
+  #queuedChars = 0;
   #closed = false;
 
   constructor(modules: HubModules) {
@@ -48,6 +62,10 @@ export class LiveHub {
       },
       onDelta: (topic) => {
         metrics.deltas.inc({ topic });
+      },
+      onQueued: (chars) => {
+        this.#queuedChars += chars;
+        if (this.#queuedChars > MAX_ALL_QUEUED_CHARS) this.#endHeaviest();
       },
       onEnd: (session, reason) => {
         this.#onEnd(session, reason);
@@ -74,19 +92,26 @@ export class LiveHub {
   }
 
   /** @throws NodeError RATE_LIMITED when no further connection is taken */
-  checkRoom(): void {
+  checkRoom(client: Client): void {
+    if (!this.#clients.hasRoom(client)) {
+      throw new NodeError('RATE_LIMITED', 'this client has too many live connections', {
+        data: { limit: MAX_CLIENT_CONNECTIONS, retry_after_s: ROOM_RETRY_S },
+        hint: 'close one of them: a WebSocket carries many subscriptions',
+      });
+    }
     if (this.#sessions.size < MAX_CONNECTIONS && !this.#closed) return;
     throw new NodeError('RATE_LIMITED', 'too many clients listen to this node', {
-      data: { limit: MAX_CONNECTIONS },
+      data: { limit: MAX_CONNECTIONS, retry_after_s: ROOM_RETRY_S },
       hint: 'ask another node, or poll /rpc/head',
     });
   }
 
   /** @throws NodeError RATE_LIMITED */
   open(wire: Wire): Session {
-    this.checkRoom();
+    this.checkRoom(wire.client);
     const session = new Session(wire, this.#hooks);
     this.#sessions.add(session);
+    this.#clients.open(wire.client);
     this.#count(wire.transport);
     return session;
   }
@@ -185,10 +210,18 @@ export class LiveHub {
     if (this.#feeds.delete(feed.api)) feed.close();
   }
 
+  /** Memory is bounded over all clients, however few of them read. */
+  #endHeaviest(): void {
+    const [first, ...others] = this.#sessions;
+    if (!first) return;
+    others.reduce((most, session) => (session.queuedChars > most.queuedChars ? session : most), first).end('memory');
+  }
+
   #onEnd(session: Session, reason: EndReason | null): void {
     const { metrics, log } = this.#modules;
-    const { transport } = session.wire;
+    const { transport, client } = session.wire;
     this.#sessions.delete(session);
+    this.#clients.close(client);
     this.#count(transport);
     if (reason === null || reason === 'stopping') return;
     metrics.dropped[transport].inc({ reason });

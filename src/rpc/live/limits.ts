@@ -2,6 +2,8 @@
 
 /** Open WebSockets and event streams together, over all clients. */
 export const MAX_CONNECTIONS = 100;
+/** Of them for one client that is not of this machine. */
+export const MAX_CLIENT_CONNECTIONS = 10;
 /** On one connection. */
 export const MAX_SUBSCRIPTIONS = 20;
 /** One message of a client; a longer one ends the connection with 1009. */
@@ -15,6 +17,8 @@ export const MAX_REFUSED = 200;
 export const MAX_QUEUED_MESSAGES = 256;
 /** Characters written and not yet taken: beyond, blocks wait in the store. One message may go over. */
 export const MAX_QUEUED_CHARS = 4 * 1024 * 1024;
+/** Characters written and not yet taken over all connections: beyond, who holds most of them is cut. */
+export const MAX_ALL_QUEUED_CHARS = 64 * 1024 * 1024;
 /** Of final blocks sent again: so many messages are under way at once. */
 export const REPLAY_AHEAD = 16;
 /** Something waits and nothing was taken for so long: the connection ends. */

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import { NodeError } from '../../errors.ts';
+import type { Client } from '../clients.ts';
 import { checkKept } from '../proofs.ts';
 import type { ChainFeed } from './feed.ts';
 import {
@@ -47,12 +48,13 @@ export interface Delta {
   readonly text: string;
 }
 
-/** Why the node ended a connection. */
-export type EndReason = 'slow' | 'stalled' | 'no_pong' | 'flood' | 'failed' | 'stopping';
+/** Why the node ended a connection; for `memory` it is cut at once, what waits included. */
+export type EndReason = 'slow' | 'stalled' | 'memory' | 'no_pong' | 'flood' | 'failed' | 'stopping';
 
 /** Frames and sends; thin, one for each transport. */
 export interface Wire {
   readonly transport: Transport;
+  readonly client: Client;
   /** A subscription that fails takes the connection with it. */
   readonly endsOnFailure: boolean;
   delta(subscription: Subscription, delta: Delta): string;
@@ -76,6 +78,8 @@ export interface SessionHooks {
   wake(): void;
   onSubscribed(kind: TopicKind, change: 1 | -1): void;
   onDelta(kind: TopicKind): void;
+  /** So many characters more, or fewer, wait to be taken. */
+  onQueued(chars: number): void;
   /** It is over, by the node's will when there is a reason. */
   onEnd(session: Session, reason: EndReason | null): void;
   /** A subscription is over by itself. */
@@ -94,6 +98,8 @@ export class Session {
   #takenAtMs: number;
   #waits = false;
   #ended = false;
+  /** Nothing of it is held any longer. */
+  #released = false;
 
   constructor(wire: Wire, hooks: SessionHooks) {
     this.wire = wire;
@@ -108,6 +114,10 @@ export class Session {
   /** Messages not yet taken by the network. */
   get queued(): number {
     return this.#queued;
+  }
+
+  get queuedChars(): number {
+    return this.#queuedChars;
   }
 
   /**
@@ -213,8 +223,9 @@ export class Session {
     if (this.wire.endsOnFailure) this.end('failed');
   }
 
-  /** @param reason null: the client left */
+  /** @param reason null: the connection is gone */
   end(reason: EndReason | null): void {
+    if (reason === null || reason === 'memory') this.#releaseQueue();
     if (this.#ended) return;
     this.#ended = true;
     for (const subscription of [...this.subscriptions.values()]) this.#release(subscription);
@@ -257,15 +268,29 @@ export class Session {
   #write(text: string): void {
     if (this.#queued === 0) this.#takenAtMs = this.#hooks.clock.monotonic();
     this.#queued++;
-    this.#queuedChars += text.length;
+    this.#countChars(text.length);
+    // That may have been too much over all connections.
+    if (this.#ended) return;
     this.wire.send(text, () => {
       this.#queued--;
-      this.#queuedChars -= text.length;
+      this.#countChars(-text.length);
       this.#takenAtMs = this.#hooks.clock.monotonic();
       if (!this.#waits || this.#ended) return;
       this.#waits = false;
       this.#hooks.wake();
     });
+  }
+
+  #countChars(chars: number): void {
+    if (this.#released) return;
+    this.#queuedChars += chars;
+    this.#hooks.onQueued(chars);
+  }
+
+  /** With the connection goes what was written to it. */
+  #releaseQueue(): void {
+    this.#countChars(-this.#queuedChars);
+    this.#released = true;
   }
 
   #release(subscription: Subscription): void {

@@ -9,6 +9,7 @@ import { NodeError } from '../../errors.ts';
 import type { RpcApp } from '../app.ts';
 import { chainQuery, NO_STORE, noQuery } from '../app.ts';
 import { check } from '../check.ts';
+import type { Client } from '../clients.ts';
 import { isAllowedOrigin } from '../host-guard.ts';
 import {
   COMMENT,
@@ -40,6 +41,7 @@ const StreamQuery = chainQuery({
 const CLOSES: Readonly<Record<EndReason, readonly [code: number, text: string]>> = {
   slow: [1013, 'slow consumer: too many messages wait to be read'],
   stalled: [1013, 'slow consumer: nothing was read for too long'],
+  memory: [1013, 'slow consumer: the node needs the memory'],
   no_pong: [1001, 'no pong'],
   flood: [1008, 'messages come too fast'],
   failed: [1011, 'unexpected failure'],
@@ -79,7 +81,7 @@ export function liveRoutes(app: RpcApp, hub: LiveHub, hosts: readonly string[]):
           hint: 'serve the page from the address of the node, or add its name to rpc.hosts of config.toml',
         });
       }
-      hub.checkRoom();
+      hub.checkRoom(request.client);
     };
 
   app.route({
@@ -91,7 +93,7 @@ export function liveRoutes(app: RpcApp, hub: LiveHub, hosts: readonly string[]):
       throw new NodeError('INVALID_REQUEST', 'this path speaks WebSocket', { hint: 'use wscat, or GET /v1/stream' });
     },
     wsHandler: (socket, request) => {
-      serveSocket(hub, socket, request.id);
+      serveSocket(hub, socket, { id: request.id, client: request.client });
     },
   });
 
@@ -107,11 +109,17 @@ export function liveRoutes(app: RpcApp, hub: LiveHub, hosts: readonly string[]):
 
 type Socket = Parameters<NonNullable<Parameters<RpcApp['route']>[0]['wsHandler']>>[0];
 
-function serveSocket(hub: LiveHub, socket: Socket, requestId: string): void {
+interface Opening {
+  readonly id: string;
+  readonly client: Client;
+}
+
+function serveSocket(hub: LiveHub, socket: Socket, { id: requestId, client }: Opening): void {
   const { clock } = hub;
   let cancelCut: (() => void) | null = null;
   const wire: Wire = {
     transport: 'ws',
+    client,
     endsOnFailure: false,
     delta: deltaText,
     progress: progressText,
@@ -123,6 +131,10 @@ function serveSocket(hub: LiveHub, socket: Socket, requestId: string): void {
     },
     end: (reason) => {
       socket.close(...CLOSES[reason]);
+      if (reason === 'memory') {
+        socket.terminate();
+        return;
+      }
       // Who does not read sees no close frame either.
       cancelCut = clock.after(CLOSE_GRACE_MS, () => {
         socket.terminate();
@@ -179,6 +191,7 @@ function serveStream(hub: LiveHub, request: FastifyRequest, reply: FastifyReply,
   let cancelCut: (() => void) | null = null;
   const wire: Wire = {
     transport: 'sse',
+    client: request.client,
     endsOnFailure: true,
     delta: deltaEvent,
     progress: progressEvent,
@@ -188,7 +201,11 @@ function serveStream(hub: LiveHub, request: FastifyRequest, reply: FastifyReply,
         taken();
       });
     },
-    end: () => {
+    end: (reason) => {
+      if (reason === 'memory') {
+        raw.destroy();
+        return;
+      }
       raw.end();
       cancelCut = clock.after(CLOSE_GRACE_MS, () => {
         raw.destroy();

@@ -5,9 +5,12 @@ import type { NodeError } from '../../../src/errors.ts';
 import { isNodeError } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
 import { createRegister } from '../../../src/metrics.ts';
+import type { Client } from '../../../src/rpc/clients.ts';
 import { LiveHub } from '../../../src/rpc/live/hub.ts';
 import {
   MAX_AHEAD_BLOCKS,
+  MAX_ALL_QUEUED_CHARS,
+  MAX_CLIENT_CONNECTIONS,
   MAX_CONNECTIONS,
   MAX_QUEUED_CHARS,
   MAX_QUEUED_MESSAGES,
@@ -45,6 +48,7 @@ interface Told {
 /** Takes what it is given only when the test lets it. */
 class FakeWire implements Wire {
   readonly transport = 'ws';
+  readonly client: Client;
   readonly endsOnFailure = false;
   readonly sent: string[] = [];
   ended: EndReason | null = null;
@@ -52,6 +56,10 @@ class FakeWire implements Wire {
   reads = true;
   readonly #waiting: (() => void)[] = [];
   readonly #failures: NodeError[] = [];
+
+  constructor(client: Client = { key: 'local', isLocal: true }) {
+    this.client = client;
+  }
 
   delta({ seq }: Subscription, { topic, place, text }: Parameters<Wire['delta']>[1]): string {
     return `{"kind":"delta","topic":"${topic.name}","seq":${seq},"height":${place?.height ?? 0},"data":${text}}`;
@@ -136,8 +144,8 @@ describe('live hub', () => {
   const subscribeAll = (session: Session, topics: string[], from: Place | null) =>
     session.subscribe(hub.feed(undefined), { topics: topics.map(parseTopic), from });
 
-  const open = (): { wire: FakeWire; session: Session } => {
-    const wire = new FakeWire();
+  const open = (client?: Client): { wire: FakeWire; session: Session } => {
+    const wire = new FakeWire(client);
     return { wire, session: hub.open(wire) };
   };
 
@@ -496,6 +504,44 @@ describe('live hub', () => {
     assert.match(await register.text(), /aitbc_rpc_ws_clients 100/);
     all[0]?.session.end(null);
     open();
+  });
+
+  it(`bound: one client has ${MAX_CLIENT_CONNECTIONS} of them, programs of this machine may have all`, () => {
+    const greedy = { key: '203.0.113.5', isLocal: false };
+    const own = range(1, MAX_CLIENT_CONNECTIONS).map(() => open(greedy));
+    assert.equal(
+      codeOf(() => open(greedy)),
+      'RATE_LIMITED',
+    );
+    open({ key: '203.0.113.6', isLocal: false });
+    own[0]?.session.end('slow');
+    open(greedy);
+    for (let i = hub.connections; i < MAX_CONNECTIONS; i++) open();
+    assert.equal(hub.connections, MAX_CONNECTIONS);
+  });
+
+  it(`bound: ${MAX_ALL_QUEUED_CHARS} characters wait over all; beyond, who holds most is cut, and others go on`, () => {
+    const part = 'x'.repeat(MAX_QUEUED_CHARS / 4);
+    const slow = range(1, MAX_ALL_QUEUED_CHARS / MAX_QUEUED_CHARS).map(() => open());
+    for (const { wire } of slow) wire.reads = false;
+    const reader = open();
+    for (const { session } of slow.slice(1)) for (let i = 0; i < 4; i++) session.send(part);
+    for (let i = 0; i < 3; i++) slow[0]?.session.send(part);
+    assert.deepEqual(new Set(slow.map(({ wire }) => wire.ended)), new Set([null]));
+    slow[0]?.session.send(part);
+    slow[0]?.session.send(part);
+    assert.deepEqual(
+      slow.map(({ wire }) => wire.ended),
+      slow.map((_, i) => (i === 0 ? 'memory' : null)),
+    );
+    // What it held is free, also before its socket says so.
+    slow[1]?.session.send(part);
+    slow[0]?.wire.take();
+    slow[2]?.session.send('x'.repeat(MAX_QUEUED_CHARS));
+    assert.equal(slow.filter(({ wire }) => wire.ended).length, 2);
+    reader.session.send(part);
+    assert.equal(reader.wire.ended, null);
+    assert.equal(reader.wire.sent.length, 1);
   });
 
   it(`allows ${MAX_SUBSCRIPTIONS} subscriptions on a connection`, async () => {

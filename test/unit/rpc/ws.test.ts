@@ -6,6 +6,7 @@ import { systemClock } from '../../../src/clock.ts';
 import { nopLogger } from '../../../src/log.ts';
 import { createRegister } from '../../../src/metrics.ts';
 import {
+  MAX_CLIENT_CONNECTIONS,
   MAX_CONNECTIONS,
   MAX_MESSAGE_BYTES,
   PING_EVERY_MS,
@@ -73,9 +74,9 @@ const UPGRADE = {
 };
 
 /** A client that shakes hands and then does only what the test does. */
-async function rawClient(url: string): Promise<Socket> {
+async function rawClient(url: string, extra: Readonly<Record<string, string>> = {}): Promise<Socket> {
   const socket = await openSocket(url);
-  const headers = Object.entries(UPGRADE).map(([name, value]) => `${name}: ${value}\r\n`);
+  const headers = Object.entries({ ...UPGRADE, ...extra }).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.write(`GET /ws HTTP/1.1\r\nhost: 127.0.0.1\r\n${headers.join('')}\r\n`);
   const [answer] = (await once(socket, 'data')) as [Buffer];
   assert.match(answer.toString('latin1'), /^HTTP\/1\.1 101 /);
@@ -99,7 +100,7 @@ describe('websocket', () => {
     node = new FakeNode();
     register = await createRegister();
     server = await startRpcServer(
-      { listen: { host: '127.0.0.1', port: 0 }, hosts: ['node.example'] },
+      { listen: { host: '127.0.0.1', port: 0 }, hosts: ['node.example'], trustedProxies: ['127.0.0.1'] },
       { api: fakeNode(node, new FakeNode({ chainId: 'ait-testnet' })), log: nopLogger, clock, metrics: register },
     );
   };
@@ -247,13 +248,33 @@ describe('websocket', () => {
       const { status, json, headers } = await upgrade({});
       assert.equal(status, 429);
       assert.equal(json.code, 'RATE_LIMITED');
-      assert.equal(headers['retry-after'], '1');
+      assert.equal(headers['retry-after'], '10');
       assert.equal((await ask(server.url, '/v1/stream?topics=blocks')).status, 429);
       all[0]?.socket.close();
       await waitFor('the close', () => all[0]?.closed !== null);
       await waitFor('room', async () => /aitbc_rpc_ws_clients 99/.test(await register.text()));
       await Listener.open(server.url);
     });
+  });
+
+  it(`bound: lets in ${MAX_CLIENT_CONNECTIONS} connections of one client, and the others beside them`, async () => {
+    await start();
+    const of = (address: string) => ({ 'x-forwarded-for': `198.51.100.1, ${address}` });
+    const all = Array.from({ length: MAX_CLIENT_CONNECTIONS }, () => rawClient(server.url, of('2001:db8::1')));
+    const sockets = await Promise.all(all);
+    // A household has 64 bits of addresses.
+    const { status, json, headers } = await ask(server.url, '/ws', { headers: { ...UPGRADE, ...of('2001:db8::2') } });
+    assert.equal(status, 429);
+    assert.equal(json.code, 'RATE_LIMITED');
+    assert.equal(json.data.limit, MAX_CLIENT_CONNECTIONS);
+    assert.equal(headers['retry-after'], '10');
+    const stream = await ask(server.url, '/v1/stream?topics=blocks', { headers: of('2001:db8::3') });
+    assert.equal(stream.status, 429);
+    for (const other of ['2001:db8:0:1::1', '198.51.100.1']) sockets.push(await rawClient(server.url, of(other)));
+    sockets[0]?.destroy();
+    await waitFor('room', async () => /aitbc_rpc_ws_clients 11/.test(await register.text()));
+    sockets.push(await rawClient(server.url, of('2001:db8::4')));
+    for (const socket of sockets) socket.destroy();
   });
 
   it('lets in pages of its own origin, and of names of the node', async () => {
