@@ -28,6 +28,8 @@ export interface NodeConfig {
     readonly hosts: readonly string[];
     /** Addresses and networks whose X-Forwarded-For is believed. */
     readonly trustedProxies: readonly string[];
+    /** A second, for each client; 0 for no limit. */
+    readonly rates: { readonly read: number; readonly heavy: number; readonly write: number };
   };
   readonly metrics: { readonly listen: HostPort | null };
   readonly log: { readonly level: string; readonly format: 'json' | 'pretty' | 'auto' };
@@ -118,6 +120,11 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
       listen: parseHostPort(text('rpc.listen')),
       hosts: list('rpc.hosts'),
       trustedProxies: list('rpc.trusted_proxies'),
+      rates: {
+        read: number('rpc.reads_per_s'),
+        heavy: number('rpc.heavy_reads_per_s'),
+        write: number('rpc.writes_per_s'),
+      },
     },
     metrics: { listen: text('metrics.listen') === 'off' ? null : parseHostPort(text('metrics.listen')) },
     log: { level: text('log.level'), format: text('log.format') as NodeConfig['log']['format'] },

@@ -6,14 +6,21 @@ import { check, checkBody } from './check.ts';
 import { deprecation } from './deprecation.ts';
 import type { Answer, Operation } from './operation.ts';
 import type { OperatorGate } from './operator-gate.ts';
+import { loadOf } from './rate-guard.ts';
+import type { RateLimits } from './rate-limits.ts';
 
-export function registerOperations(app: RpcApp, operations: readonly Operation[], gate: OperatorGate): void {
-  for (const operation of operations) registerOperation(app, operation, gate);
+export interface Guards {
+  readonly gate: OperatorGate;
+  readonly limits: RateLimits;
 }
 
-function registerOperation(app: RpcApp, operation: Operation, gate: OperatorGate): void {
+export function registerOperations(app: RpcApp, operations: readonly Operation[], guards: Guards): void {
+  for (const operation of operations) registerOperation(app, operation, guards);
+}
+
+function registerOperation(app: RpcApp, operation: Operation, guards: Guards): void {
   if (operation.body?.isRaw !== true) {
-    addRoute(app, operation, gate);
+    addRoute(app, operation, guards);
     return;
   }
   // In a scope of its own, because parsers are of a scope, not of a route.
@@ -22,17 +29,18 @@ function registerOperation(app: RpcApp, operation: Operation, gate: OperatorGate
     scope.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, parsed) => {
       parsed(null, text);
     });
-    addRoute(scope, operation, gate);
+    addRoute(scope, operation, guards);
     done();
   });
 }
 
-function addRoute(app: RpcApp, operation: Operation, gate: OperatorGate): void {
-  const { verb, path, params, query, body, successor, operatorOnly = false } = operation;
+function addRoute(app: RpcApp, operation: Operation, { gate, limits }: Guards): void {
+  const { verb, path, params, query, body, load, countOf, successor, operatorOnly = false } = operation;
   app.route({
     method: verb,
     url: path,
     ...(body && { bodyLimit: body.maxBytes }),
+    ...(load && { config: { load } }),
     // Before the body is read.
     onRequest: (request, reply, done) => {
       if (successor !== undefined) reply.headers(deprecation(filled(successor, request.params as Params)));
@@ -42,12 +50,19 @@ function addRoute(app: RpcApp, operation: Operation, gate: OperatorGate): void {
       check(params, request.params, 'path');
       check(query, request.query, 'query');
       if (body && body.isRaw !== true) checkBody(body, request.body);
+      if (countOf) limits.spend(request.client, loadOf(load, request.query), countOf(request.body) - 1);
+      // What asks several things has paid for the first.
+      let isPaid = load === 'calls';
       const answer = await operation.handle({
         params: request.params as Params,
         query: request.query as Record<string, string>,
         body: request.body,
         requestId: request.id,
         gone: () => goneSignal(reply),
+        take: (kind) => {
+          if (!isPaid || kind !== 'read') limits.take(request.client, kind);
+          else isPaid = false;
+        },
       });
       return send(request, reply, answer);
     },

@@ -5,6 +5,8 @@ import { parseJsonBody } from './json-body.ts';
 import type { Call, Method } from './json-rpc-methods.ts';
 import type { Problem } from './problem.ts';
 import { toProblem } from './problem.ts';
+import { loadOf } from './rate-guard.ts';
+import type { Load } from './rate-limits.ts';
 
 /** Calls of one batch. */
 export const MAX_BATCH_CALLS = 100;
@@ -15,6 +17,8 @@ export interface RequestContext {
   readonly requestId: string;
   /** Aborts when the client has gone. */
   readonly gone: () => AbortSignal;
+  /** Before each call. @throws NodeError RATE_LIMITED */
+  readonly take: (load: Load) => void;
 }
 
 export interface JsonRpcModules {
@@ -84,14 +88,19 @@ export class JsonRpc {
   }
 
   async #call({ method, params }: Request, context: RequestContext, isBatch: boolean): Promise<unknown> {
-    if (method === 'rpc.discover') return this.#modules.discover();
+    if (method === 'rpc.discover') {
+      context.take('read');
+      return this.#modules.discover();
+    }
     const found = this.#modules.methods.get(method);
     if (!found) {
+      context.take('read');
       throw new NodeError('METHOD_NOT_FOUND', `there is no method ${method.slice(0, 100)}`, {
         hint: 'rpc.discover lists all methods',
       });
     }
     const call: Call = found.read(params);
+    context.take(loadOf(found.operation.load, call.query));
     if (isBatch && call.query['mode'] === 'commit') {
       throw new NodeError('INVALID_PARAMS', 'a call of a batch is not waited for', {
         hint: 'use mode sync, then ask by hash',

@@ -4,6 +4,8 @@
  */
 import type { Static, TObject, TSchema } from 'typebox';
 import type { ErrorCode } from '../errors.ts';
+import type { LoadRule } from './rate-guard.ts';
+import type { Load } from './rate-limits.ts';
 
 /** What is asked. Everything but the body is text, as in a URL. */
 export interface Input<Params, Query> {
@@ -14,6 +16,8 @@ export interface Input<Params, Query> {
   readonly requestId: string;
   /** Aborts when the client has gone. */
   readonly gone: () => AbortSignal;
+  /** For what asks several things at once: each of them. @throws NodeError RATE_LIMITED */
+  readonly take: (load: Load) => void;
 }
 
 export interface Answer {
@@ -72,6 +76,10 @@ interface OperationBase {
   readonly errors: readonly ErrorCode[];
   /** Deprecated when there: the path to use in its place; null: there is none. */
   readonly successor?: string | null;
+  /** What it costs the node; a plain read when absent. */
+  readonly load?: LoadRule;
+  /** How many things of its kind a body asks for; one when absent. */
+  readonly countOf?: (body: unknown) => number;
   /** Only with the operator's token. */
   readonly operatorOnly?: boolean;
 }
@@ -90,8 +98,8 @@ type OperationSpec<P extends TObject, Q extends TObject> = OperationBase &
     handle(input: Input<Static<P>, Static<Q>>): Answer | Promise<Answer>;
   };
 
-/** Of every operation: a foreign Host, parameters that are not as they should be. */
-const ALWAYS: readonly ErrorCode[] = ['FORBIDDEN', 'INVALID_PARAMS'];
+/** Of every operation: a foreign Host, parameters that are not as they should be, too many requests. */
+const ALWAYS: readonly ErrorCode[] = ['FORBIDDEN', 'INVALID_PARAMS', 'RATE_LIMITED'];
 /** Of every operation whose request has a body: content type, size. */
 const OF_BODY: readonly ErrorCode[] = ['INVALID_REQUEST', 'TOO_LARGE'];
 /** Of what asks one chain. */

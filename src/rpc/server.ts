@@ -22,6 +22,9 @@ import { createLiveMetrics } from './live/metrics.ts';
 import { createOperations } from './operations.ts';
 import { createOperatorGate } from './operator-gate.ts';
 import { fromFramework, PROBLEM_TYPE, toProblem } from './problem.ts';
+import { guardRates } from './rate-guard.ts';
+import type { Rates } from './rate-limits.ts';
+import { RateLimits } from './rate-limits.ts';
 import { allowWebSockets, isWebSocketRequest, liveRoutes } from './routes/live.ts';
 import { TransactionDesks } from './tx-intake.ts';
 
@@ -29,6 +32,7 @@ const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** Open connections; from the first byte to the end of the headers, and to the end of the body. */
 const DEFAULT_LIMITS: RpcLimits = { connections: 2048, headersMs: 5000, requestMs: 15_000, checkEveryMs: 1000 };
+const NO_RATES: Rates = { read: 0, heavy: 0, write: 0 };
 const KEEP_ALIVE_MS = 30_000;
 /** From the wish to stop until connections are cut. */
 const DRAIN_MS = 2000;
@@ -40,6 +44,8 @@ export interface RpcOptions {
   /** Addresses and networks of proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies?: readonly string[];
   readonly limits?: RpcLimits;
+  /** For each client that is not of this machine; no limits when absent. */
+  readonly rates?: Rates;
 }
 
 export interface RpcLimits {
@@ -70,10 +76,13 @@ export interface RpcServer {
 export async function startRpcServer(options: RpcOptions, modules: RpcModules): Promise<RpcServer> {
   const { api, log, clock = systemClock } = modules;
   const desks = new TransactionDesks(clock);
-  const metrics = createLiveMetrics(modules.metrics ?? nopRegister);
-  const live = new LiveHub({ node: api, clock, log, metrics });
+  const { metrics = nopRegister } = modules;
+  const live = new LiveHub({ node: api, clock, log, metrics: createLiveMetrics(metrics) });
   const app = await createApp(options, log);
-  registerOperations(app, createOperations(api, desks, log), createOperatorGate(modules.operatorToken ?? null));
+  const limits = new RateLimits(options.rates ?? NO_RATES, clock);
+  guardRates(app, limits, metrics);
+  const gate = createOperatorGate(modules.operatorToken ?? null);
+  registerOperations(app, createOperations(api, desks, log), { gate, limits });
   liveRoutes(app, live, options.hosts ?? []);
   let url: string;
   try {

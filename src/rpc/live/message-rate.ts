@@ -1,17 +1,17 @@
-/** How many messages a client may send: a bucket of tokens that fills at a steady pace. */
+/** How many messages a client may send on one connection. */
 import type { Clock } from '../../clock.ts';
 import { NodeError } from '../../errors.ts';
+import { TokenBucket } from '../token-bucket.ts';
 import { MAX_REFUSED, MESSAGE_BURST, MESSAGES_PER_S } from './limits.ts';
 
 export class MessageRate {
   readonly #clock: Clock;
-  #tokens = MESSAGE_BURST;
-  #atMs: number;
+  readonly #bucket: TokenBucket;
   #refused = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#atMs = clock.monotonic();
+    this.#bucket = new TokenBucket(MESSAGE_BURST, MESSAGES_PER_S, clock.monotonic());
   }
 
   /** Refused so often that the client is not to be told again. */
@@ -22,10 +22,8 @@ export class MessageRate {
   /** @throws NodeError RATE_LIMITED */
   take(): void {
     const nowMs = this.#clock.monotonic();
-    this.#tokens = Math.min(MESSAGE_BURST, this.#tokens + ((nowMs - this.#atMs) / 1000) * MESSAGES_PER_S);
-    this.#atMs = nowMs;
-    if (this.#tokens >= 1) {
-      this.#tokens--;
+    if (this.#bucket.hasOne(nowMs)) {
+      this.#bucket.spend(1, nowMs);
       this.#refused = 0;
       return;
     }

@@ -42,8 +42,9 @@ export function jsonRpcOperation(node: NodeApi, operations: readonly Operation[]
       204: { description: 'There were notifications alone', schema: null },
     },
     errors: [],
-    handle: async ({ body, requestId, gone }) => {
-      const text = await rpc.answer(typeof body === 'string' ? body : '', { requestId, gone });
+    load: 'calls',
+    handle: async ({ body, requestId, gone, take }) => {
+      const text = await rpc.answer(typeof body === 'string' ? body : '', { requestId, gone, take });
       return text === null ? fresh(undefined, 204) : { ...fresh(text), type: 'application/json' };
     },
   });

@@ -144,6 +144,7 @@ function chainAliases(node: NodeApi): Operation[] {
       summary: 'Blocks from start to end, both included',
       params: strict({}),
       query: RangeQuery,
+      load: 'heavy',
       answers: {
         200: {
           description: 'Those that there are; with include_tx=false no transactions',

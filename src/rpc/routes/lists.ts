@@ -39,6 +39,7 @@ export function listOperations(node: NodeApi): Operation[] {
       summary: 'Blocks, newest first',
       params: strict({}),
       query: BlocksQuery,
+      load: 'heavy',
       answers: { 200: { description: 'A page', schema: Type.Union([BlockPage, LegacyBlockList]) } },
       errors: [...READS, 'PRUNED'],
       handle: ({ query }) => {
@@ -55,6 +56,7 @@ export function listOperations(node: NodeApi): Operation[] {
       summary: 'Final transactions, newest first. A page may have fewer than asked for, and others after it',
       params: strict({}),
       query: chainQuery(pageFields),
+      load: 'heavy',
       answers: { 200: { description: 'A page', schema: TransactionPage } },
       errors: [...READS, 'PRUNED'],
       handle: ({ query }) => {

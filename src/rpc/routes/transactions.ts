@@ -70,6 +70,8 @@ export function transactionOperations(node: NodeApi, desks: TransactionDesks): O
       summary: 'What became of a transaction; with proof=1 also what proves that it is final',
       params: TxParams,
       query: TxQuery,
+      // A proof takes the lists of the whole block apart.
+      load: ({ proof }) => (proof === '1' ? 'heavy' : 'read'),
       answers: {
         200: { description: 'Pending, final or rejected', schema: TransactionSchema },
         404: { description: 'Unknown here', schema: TransactionSchema },
@@ -84,6 +86,8 @@ export function transactionOperations(node: NodeApi, desks: TransactionDesks): O
       summary: 'Takes one signed transaction, or a batch. Sending again is harmless',
       params: strict({}),
       query: SubmitQuery,
+      load: 'write',
+      countOf: (body) => (isBatch(body) ? body.txs.length : 1),
       body: SubmitBody,
       bodyParam: {
         name: 'tx',
@@ -104,6 +108,10 @@ export function transactionOperations(node: NodeApi, desks: TransactionDesks): O
       handle: (input) => submit(node, desks, input),
     }),
   ];
+}
+
+function isBatch(body: unknown): body is { readonly txs: readonly unknown[] } {
+  return typeof body === 'object' && body !== null && Array.isArray((body as { txs?: unknown }).txs);
 }
 
 function transactionAnswer(api: ChainApi, id: string, withProof: boolean): Answer {

@@ -51,7 +51,8 @@ export class World {
       stopChain: (id) => failing(world.#api.stopChain(id), world.actFault),
     };
     const listen = { host: '127.0.0.1', port: 0 };
-    world.server = await startRpcServer({ listen }, { api, log: nopLogger, operatorToken: TOKEN });
+    const limited = { trustedProxies: ['127.0.0.1'], rates: { read: 0.5, heavy: 0.5, write: 0.5 } };
+    world.server = await startRpcServer({ listen, ...limited }, { api, log: nopLogger, operatorToken: TOKEN });
     return world;
   }
 
@@ -160,12 +161,19 @@ const submitted =
   (world, target) =>
     send(world, target, { body: bodyOf(world.transfer(options)) });
 
+async function tooFast(world: World, target: Target): Promise<Answer> {
+  const headers = { 'x-forwarded-for': '203.0.113.5' };
+  await send(world, target, { headers });
+  return send(world, target, { headers });
+}
+
 /** How every operation that promises a code is made to give it. */
 const BY_CODE: Partial<Record<ErrorCode, Provocation>> = {
   FORBIDDEN: (world, target) => send(world, target, { headers: { host: 'evil.example' } }),
   INVALID_PARAMS: (world, target) => send(world, target, { query: '?nope=1' }),
   INVALID_REQUEST: (world, target) => send(world, target, { body: '{}', headers: { 'content-type': 'text/plain' } }),
   PARSE_ERROR: (world, target) => send(world, target, { body: '{' }),
+  RATE_LIMITED: tooFast,
   TOO_LARGE: (world, target) => send(world, target, { body: `"${'0'.repeat(3 * 1024 * 1024)}"` }),
   GONE: (world, target) => send(world, target, { body: '{"height":1}' }),
   UNAUTHENTICATED: (world, target) => send(world, target, { headers: { authorization: 'Bearer no' } }),
@@ -265,6 +273,7 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
       return send(world, target);
     },
     RATE_LIMITED: async (world, target) => {
+      if (target.verb === 'get') return tooFast(world, target);
       Object.assign(world.node.pool, { submit: () => new Promise(() => undefined) });
       const txs = Array.from({ length: 1024 }, (_, i) => toHex(world.transfer({ amountUait: i + 1 }).bytes));
       const full = JSON.stringify({ txs });
