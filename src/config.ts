@@ -26,6 +26,8 @@ export interface NodeConfig {
     readonly listen: HostPort;
     /** Host names besides the loopback ones under which requests are answered. */
     readonly hosts: readonly string[];
+    /** Other origins whose pages may ask. */
+    readonly corsOrigins: readonly string[];
     /** Addresses and networks whose X-Forwarded-For is believed. */
     readonly trustedProxies: readonly string[];
     /** A second, for each client; 0 for no limit. */
@@ -119,6 +121,7 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
     rpc: {
       listen: parseHostPort(text('rpc.listen')),
       hosts: list('rpc.hosts'),
+      corsOrigins: list('rpc.cors_origins'),
       trustedProxies: list('rpc.trusted_proxies'),
       rates: {
         read: number('rpc.reads_per_s'),

@@ -84,6 +84,13 @@ export const OPTIONS = {
     check: (list: readonly string[]) =>
       list.every((name) => /^[a-z0-9.-]{1,253}$/.test(name)) ? null : 'lower-case host names without port',
   },
+  'rpc.cors_origins': {
+    kind: 'list',
+    value: [],
+    help: 'Origins besides its own whose pages may ask this node, such as https://app.example; "*" for all.',
+    check: (list: readonly string[]) =>
+      list.every(isOrigin) ? null : 'origins such as https://app.example:8443, in lower case and without path, or "*"',
+  },
   'rpc.trusted_proxies': {
     kind: 'list',
     value: [],
@@ -195,6 +202,10 @@ function multiaddrs(list: readonly string[]): string | null {
   return list.every((address) => address.length <= 512 && form.test(address))
     ? null
     : 'multiaddrs such as /ip4/127.0.0.1/tcp/8005';
+}
+
+function isOrigin(text: string): boolean {
+  return text === '*' || (/^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text);
 }
 
 function isNetwork(text: string): boolean {

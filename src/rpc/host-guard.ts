@@ -10,9 +10,17 @@ export function isAllowedHost(header: string | undefined, names: ReadonlySet<str
   return isIP(host) !== 0 || host === 'localhost' || host.endsWith('.localhost') || names.has(host);
 }
 
+/** Whose pages may ask. */
+export interface PageOrigins {
+  /** Host names of this server besides loopback ones. */
+  readonly names: ReadonlySet<string>;
+  /** Other origins as browsers write them, or `*` for all. */
+  readonly others: ReadonlySet<string>;
+}
+
 /**
- * Which page may open a live connection: one of this server. WebSockets know no same-origin rule, so that without this a
- * page of a stranger could read what a local server tells.
+ * Which page may open a live connection: one of this server, or of the origins that may read its answers. WebSockets know
+ * no same-origin rule, so that without this a page of a stranger could read what a local server tells.
  *
  * @param origin undefined when no page asks
  * @param host of the same request, allowed already
@@ -20,9 +28,9 @@ export function isAllowedHost(header: string | undefined, names: ReadonlySet<str
 export function isAllowedOrigin(
   origin: string | undefined,
   host: string | undefined,
-  names: ReadonlySet<string>,
+  { names, others }: PageOrigins,
 ): boolean {
-  if (origin === undefined) return true;
+  if (origin === undefined || others.has('*') || others.has(origin)) return true;
   if (!URL.canParse(origin)) return false;
   const url = new URL(origin);
   // A proxy may put another name in the Host header than the one the page has.

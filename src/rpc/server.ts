@@ -11,6 +11,7 @@ import type { MetricsRegister } from '../metrics.ts';
 import { nopRegister } from '../metrics.ts';
 import type { NodeApi } from './api.ts';
 import type { RpcApp } from './app.ts';
+import { allowPages } from './cors.ts';
 import { clientOf, UNNAMED_PROXY } from './clients.ts';
 import { logFailure } from './failure-log.ts';
 import { isAllowedHost } from './host-guard.ts';
@@ -43,6 +44,8 @@ export interface RpcOptions {
   readonly hosts?: readonly string[];
   /** Addresses and networks of proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies?: readonly string[];
+  /** Other origins whose pages may ask, e.g. https://app.example; `*` for all. */
+  readonly corsOrigins?: readonly string[];
   readonly limits?: RpcLimits;
   /** For each client that is not of this machine; no limits when absent. */
   readonly rates?: Rates;
@@ -83,7 +86,7 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   guardRates(app, limits, metrics);
   const gate = createOperatorGate(modules.operatorToken ?? null);
   registerOperations(app, createOperations(api, desks, log), { gate, limits });
-  liveRoutes(app, live, options.hosts ?? []);
+  liveRoutes(app, live, { names: new Set(options.hosts), others: new Set(options.corsOrigins) });
   let url: string;
   try {
     url = await listenOn(app, options.listen, 'rpc.listen');
@@ -107,7 +110,7 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
 }
 
 async function createApp(options: RpcOptions, log: Logger): Promise<RpcApp> {
-  const { hosts = [], trustedProxies = [], limits = DEFAULT_LIMITS } = options;
+  const { hosts = [], trustedProxies = [], corsOrigins = [], limits = DEFAULT_LIMITS } = options;
   const names = new Set(hosts);
   const app: RpcApp = Fastify({
     bodyLimit: MAX_BODY_BYTES,
@@ -144,6 +147,7 @@ async function createApp(options: RpcOptions, log: Logger): Promise<RpcApp> {
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
     done(isAllowedHost(request.headers.host, names) ? undefined : wrongHost(request.headers.host));
   });
+  if (corsOrigins.length > 0) await allowPages(app, corsOrigins);
   app.setNotFoundHandler((request) => {
     throw new NodeError('METHOD_NOT_FOUND', `there is no ${request.method} ${request.url.slice(0, 200)}`, {
       hint: 'GET /openapi.json lists all paths',

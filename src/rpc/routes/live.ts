@@ -10,6 +10,7 @@ import type { RpcApp } from '../app.ts';
 import { chainQuery, NO_STORE, noQuery } from '../app.ts';
 import { check } from '../check.ts';
 import type { Client } from '../clients.ts';
+import type { PageOrigins } from '../host-guard.ts';
 import { isAllowedOrigin } from '../host-guard.ts';
 import {
   COMMENT,
@@ -67,18 +68,16 @@ export function isWebSocketRequest({ method, url, headers }: IncomingMessage): b
   return method === 'GET' && /^\/ws(\?|$)/.test(url ?? '') && headers.upgrade?.toLowerCase() === 'websocket';
 }
 
-/** @param hosts names that pages may have besides the one in their Host header */
-export function liveRoutes(app: RpcApp, hub: LiveHub, hosts: readonly string[]): void {
-  const names = new Set(hosts);
+export function liveRoutes(app: RpcApp, hub: LiveHub, pages: PageOrigins): void {
   const onRequest =
     (query: TSchema) =>
     async (request: FastifyRequest): Promise<void> => {
       check(query, request.query, 'query');
       const { origin, host } = request.headers;
-      if (!isAllowedOrigin(origin, host, names)) {
+      if (!isAllowedOrigin(origin, host, pages)) {
         throw new NodeError('FORBIDDEN', 'pages of other origins may not listen to this node', {
           data: { origin: (origin ?? '').slice(0, 100) },
-          hint: 'serve the page from the address of the node, or add its name to rpc.hosts of config.toml',
+          hint: 'serve the page from the address of the node, or add its origin to rpc.cors_origins of config.toml',
         });
       }
       hub.checkRoom(request.client);

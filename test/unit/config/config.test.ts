@@ -74,6 +74,13 @@ describe('node options', () => {
     ['[rpc]\nlisten = 8006', 'rpc.listen'],
     ['[rpc]\nlisten = "8006"', 'rpc.listen'],
     ['[rpc]\nlisten = "127.0.0.1:70000"', 'rpc.listen'],
+    ['[rpc]\ncors_origins = ["https://app.example/"]', 'rpc.cors_origins'],
+    ['[rpc]\ncors_origins = ["app.example"]', 'rpc.cors_origins'],
+    ['[rpc]\ncors_origins = ["null"]', 'rpc.cors_origins'],
+    ['[rpc]\ntrusted_proxies = ["loopback"]', 'rpc.trusted_proxies'],
+    ['[rpc]\ntrusted_proxies = ["10.0.0.0/0"]', 'rpc.trusted_proxies'],
+    ['[rpc]\ntrusted_proxies = ["10.0.0.0/33"]', 'rpc.trusted_proxies'],
+    ['[rpc]\nreads_per_s = -1', 'rpc.reads_per_s'],
     ['[p2p]\nlisten = "/ip4/0.0.0.0/tcp/1"', 'p2p.listen'],
     ['[p2p]\npeers = ["/ip4/10.0.0.1/tcp/8005"]', 'p2p.peers'],
     ['[p2p]\nlisten = ["10.0.0.1:8005"]', 'p2p.listen'],
@@ -131,6 +138,8 @@ describe('config.toml as written', () => {
       chains: ['ait-testnet', 'ait-devnet'],
       'p2p.peers': [PEER],
       'rpc.listen': '127.0.0.1:0',
+      'rpc.cors_origins': ['*', 'https://app.example:8443'],
+      'rpc.trusted_proxies': ['127.0.0.1', '10.0.0.0/8', 'fd00::/8'],
     };
     assert.deepEqual(loadConfig({ fileText: renderConfigToml(overrides) }), loadConfig({ flags: overrides }));
     assert.deepEqual(loadConfig({ fileText: renderConfigToml() }), loadConfig());

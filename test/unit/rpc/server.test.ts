@@ -119,6 +119,62 @@ describe('rpc server', () => {
       assert.equal(headers['access-control-allow-origin'], undefined);
     });
 
+    it('from pages of listed origins are answered to them, and to no other page', async () => {
+      const options = { listen: LOOPBACK, corsOrigins: ['https://app.example', 'http://localhost:5173'] };
+      const listed = await startRpcServer(options, { api: fakeNode(node), log: nopLogger });
+      const of = (origin: string) => ask(listed.url, '/rpc/head', { headers: { origin } });
+      const preflight = (origin: string) =>
+        ask(listed.url, '/rpc/transactions', {
+          method: 'OPTIONS',
+          headers: {
+            origin,
+            'access-control-request-method': 'POST',
+            'access-control-request-headers': 'content-type',
+          },
+        });
+      try {
+        for (const origin of options.corsOrigins) {
+          const { status, headers } = await preflight(origin);
+          assert.equal(status, 204);
+          assert.equal(headers['access-control-allow-origin'], origin);
+          assert.match(String(headers['access-control-allow-methods']), /POST/);
+          assert.match(String(headers['access-control-allow-headers']), /content-type/);
+          assert.equal(headers['access-control-max-age'], '600');
+          const answer = await of(origin);
+          // A failure too is theirs to read.
+          assert.equal(answer.status, 404);
+          assert.equal(answer.headers['access-control-allow-origin'], origin);
+          assert.match(String(answer.headers['access-control-expose-headers']), /retry-after/);
+        }
+        for (const origin of ['https://app.example:444', 'http://app.example', 'https://x.app.example', 'null', '*']) {
+          assert.equal((await preflight(origin)).status, 404, origin);
+          for (const { headers } of [await preflight(origin), await of(origin)]) {
+            assert.equal(headers['access-control-allow-origin'], undefined, origin);
+          }
+        }
+        const { headers } = await ask(listed.url, '/rpc/head');
+        assert.equal(headers['vary'], 'Origin');
+        assert.equal(headers['access-control-allow-origin'], undefined);
+        assert.equal(headers['access-control-allow-credentials'], undefined);
+        const stranger = { host: 'evil.example', origin: 'https://app.example' };
+        assert.equal((await ask(listed.url, '/livez', { headers: stranger })).status, 403);
+      } finally {
+        await listed.close();
+      }
+    });
+
+    it('from any page are answered where all origins are listed, never with credentials', async () => {
+      const options = { listen: LOOPBACK, corsOrigins: ['*'] };
+      const open = await startRpcServer(options, { api: fakeNode(node), log: nopLogger });
+      try {
+        const { headers } = await ask(open.url, '/livez', { headers: { origin: 'https://any.example' } });
+        assert.equal(headers['access-control-allow-origin'], '*');
+        assert.equal(headers['access-control-allow-credentials'], undefined);
+      } finally {
+        await open.close();
+      }
+    });
+
     it('with an unknown path or method are not found', async () => {
       assert.equal((await ask(server.url, '/rpc/nothing')).json.code, 'METHOD_NOT_FOUND');
       assert.equal((await ask(server.url, '/rpc/head', { method: 'DELETE' })).json.code, 'METHOD_NOT_FOUND');

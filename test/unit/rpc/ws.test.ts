@@ -100,7 +100,12 @@ describe('websocket', () => {
     node = new FakeNode();
     register = await createRegister();
     server = await startRpcServer(
-      { listen: { host: '127.0.0.1', port: 0 }, hosts: ['node.example'], trustedProxies: ['127.0.0.1'] },
+      {
+        listen: { host: '127.0.0.1', port: 0 },
+        hosts: ['node.example'],
+        trustedProxies: ['127.0.0.1'],
+        corsOrigins: ['https://app.example'],
+      },
       { api: fakeNode(node, new FakeNode({ chainId: 'ait-testnet' })), log: nopLogger, clock, metrics: register },
     );
   };
@@ -216,7 +221,14 @@ describe('websocket', () => {
     });
 
     it('from a page of another origin', async () => {
-      for (const origin of ['http://evil.example', 'null', 'http://127.0.0.1:1', 'nonsense']) {
+      for (const origin of [
+        'http://evil.example',
+        'null',
+        'http://127.0.0.1:1',
+        'nonsense',
+        'http://app.example',
+        '*',
+      ]) {
         const { status } = await upgrade({ origin });
         assert.equal(status, 403, origin);
       }
@@ -277,10 +289,10 @@ describe('websocket', () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  it('lets in pages of its own origin, and of names of the node', async () => {
+  it('lets in pages of its own origin, of names of the node, and of listed origins', async () => {
     await start();
     const { host } = new URL(server.url);
-    for (const origin of [`http://${host}`, `https://${host}`, 'https://node.example']) {
+    for (const origin of [`http://${host}`, `https://${host}`, 'https://node.example', 'https://app.example']) {
       const socket = await openSocket(server.url);
       const headers = Object.entries(UPGRADE).map(([name, value]) => `${name}: ${value}\r\n`);
       socket.write(`GET /ws HTTP/1.1\r\nhost: ${host}\r\norigin: ${origin}\r\n${headers.join('')}\r\n`);
