@@ -11,6 +11,7 @@ export const USAGE = `Measurements on a cluster of real processes in a temporary
   npm run bench -- scale      [--blocks 100000] [--accounts 1000000]
   npm run bench -- snapshot   [--nodes 2] [--accounts 1000000]
   npm run bench -- help       [--samples 20]
+  npm run bench -- slow-clients [--nodes 1] [--clients 500] [--seconds 30]
 
   --rate R      offers R transfers a second instead of looking for the highest rate that is kept up with
   --liar LIE    one of the serving peers lies: transaction, certificate, height or stall
@@ -20,7 +21,17 @@ export const USAGE = `Measurements on a cluster of real processes in a temporary
 Exit codes: 0 every bar is met, 1 one is not, 2 usage.
 `;
 
-export const MODES = ['finality', 'throughput', 'catchup', 'start', 'scale', 'isolation', 'snapshot', 'help'] as const;
+export const MODES = [
+  'finality',
+  'throughput',
+  'catchup',
+  'start',
+  'scale',
+  'isolation',
+  'snapshot',
+  'slow-clients',
+  'help',
+] as const;
 export type Mode = (typeof MODES)[number];
 
 /** What a lying peer does: alters blocks, forges certificates, claims more than it has, or never answers. */
@@ -36,6 +47,7 @@ export interface BenchArgs {
   readonly samples: number;
   readonly blocks: number;
   readonly accounts: number;
+  readonly clients: number;
   readonly liar: Lie | undefined;
   readonly json: boolean;
   readonly timing: boolean;
@@ -50,11 +62,15 @@ const OPTIONS = {
   samples: { type: 'string' },
   blocks: { type: 'string' },
   accounts: { type: 'string' },
+  clients: { type: 'string' },
   liar: { type: 'string' },
   json: { type: 'boolean' },
   'no-timing': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
+
+/** Where it is not 4. */
+const NODES: Partial<Record<Mode, string>> = { snapshot: '2', 'slow-clients': '1' };
 
 /** @throws NodeError USAGE */
 export function parseBenchArgs(argv: readonly string[]): BenchArgs {
@@ -65,12 +81,13 @@ export function parseBenchArgs(argv: readonly string[]): BenchArgs {
   return {
     help,
     mode: mode ?? 'finality',
-    nodes: integer('--nodes', values.nodes ?? (mode === 'snapshot' ? '2' : '4'), 1),
+    nodes: integer('--nodes', values.nodes ?? NODES[mode ?? 'finality'] ?? '4', 1),
     seconds: integer('--seconds', values.seconds ?? '30', 1),
     rate: values.rate === undefined ? undefined : integer('--rate', values.rate, 1),
     samples: integer('--samples', values.samples ?? (mode === 'isolation' ? '200' : mode === 'help' ? '20' : '100'), 1),
     blocks: integer('--blocks', values.blocks ?? (mode === 'start' || mode === 'scale' ? '100000' : '10000'), 1),
     accounts: integer('--accounts', values.accounts ?? '1000000', 1000),
+    clients: integer('--clients', values.clients ?? '500', 1),
     liar: lieOf(values.liar),
     json: values.json === true,
     timing: values['no-timing'] !== true,

@@ -12,6 +12,7 @@ import { measurePartsAlone } from './parts-alone.ts';
 import type { Check } from './result.ts';
 import { checkLines, judge } from './result.ts';
 import { scale } from './scale.ts';
+import { slowClients } from './slow-clients.ts';
 import { snapshot } from './snapshot.ts';
 import { start } from './start.ts';
 import { throughput } from './throughput.ts';
@@ -68,6 +69,8 @@ function measure(
       return snapshot(args, tell);
     case 'help':
       return help(args, tell);
+    case 'slow-clients':
+      return slowClients(args, tell);
     default:
       return unreachable(args.mode);
   }

@@ -57,7 +57,7 @@ function bytesToRead({ headers, routeOptions }: FastifyRequest): number {
 }
 
 /** Bytes of an answer that travel. */
-function sizeOf({ method }: FastifyRequest, payload: unknown): number {
+export function sizeOf({ method }: FastifyRequest, payload: unknown): number {
   if (method === 'HEAD') return 0;
   if (typeof payload === 'string') return Buffer.byteLength(payload);
   return payload instanceof Uint8Array ? payload.length : 0;

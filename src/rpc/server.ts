@@ -11,6 +11,7 @@ import type { MetricsRegister } from '../metrics.ts';
 import { nopRegister } from '../metrics.ts';
 import type { NodeApi } from './api.ts';
 import type { RpcApp } from './app.ts';
+import { capConnections } from './connections.ts';
 import { allowPages } from './cors.ts';
 import { clientOf, UNNAMED_PROXY } from './clients.ts';
 import { logFailure } from './failure-log.ts';
@@ -28,11 +29,18 @@ import type { Rates } from './rate-limits.ts';
 import { RateLimits } from './rate-limits.ts';
 import { allowWebSockets, isWebSocketRequest, liveRoutes } from './routes/live.ts';
 import { TransactionDesks } from './tx-intake.ts';
+import { boundUnread, UnreadAnswers } from './unread.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
-/** Open connections; from the first byte to the end of the headers, and to the end of the body. */
-const DEFAULT_LIMITS: RpcLimits = { connections: 2048, headersMs: 5000, requestMs: 15_000, checkEveryMs: 1000 };
+const DEFAULT_LIMITS: RpcLimits = {
+  connections: 2048,
+  clientConnections: 64,
+  headersMs: 5000,
+  requestMs: 15_000,
+  idleMs: 60_000,
+  checkEveryMs: 1000,
+};
 const NO_RATES: Rates = { read: 0, heavy: 0, write: 0 };
 const KEEP_ALIVE_MS = 30_000;
 /** From the wish to stop until connections are cut. */
@@ -52,11 +60,18 @@ export interface RpcOptions {
 }
 
 export interface RpcLimits {
+  /** Open ones, over all clients. */
   readonly connections: number;
+  /** Of them for one client that is not of this machine. */
+  readonly clientConnections: number;
+  /** From the first byte to the end of the headers. */
   readonly headersMs: number;
+  /** And to the end of the body. */
   readonly requestMs: number;
   /** How often the two spans are looked at. */
   readonly checkEveryMs: number;
+  /** A connection on which nothing moves for so long is cut. */
+  readonly idleMs: number;
 }
 
 export interface RpcModules {
@@ -84,6 +99,7 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   const app = await createApp(options, log);
   const limits = new RateLimits(options.rates ?? NO_RATES, clock);
   guardRates(app, limits, metrics);
+  boundUnread(app, new UnreadAnswers(), clock);
   const gate = createOperatorGate(modules.operatorToken ?? null);
   registerOperations(app, createOperations(api, desks, log), { gate, limits });
   liveRoutes(app, live, { names: new Set(options.hosts), others: new Set(options.corsOrigins) });
@@ -115,6 +131,7 @@ async function createApp(options: RpcOptions, log: Logger): Promise<RpcApp> {
   const app: RpcApp = Fastify({
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: limits.requestMs,
+    connectionTimeout: limits.idleMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
@@ -130,6 +147,7 @@ async function createApp(options: RpcOptions, log: Logger): Promise<RpcApp> {
     return503OnClosing: true,
   });
   app.server.maxConnections = limits.connections;
+  capConnections(app.server, limits.clientConnections, trustedProxies);
   await allowWebSockets(app);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {

@@ -418,7 +418,14 @@ describe('rpc server', () => {
   });
 
   describe('slow and many clients', () => {
-    const limits = { connections: 2, headersMs: 60, requestMs: 120, checkEveryMs: 20 };
+    const limits = {
+      connections: 2,
+      clientConnections: 2,
+      headersMs: 60,
+      requestMs: 120,
+      idleMs: 500,
+      checkEveryMs: 20,
+    };
     let small: RpcServer;
 
     beforeEach(async () => {
