@@ -33,6 +33,10 @@ export interface NodeConfig {
     /** A second, for each client; 0 for no limit. */
     readonly rates: { readonly read: number; readonly heavy: number; readonly write: number };
   };
+  readonly admin: {
+    /** Absolute, or `off`; empty: in the data folder. */
+    readonly socket: string;
+  };
   readonly metrics: { readonly listen: HostPort | null };
   readonly log: { readonly level: string; readonly format: 'json' | 'pretty' | 'auto' };
   readonly mempool: { readonly maxTxs: number; readonly maxBytes: number; readonly journal: boolean };
@@ -129,6 +133,7 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
         write: number('rpc.writes_per_s'),
       },
     },
+    admin: { socket: text('admin.socket') },
     metrics: { listen: text('metrics.listen') === 'off' ? null : parseHostPort(text('metrics.listen')) },
     log: { level: text('log.level'), format: text('log.format') as NodeConfig['log']['format'] },
     mempool: {

@@ -18,9 +18,10 @@ import type { Host } from './net/host.ts';
 import { createHost } from './net/host.ts';
 import { createNetMetrics } from './net/metrics.ts';
 import { createNodeApi } from './node/api.ts';
+import { warnOfExposure } from './node/exposure.ts';
 import { openNodeChain } from './node/open-chain.ts';
-import { ensureOperatorToken } from './node/operator-token.ts';
 import { VERSION } from './version.ts';
+import { startAdminServer } from './rpc/admin-server.ts';
 import { startMetricsServer } from './rpc/metrics-server.ts';
 import { startRpcServer } from './rpc/server.ts';
 import type { DataFolder } from './store/data-folder.ts';
@@ -69,7 +70,6 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
   const metrics = await createRegister({ processMetrics: true });
   const verifyPool = createVerifyPool({ workers: 1, metrics });
   ends.push({ name: 'verification threads', end: () => verifyPool.close() });
-  const operatorToken = await ensureOperatorToken(folder.operatorTokenFile);
   const host = await openHost(folder, config, log, metrics);
   ends.push({ name: 'network', end: () => host.stop() });
 
@@ -84,8 +84,13 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
     host,
     clock: systemClock,
   });
-  const rpc = await startRpcServer(config.rpc, { api, log: log.child('rpc'), operatorToken, metrics });
+  warnOfExposure(api, config.rpc.listen, log);
+  const rpc = await startRpcServer(config.rpc, { api, log: log.child('rpc'), metrics });
   ends.push({ name: 'rpc', end: () => rpc.close() });
+  if (config.admin.socket !== 'off') {
+    const admin = await startAdminServer(config.admin.socket || folder.adminSocket, { api, log: log.child('admin') });
+    ends.push({ name: 'admin socket', end: () => admin.close() });
+  }
   if (config.metrics.listen) {
     const server = await startMetricsServer(config.metrics.listen, metrics, config.rpc.hosts);
     ends.push({ name: 'metrics', end: () => server.close() });

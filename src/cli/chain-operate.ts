@@ -1,5 +1,4 @@
 /** `aitbc chain list|start|stop`: the chains of a running node. Starting and stopping is for its operator. */
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { NodeError } from '../errors.ts';
 import type { ChainSummaryResponse } from '../sdk/types.ts';
@@ -29,29 +28,14 @@ export function registerOperatorVerbs(chain: Command): void {
 }
 
 async function operate(context: Context, verb: 'start' | 'stop', chainId: string): Promise<void> {
-  const token = await readToken(context);
-  const client = context.client(undefined, context.timeoutMs);
-  const summary = await (verb === 'start' ? client.startChain(chainId, token) : client.stopChain(chainId, token));
+  if (context.options.rpc !== undefined) {
+    throw new NodeError('USAGE', 'chains are started and stopped on the machine of the node, not over --rpc', {
+      hint: 'leave --rpc out, and give --home of the node',
+    });
+  }
+  const client = context.operator();
+  const summary = await (verb === 'start' ? client.startChain(chainId) : client.stopChain(chainId));
   context.out.data(summary, `${summary.chain_id}: ${chainWords(summary)}`);
-}
-
-/** The token says that you may do everything: it goes to no machine but this one. */
-async function readToken(context: Context): Promise<string> {
-  if (!context.isOwnNode()) {
-    throw new NodeError('USAGE', 'the operator token is not sent to another machine', {
-      hint: 'run this on the machine of the node, with --home of the node',
-    });
-  }
-  const path = context.layout().operatorToken;
-  try {
-    return (await readFile(path, 'utf8')).trim();
-  } catch (error) {
-    throw new NodeError('UNAUTHENTICATED', `no operator token at ${path}`, {
-      data: { path },
-      hint: 'give --home of the node; its first start makes the token',
-      cause: error,
-    });
-  }
 }
 
 function describe(chains: readonly ChainSummaryResponse[]): string {

@@ -10,6 +10,7 @@ import { NodeError } from '../errors.ts';
 import type { Client } from '../sdk/client.ts';
 import { createClient } from '../sdk/client.ts';
 import type { StatusResponse } from '../sdk/types.ts';
+import { fetchOver } from './admin-socket.ts';
 import type { Output } from './output.ts';
 import { createOutput } from './output.ts';
 
@@ -42,6 +43,8 @@ export interface Context {
   layout(chainId?: string): HomeLayout & { readonly chainId: string };
   /** For the chain of --chain, else the one given, else the default one of the node. */
   client(chainId?: string, requestMs?: number): Client;
+  /** What only the operator may do: over the admin socket of this home. */
+  operator(): Client;
   /** Of this home, or on this machine: its answers are believed. */
   isOwnNode(): boolean;
   /** Of the chain of --chain, else of the default one of the node. @throws NodeError UNKNOWN_CHAIN | CHAIN_STOPPED */
@@ -70,6 +73,11 @@ export function createContext(command: Command): Context {
       const chainId = options.chain ?? given;
       const limits = { timeoutMs: Math.min(timeoutMs, requestMs) };
       return createClient({ url: url(), ...limits, ...(chainId !== undefined && { chainId }) });
+    },
+    operator: () => {
+      const { socket = '' } = homeConfig(home)?.admin ?? {};
+      const path = socket.startsWith('/') ? socket : homeLayout(home, DEFAULT_CHAIN).adminSocket;
+      return createClient({ url: 'http://localhost', timeoutMs, fetch: fetchOver(path) });
     },
     isOwnNode: () => options.rpc === undefined || isLoopback(options.rpc),
     status: () => context.client().status(),

@@ -7,8 +7,8 @@ export interface HomeLayout {
   readonly config: string;
   /** Seed of the libp2p key: 32 bytes in hex, 0600. */
   readonly nodeKey: string;
-  /** What proves the operator to the node, 0600; made by its first start. */
-  readonly operatorToken: string;
+  /** Unix socket for the operator, 0600 in a folder of its own, 0700; there while the node runs. */
+  readonly adminSocket: string;
   /** Usual place of the key for encrypted databases: 32 bytes in hex, 0600. */
   readonly storeKey: string;
   /** Folder of wallet files, 0700. */
@@ -32,7 +32,7 @@ export function homeLayout(home: string, chainId: string): HomeLayout {
     home,
     config: join(home, 'config.toml'),
     nodeKey: join(home, 'identity', 'node_key'),
-    operatorToken: join(home, 'identity', 'operator_token'),
+    adminSocket: join(home, 'run', 'admin.sock'),
     storeKey: join(home, 'identity', 'store_key'),
     keystore: join(home, 'keystore'),
     chain,

@@ -101,6 +101,13 @@ export const OPTIONS = {
   // A transaction's proof in a full block takes 23 ms of a core.
   'rpc.heavy_reads_per_s': count(10, 0, 1_000_000, 'Of them, proofs of transactions and long lists.'),
   'rpc.writes_per_s': count(10, 0, 1_000_000, 'Transactions a second of each client off this machine.'),
+  'admin.socket': {
+    kind: 'text',
+    value: '',
+    help: 'Unix socket for the operator, or "off"; empty: run/admin.sock in the data folder. Its folder must have mode 0700.',
+    check: (path: string) =>
+      path === '' || path === 'off' || path.startsWith('/') ? null : 'an absolute path, or "off"',
+  },
   'metrics.listen': {
     kind: 'text',
     value: '127.0.0.1:9464',

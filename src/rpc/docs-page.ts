@@ -19,7 +19,6 @@ interface Described {
   readonly responses: Readonly<
     Record<string, { description: string; content?: Readonly<Record<string, { schema: JsonSchema }>> }>
   >;
-  readonly security?: unknown;
 }
 
 interface Document {
@@ -57,7 +56,7 @@ export function docsPage(document: JsonSchema): string {
 }
 
 function operationHtml(verb: string, path: string, described: Described): string {
-  const { operationId, summary, parameters, requestBody, responses, security } = described;
+  const { operationId, summary, parameters, requestBody, responses } = described;
   const rows = parameters.map(({ name, in: place, required, schema }) =>
     row([code(name), place, required ? 'yes' : 'no', typeHtml(schema)]),
   );
@@ -69,7 +68,7 @@ function operationHtml(verb: string, path: string, described: Described): string
     ([type, { schema }]) => `<h3>Body: ${code(type)}</h3>${json(schema)}`,
   );
   return `<details id="${escapeHtml(operationId)}"><summary><b>${verb}</b> <code>${escapeHtml(path)}</code>
-<span>${escapeHtml(summary)}</span></summary>${security ? '<p>With the token of the operator.</p>' : ''}
+<span>${escapeHtml(summary)}</span></summary>
 ${rows.length > 0 ? table(['parameter', 'in', 'required', 'value'], rows) : ''}${body.join('')}
 ${table(['status', 'meaning', 'content'], answers)}</details>
 `;

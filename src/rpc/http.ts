@@ -5,22 +5,16 @@ import { IMMUTABLE, NO_STORE } from './app.ts';
 import { check, checkBody } from './check.ts';
 import { deprecation } from './deprecation.ts';
 import type { Answer, Operation } from './operation.ts';
-import type { OperatorGate } from './operator-gate.ts';
 import { loadOf } from './rate-guard.ts';
 import type { RateLimits } from './rate-limits.ts';
 
-export interface Guards {
-  readonly gate: OperatorGate;
-  readonly limits: RateLimits;
+export function registerOperations(app: RpcApp, operations: readonly Operation[], limits: RateLimits): void {
+  for (const operation of operations) registerOperation(app, operation, limits);
 }
 
-export function registerOperations(app: RpcApp, operations: readonly Operation[], guards: Guards): void {
-  for (const operation of operations) registerOperation(app, operation, guards);
-}
-
-function registerOperation(app: RpcApp, operation: Operation, guards: Guards): void {
+function registerOperation(app: RpcApp, operation: Operation, limits: RateLimits): void {
   if (operation.body?.isRaw !== true) {
-    addRoute(app, operation, guards);
+    addRoute(app, operation, limits);
     return;
   }
   // In a scope of its own, because parsers are of a scope, not of a route.
@@ -29,13 +23,13 @@ function registerOperation(app: RpcApp, operation: Operation, guards: Guards): v
     scope.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, parsed) => {
       parsed(null, text);
     });
-    addRoute(scope, operation, guards);
+    addRoute(scope, operation, limits);
     done();
   });
 }
 
-function addRoute(app: RpcApp, operation: Operation, { gate, limits }: Guards): void {
-  const { verb, path, params, query, body, load, countOf, successor, operatorOnly = false } = operation;
+function addRoute(app: RpcApp, operation: Operation, limits: RateLimits): void {
+  const { verb, path, params, query, body, load, countOf, successor } = operation;
   app.route({
     method: verb,
     url: path,
@@ -44,7 +38,7 @@ function addRoute(app: RpcApp, operation: Operation, { gate, limits }: Guards): 
     // Before the body is read.
     onRequest: (request, reply, done) => {
       if (successor !== undefined) reply.headers(deprecation(filled(successor, request.params as Params)));
-      done((operatorOnly && gate.refusal(request.headers.authorization)) || undefined);
+      done();
     },
     handler: async (request, reply) => {
       check(params, request.params, 'path');

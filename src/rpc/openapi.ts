@@ -27,13 +27,6 @@ export function openApiDocument(operations: readonly Operation[], version: strin
     paths,
     components: {
       schemas: componentSchemas(),
-      securitySchemes: {
-        operator: {
-          type: 'http',
-          scheme: 'bearer',
-          description: 'the content of identity/operator_token in the data folder of the node',
-        },
-      },
     },
   };
 }
@@ -44,14 +37,13 @@ function operationId({ methods, verb, path }: Operation): string {
 }
 
 function operationObject(operation: Operation) {
-  const { summary, params, query, body, operatorOnly = false } = operation;
+  const { summary, params, query, body } = operation;
   return {
     operationId: operationId(operation),
     summary,
     ...(operation.successor !== undefined && { deprecated: true }),
     parameters: [...parameters('path', params), ...parameters('query', query)],
     ...(body && body.forms.length > 0 && { requestBody: requestBody(body) }),
-    ...(operatorOnly && { security: [{ operator: [] }] }),
     responses: responses(operation),
   };
 }

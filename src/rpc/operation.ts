@@ -80,8 +80,6 @@ interface OperationBase {
   readonly load?: LoadRule;
   /** How many things of its kind a body asks for; one when absent. */
   readonly countOf?: (body: unknown) => number;
-  /** Only with the operator's token. */
-  readonly operatorOnly?: boolean;
 }
 
 export interface Operation extends OperationBase {
@@ -90,13 +88,11 @@ export interface Operation extends OperationBase {
   handle(input: Input<Readonly<Record<string, string>>, Readonly<Record<string, string>>>): Answer | Promise<Answer>;
 }
 
-type OperationSpec<P extends TObject, Q extends TObject> = OperationBase &
-  // JSON-RPC asks for no token.
-  ({ readonly operatorOnly?: false } | { readonly operatorOnly: true; readonly methods: readonly [] }) & {
-    readonly params: P;
-    readonly query: Q;
-    handle(input: Input<Static<P>, Static<Q>>): Answer | Promise<Answer>;
-  };
+interface OperationSpec<P extends TObject, Q extends TObject> extends OperationBase {
+  readonly params: P;
+  readonly query: Q;
+  handle(input: Input<Static<P>, Static<Q>>): Answer | Promise<Answer>;
+}
 
 /** Of every operation: a foreign Host, parameters that are not as they should be, too many requests. */
 const ALWAYS: readonly ErrorCode[] = ['FORBIDDEN', 'INVALID_PARAMS', 'RATE_LIMITED'];

@@ -1,10 +1,10 @@
-/** All operations of a node, and the documents that describe them. */
+/** All operations of a node, and the documents that describe them: for everyone, and for its operator. */
 import type { Logger } from '../log.ts';
 import type { NodeApi } from './api.ts';
 import type { Operation } from './operation.ts';
 import { accountOperations } from './routes/accounts.ts';
 import { chainOperations } from './routes/chain.ts';
-import { chainsOperations } from './routes/chains.ts';
+import { chainActOperations, chainsOperation } from './routes/chains.ts';
 import { documentOperations } from './routes/documents.ts';
 import { healthOperations } from './routes/health.ts';
 import { jsonRpcOperation } from './routes/json-rpc.ts';
@@ -28,7 +28,7 @@ export function createOperations(node: NodeApi, desks: TransactionDesks, log: Lo
     ...marketOperations(node),
     ...nodeOperations(node),
     ...healthOperations(node),
-    ...chainsOperations(node),
+    chainsOperation(node),
   ];
   const operations = [
     ...current,
@@ -38,4 +38,10 @@ export function createOperations(node: NodeApi, desks: TransactionDesks, log: Lo
   ];
   const described = [...operations, jsonRpcOperation(node, operations, log)];
   return [...described, ...documentOperations(node, described)];
+}
+
+/** What only the admin socket answers. */
+export function createAdminOperations(node: NodeApi): readonly Operation[] {
+  const operations = chainActOperations(node);
+  return [...operations, ...documentOperations(node, operations)];
 }

@@ -1,29 +1,22 @@
-/** The HTTP server of a node: limits, the guard against DNS rebinding, failures as problems; routes are in routes/. */
-import { randomUUID } from 'node:crypto';
+/** The HTTP server of a node: what it may cost, and who may ask; routes are in routes/. */
 import Fastify from 'fastify';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
 import type { HostPort } from '../config/options.ts';
-import { ERRORS, NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { MetricsRegister } from '../metrics.ts';
 import { nopRegister } from '../metrics.ts';
 import type { NodeApi } from './api.ts';
 import type { RpcApp } from './app.ts';
+import { answerRequests, MAX_BODY_BYTES, MAX_HEADER_BYTES, requestId } from './base-app.ts';
 import { capConnections } from './connections.ts';
 import { allowPages } from './cors.ts';
 import { clientOf, UNNAMED_PROXY } from './clients.ts';
-import { logFailure } from './failure-log.ts';
-import { isAllowedHost } from './host-guard.ts';
-import { parseJsonBody } from './json-body.ts';
 import { registerOperations } from './http.ts';
 import { listenOn } from './listen.ts';
 import { LiveHub } from './live/hub.ts';
 import { createLiveMetrics } from './live/metrics.ts';
 import { createOperations } from './operations.ts';
-import { createOperatorGate } from './operator-gate.ts';
-import { fromFramework, PROBLEM_TYPE, toProblem } from './problem.ts';
 import { guardRates } from './rate-guard.ts';
 import type { Rates } from './rate-limits.ts';
 import { RateLimits } from './rate-limits.ts';
@@ -31,8 +24,6 @@ import { allowWebSockets, isWebSocketRequest, liveRoutes } from './routes/live.t
 import { TransactionDesks } from './tx-intake.ts';
 import { boundUnread, UnreadAnswers } from './unread.ts';
 
-const MAX_BODY_BYTES = 1024 * 1024;
-const MAX_HEADER_BYTES = 16 * 1024;
 const DEFAULT_LIMITS: RpcLimits = {
   connections: 2048,
   clientConnections: 64,
@@ -79,8 +70,6 @@ export interface RpcModules {
   readonly log: Logger;
   readonly clock?: Clock;
   readonly metrics?: MetricsRegister;
-  /** With it chains are started and stopped; without it nobody may. */
-  readonly operatorToken?: string;
 }
 
 export interface RpcServer {
@@ -100,8 +89,7 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   const limits = new RateLimits(options.rates ?? NO_RATES, clock);
   guardRates(app, limits, metrics);
   boundUnread(app, new UnreadAnswers(), clock);
-  const gate = createOperatorGate(modules.operatorToken ?? null);
-  registerOperations(app, createOperations(api, desks, log), { gate, limits });
+  registerOperations(app, createOperations(api, desks, log), limits);
   liveRoutes(app, live, { names: new Set(options.hosts), others: new Set(options.corsOrigins) });
   let url: string;
   try {
@@ -127,7 +115,6 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
 
 async function createApp(options: RpcOptions, log: Logger): Promise<RpcApp> {
   const { hosts = [], trustedProxies = [], corsOrigins = [], limits = DEFAULT_LIMITS } = options;
-  const names = new Set(hosts);
   const app: RpcApp = Fastify({
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: limits.requestMs,
@@ -149,31 +136,9 @@ async function createApp(options: RpcOptions, log: Logger): Promise<RpcApp> {
   app.server.maxConnections = limits.connections;
   capConnections(app.server, limits.clientConnections, trustedProxies);
   await allowWebSockets(app);
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
-    try {
-      done(null, parseJsonBody(body as string));
-    } catch (error) {
-      done(fromFramework(error));
-    }
-  });
-  app.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_request, body, done) => {
-    done(null, new Uint8Array(body as Buffer));
-  });
   recogniseClients(app, log);
-  app.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
-    done(isAllowedHost(request.headers.host, names) ? undefined : wrongHost(request.headers.host));
-  });
+  answerRequests(app, new Set(hosts), log);
   if (corsOrigins.length > 0) await allowPages(app, corsOrigins);
-  app.setNotFoundHandler((request) => {
-    throw new NodeError('METHOD_NOT_FOUND', `there is no ${request.method} ${request.url.slice(0, 200)}`, {
-      hint: 'GET /openapi.json lists all paths',
-    });
-  });
-  app.setErrorHandler((error, request, reply) => {
-    sendProblem(error, request, reply, log);
-  });
   return app;
 }
 
@@ -190,28 +155,5 @@ function recogniseClients(app: RpcApp, log: Logger): void {
       });
     }
     done();
-  });
-}
-
-function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
-  const problem = toProblem(error, request.id);
-  const { url } = request.routeOptions;
-  logFailure(log, problem, { request_id: request.id, method: request.method, route: url, error });
-  if (ERRORS[problem.code].retryable && (problem.status === 429 || problem.status === 503)) {
-    reply.header('retry-after', String(problem.data?.['retry_after_s'] ?? 1));
-  }
-  void reply.code(problem.status).header('cache-control', 'no-store').type(PROBLEM_TYPE).send(problem);
-}
-
-/** A client's own id is taken up when it is harmless. */
-function requestId(request: { readonly headers: Record<string, string | string[] | undefined> }): string {
-  const given = request.headers['x-request-id'];
-  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
-}
-
-function wrongHost(host: string | undefined): NodeError {
-  return new NodeError('FORBIDDEN', 'this server does not answer under the host name of the request', {
-    data: { host: (host ?? '').slice(0, 100) },
-    hint: 'use the address or localhost, or add the name to rpc.hosts of config.toml',
   });
 }

@@ -37,6 +37,8 @@ export interface ClientOptions {
   readonly chainId?: string;
   /** For one request. */
   readonly timeoutMs?: number;
+  /** How requests travel; that of the platform when absent. */
+  readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
 }
 
 export type SendMode = 'async' | 'sync' | 'commit';
@@ -71,9 +73,9 @@ export interface Client {
   genesis(): Promise<GenesisResponse>;
   /** All chains of the node, whatever their state. */
   chains(): Promise<ChainsResponse>;
-  /** Answers when it runs. @param token of the operator @throws NodeError UNAUTHENTICATED | why it cannot be started */
-  startChain(chainId: string, token: string): Promise<ChainSummaryResponse>;
-  stopChain(chainId: string, token: string): Promise<ChainSummaryResponse>;
+  /** Answers when it runs; over the admin socket of the node alone. @throws NodeError why it cannot be started */
+  startChain(chainId: string): Promise<ChainSummaryResponse>;
+  stopChain(chainId: string): Promise<ChainSummaryResponse>;
   /** @param bytes canonical bytes, signature included @throws NodeError why the node refuses it */
   sendTransaction(bytes: Uint8Array, mode?: SendMode): Promise<TransactionResponse>;
   /**
@@ -85,14 +87,15 @@ export interface Client {
 }
 
 /** @throws NodeError INVALID_PARAMS for a URL that is none */
-export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS }: ClientOptions): Client {
+export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS, ...how }: ClientOptions): Client {
   const base = checkedUrl(url);
+  const travel = how.fetch ?? ((to: string, init: RequestInit) => fetch(to, init));
+  const request = <T>(path: string, init: RequestInit, withinMs = timeoutMs): Promise<T> =>
+    requestOver<T>(travel, base, path, init, withinMs);
   const get = <T>(path: string, query: Query = {}): Promise<T> =>
-    request<T>(base, path + queryText({ ...query, chain_id: chainId }), {}, timeoutMs);
-  const operate = (id: string, verb: string, token: string): Promise<ChainSummaryResponse> => {
-    const headers = { authorization: `Bearer ${token}` };
-    return request(base, `/api/chains/${encodeURIComponent(id)}/${verb}`, { method: 'POST', headers }, timeoutMs);
-  };
+    request<T>(path + queryText({ ...query, chain_id: chainId }), {});
+  const operate = (id: string, verb: string): Promise<ChainSummaryResponse> =>
+    request(`/api/chains/${encodeURIComponent(id)}/${verb}`, { method: 'POST' });
   const client: Client = {
     url: base,
     head: () => get('/rpc/head'),
@@ -115,12 +118,11 @@ export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS }: C
     consensus: () => get('/rpc/consensus'),
     status: () => get('/rpc/status'),
     genesis: () => get('/rpc/genesis'),
-    chains: () => request(base, '/api/chains', {}, timeoutMs),
-    startChain: (id, token) => operate(id, 'start', token),
-    stopChain: (id, token) => operate(id, 'stop', token),
+    chains: () => request('/api/chains', {}),
+    startChain: (id) => operate(id, 'start'),
+    stopChain: (id) => operate(id, 'stop'),
     sendTransaction: (bytes, mode = 'sync') =>
       request(
-        base,
         `/rpc/transactions${queryText({ mode, chain_id: chainId })}`,
         {
           method: 'POST',
@@ -174,11 +176,17 @@ async function waitFor(client: Client, hash: string, timeoutMs: number): Promise
   }
 }
 
-async function request<T>(base: string, path: string, init: RequestInit, timeoutMs: number): Promise<T> {
+async function requestOver<T>(
+  travel: NonNullable<ClientOptions['fetch']>,
+  base: string,
+  path: string,
+  init: RequestInit,
+  timeoutMs: number,
+): Promise<T> {
   let response: Response;
   let text: string;
   try {
-    response = await fetch(base + path, { ...init, signal: AbortSignal.timeout(timeoutMs) });
+    response = await travel(base + path, { ...init, signal: AbortSignal.timeout(timeoutMs) });
     text = await boundedText(response);
   } catch (error) {
     throw networkError(error, base, timeoutMs);

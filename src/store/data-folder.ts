@@ -4,12 +4,12 @@
  *     FORMAT                     version of this layout
  *     LOCK                       the process that uses the folder
  *     identity/node_key          libp2p key
- *     identity/operator_token    what proves the operator to the node
  *     identity/store_key         key for encrypted databases, unless it is kept elsewhere
+ *     run/admin.sock             what the operator asks, while the node runs
  *     chains/<chain id>/         genesis.json, db/, validator_key, sign_guard-<key>/, snapshots/,
  *                                joining/
  */
-import { readFile } from 'node:fs/promises';
+import { chmod, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { MAX_CHAIN_ID_BYTES } from '../chain/signing.ts';
 import { isNodeError, NodeError } from '../errors.ts';
@@ -38,8 +38,8 @@ export interface ChainFolder {
 export interface DataFolder {
   readonly home: string;
   readonly nodeKeyFile: string;
-  /** Whoever can read it may start and stop chains. */
-  readonly operatorTokenFile: string;
+  /** In a folder for this user alone. */
+  readonly adminSocket: string;
   /** Makes the chain's folder if it lacks. @throws NodeError CONFIG when the id cannot be a chain's */
   chain(chainId: string): Promise<ChainFolder>;
   /** Gives the lock back. */
@@ -54,6 +54,7 @@ export interface DataFolder {
 export async function openDataFolder(home: string, options: { readonly log?: Logger } = {}): Promise<DataFolder> {
   const root = resolve(home);
   const identity = join(root, 'identity');
+  const run = join(root, 'run');
   try {
     await ensurePrivateFolder(root);
     const found = await readFormat(root);
@@ -61,6 +62,9 @@ export async function openDataFolder(home: string, options: { readonly log?: Log
     try {
       if (found === undefined) await replaceFile(join(root, 'FORMAT'), Buffer.from(`${FORMAT}\n`));
       await ensurePrivateFolder(identity);
+      await ensurePrivateFolder(run);
+      // A copy or a restored folder may have lost it.
+      await chmod(run, 0o700);
     } catch (error) {
       await lock.release();
       throw error;
@@ -68,7 +72,7 @@ export async function openDataFolder(home: string, options: { readonly log?: Log
     return {
       home: root,
       nodeKeyFile: join(identity, 'node_key'),
-      operatorTokenFile: join(identity, 'operator_token'),
+      adminSocket: join(run, 'admin.sock'),
       chain: (chainId) => openChainFolder(root, chainId),
       close: () => lock.release(),
     };

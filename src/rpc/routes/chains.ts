@@ -1,4 +1,4 @@
-/** The chains of this node: list them; start and stop one, which is for its operator alone. */
+/** The chains of this node: a list for everyone; starting and stopping one, for its operator. */
 import Type from 'typebox';
 import { toHex } from '../../bytes.ts';
 import type { ErrorCode, NodeError } from '../../errors.ts';
@@ -20,8 +20,8 @@ const OF_OPENING: readonly ErrorCode[] = [
   ...(['KEY_FILE', 'STORAGE', 'UPGRADE_NEEDED', 'WRONG_GENESIS'] as const),
 ];
 
-export function chainsOperations(node: NodeApi): Operation[] {
-  const list = operation({
+export function chainsOperation(node: NodeApi): Operation {
+  return operation({
     methods: ['list_chains'],
     verb: 'GET',
     path: '/api/chains',
@@ -32,22 +32,25 @@ export function chainsOperations(node: NodeApi): Operation[] {
     errors: ['INTERNAL'],
     handle: () => fresh({ chains: node.chains().map(summaryView) }),
   });
+}
+
+/** For the admin socket alone. */
+export function chainActOperations(node: NodeApi): Operation[] {
   const acts = {
     start: (chainId: string) => node.startChain(chainId),
     stop: (chainId: string) => node.stopChain(chainId),
   };
-  const changes = Object.entries(acts).map(([verb, act]) =>
+  return Object.entries(acts).map(([verb, act]) =>
     operation({
       methods: [],
       verb: 'POST',
       path: `/api/chains/:id/${verb}`,
       summary: `${verb === 'start' ? 'Starts' : 'Stops'} a chain; answers when it is done`,
-      operatorOnly: true,
       params: ChainParams,
       query: noQuery,
       body: { forms: [], maxBytes: MAX_BODY_BYTES },
       answers: { 200: { description: 'The chain as the list shows it', schema: ChainSummarySchema } },
-      errors: ['INTERNAL', 'UNAUTHENTICATED', 'UNKNOWN_CHAIN', 'CONFLICT', ...OF_OPENING],
+      errors: ['INTERNAL', 'UNKNOWN_CHAIN', 'CONFLICT', ...OF_OPENING],
       handle: async ({ params: { id } }) => {
         await act(id);
         const held = node.chains().find(({ chainId }) => chainId === id);
@@ -55,7 +58,6 @@ export function chainsOperations(node: NodeApi): Operation[] {
       },
     }),
   );
-  return [list, ...changes];
 }
 
 /** What cannot be asked has null for all that would be answered. What fails in one chain must not hide the others. */

@@ -7,6 +7,7 @@ import { toHex } from '../../../src/bytes.ts';
 import type { ErrorCode } from '../../../src/errors.ts';
 import { ERRORS, NodeError } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
+import { startAdminServer } from '../../../src/rpc/admin-server.ts';
 import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
 import { createKeystore } from '../../../src/wallet/keystore.ts';
@@ -187,7 +188,6 @@ describe('command line', () => {
   });
 
   describe('chains of the node', () => {
-    const TOKEN = 'ab'.repeat(32);
     let several: ReturnType<typeof fakeNode>;
     let testnet: FakeNode;
     let other: RpcServer;
@@ -196,7 +196,7 @@ describe('command line', () => {
       testnet = new FakeNode({ chainId: 'ait-testnet' });
       several = fakeNode(node, testnet);
       const listen = { host: '127.0.0.1', port: 0 };
-      other = await startRpcServer({ listen }, { api: several, log: nopLogger, operatorToken: TOKEN });
+      other = await startRpcServer({ listen }, { api: several, log: nopLogger });
     });
     afterEach(() => other.close());
     const at = (...args: string[]): Promise<Ended> => run([...args, '--rpc', other.url]);
@@ -214,18 +214,26 @@ describe('command line', () => {
       assert.match((await at('chain', 'list')).stdout, /ait-devnet +default +running, synced at height 0 +yes\n/);
     });
 
-    it('are started and stopped with the token of the home, which goes to this machine only', async () => {
-      const without = await at('chain', 'stop', 'ait-testnet');
-      assert.equal(without.code, 6, without.stderr);
-      mkdirSync(join(folder, 'identity'), { recursive: true });
-      writeFileSync(join(folder, 'identity', 'operator_token'), `${TOKEN}\n`, { mode: 0o600 });
-      assert.equal((await at('chain', 'stop', 'ait-testnet')).code, 0);
-      const started = await at('chain', 'start', 'ait-testnet', '--json');
-      assert.equal(started.json.chain_id, 'ait-testnet', started.stderr);
-      assert.deepEqual(several.acts, ['stop ait-testnet', 'start ait-testnet']);
-      const far = await run(['chain', 'stop', 'ait-testnet', '--rpc', 'http://192.0.2.1:8006']);
-      assert.equal(far.code, 2, far.stderr);
-      assert.match(far.stderr, /not sent to another machine/);
+    it('are started and stopped over the admin socket of the home, and over no port', async () => {
+      const without = await run(['chain', 'stop', 'ait-testnet']);
+      assert.equal(without.code, 5, without.stderr);
+      assert.match(without.stderr, /run\/admin\.sock/);
+      mkdirSync(join(folder, 'run'), { recursive: true, mode: 0o700 });
+      const path = join(folder, 'run', 'admin.sock');
+      const admin = await startAdminServer(path, { api: several, log: nopLogger });
+      try {
+        assert.equal((await run(['chain', 'stop', 'ait-testnet'])).code, 0);
+        const started = await run(['chain', 'start', 'ait-testnet', '--json']);
+        assert.equal(started.json.chain_id, 'ait-testnet', started.stderr);
+        assert.deepEqual(several.acts, ['stop ait-testnet', 'start ait-testnet']);
+        const unknown = await run(['chain', 'start', 'ait-mainnet']);
+        assert.equal(unknown.code, 4, unknown.stderr);
+        const far = await at('chain', 'stop', 'ait-testnet');
+        assert.equal(far.code, 2, far.stderr);
+        assert.match(far.stderr, /not over --rpc/);
+      } finally {
+        await admin.close();
+      }
     });
   });
 

@@ -10,8 +10,6 @@ import { waitFor } from '../../util/wait.ts';
 import { fakeNode, FakeNode } from './fake-node.ts';
 import { ask, post } from './http.ts';
 
-const TOKEN = 'ab'.repeat(32);
-
 describe('rpc of several chains', () => {
   let devnet: FakeNode;
   let testnet: FakeNode;
@@ -23,7 +21,7 @@ describe('rpc of several chains', () => {
     testnet = new FakeNode({ chainId: 'ait-testnet' });
     node = fakeNode(devnet, testnet);
     const listen = { host: '127.0.0.1', port: 0 };
-    server = await startRpcServer({ listen }, { api: node, log: nopLogger, operatorToken: TOKEN });
+    server = await startRpcServer({ listen }, { api: node, log: nopLogger });
   });
 
   afterEach(async () => {
@@ -129,41 +127,5 @@ describe('rpc of several chains', () => {
     testnet.closing.abort();
     assert.equal((await answer).json.code, 'CHAIN_STOPPED');
     assert.equal(testnet.listeners, 0);
-  });
-
-  describe('starts and stops', () => {
-    const act = (verb: string, headers: Readonly<Record<string, string>> = {}) =>
-      ask(server.url, `/api/chains/ait-testnet/${verb}`, { method: 'POST', headers });
-
-    it('for whoever has the token', async () => {
-      for (const verb of ['start', 'stop']) {
-        const { status, json } = await act(verb, { authorization: `Bearer ${TOKEN}` });
-        assert.equal(status, 200);
-        assert.equal(json.chain_id, 'ait-testnet');
-      }
-      assert.deepEqual(node.acts, ['start ait-testnet', 'stop ait-testnet']);
-      await createClient({ url: server.url }).stopChain('ait-devnet', TOKEN);
-      assert.deepEqual(node.acts.slice(2), ['stop ait-devnet']);
-    });
-
-    it('for nobody else', async () => {
-      const near = `${TOKEN.slice(0, -1)}c`;
-      for (const authorization of ['', 'Bearer', `Bearer ${near}`, `Basic ${TOKEN}`, TOKEN, `Bearer ${TOKEN} x`]) {
-        const { status, json } = await act('stop', { authorization });
-        assert.equal(status, 401, authorization);
-        assert.equal(json.code, 'UNAUTHENTICATED');
-        assert(!JSON.stringify(json).includes(TOKEN));
-      }
-      assert.equal((await act('stop')).status, 401);
-      assert.deepEqual(node.acts, []);
-    });
-
-    it('for nobody at all without a token', async () => {
-      const open = await startRpcServer({ listen: { host: '127.0.0.1', port: 0 } }, { api: node, log: nopLogger });
-      const headers = { authorization: 'Bearer null' };
-      const { status } = await ask(open.url, '/api/chains/ait-testnet/stop', { method: 'POST', headers });
-      await open.close();
-      assert.equal(status, 401);
-    });
   });
 });

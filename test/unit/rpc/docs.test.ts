@@ -13,7 +13,7 @@ describe('the page at /docs', () => {
     html = (await ask(world.server.url, '/docs')).text;
   });
 
-  afterEach(() => world.server.close());
+  afterEach(() => world.close());
 
   it('shows every path, parameter, schema and code', async () => {
     const { json } = await ask(world.server.url, '/openapi.json');

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import { request } from 'node:http';
 
 export interface Answer {
@@ -18,10 +19,10 @@ export interface Ask {
   readonly body?: string | Uint8Array;
 }
 
-/** Unlike fetch it sends any Host. */
+/** Unlike fetch it sends any Host. @param url also `unix:` and the path of a socket */
 export function ask(url: string, path: string, { method = 'GET', headers = {}, body }: Ask = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const sent = request(url + path, { method, headers, agent: false }, (response) => {
+    const receive = (response: IncomingMessage): void => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);
@@ -31,7 +32,11 @@ export function ask(url: string, path: string, { method = 'GET', headers = {}, b
         const json = /json/.test(type) && text !== '' ? JSON.parse(text) : undefined;
         resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json });
       });
-    });
+    };
+    const options = { method, headers, agent: false } as const;
+    const sent = url.startsWith('unix:')
+      ? request({ ...options, socketPath: url.slice('unix:'.length), path }, receive)
+      : request(url + path, options, receive);
     sent.on('error', reject);
     sent.end(body);
   });

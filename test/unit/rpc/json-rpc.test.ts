@@ -18,7 +18,7 @@ describe('JSON-RPC', () => {
     world = await World.start({ market: true });
   });
 
-  afterEach(() => world.server.close());
+  afterEach(() => world.close());
 
   const sendText = (text: unknown): Promise<Answer> => post(world.server.url, '/rpc', text);
   const call = async (method: string, params?: unknown) => {

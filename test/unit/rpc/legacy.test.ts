@@ -14,7 +14,7 @@ describe('names of the replaced system', () => {
     world = await World.start();
   });
 
-  afterEach(() => world.server.close());
+  afterEach(() => world.close());
 
   const get = (path: string): Promise<Answer> => ask(world.server.url, path);
   const blockTime = (height: number): string =>

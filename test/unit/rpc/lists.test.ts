@@ -15,7 +15,7 @@ describe('rpc lists', () => {
     world.node.produce(nonces.map((nonce) => world.transfer({ nonce })));
   });
 
-  afterEach(() => world.server.close());
+  afterEach(() => world.close());
 
   const get = (path: string): Promise<Answer> => ask(world.server.url, path);
 
@@ -147,7 +147,7 @@ describe('final objects', () => {
     world = await World.start();
   });
 
-  afterEach(() => world.server.close());
+  afterEach(() => world.close());
 
   it('are kept by clients: ETag, immutable, 304', async () => {
     const hash = world.hash(2);

@@ -6,7 +6,7 @@ import type { ErrorCode } from '../../../src/errors.ts';
 import { ERRORS } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
 import { openApiDocument } from '../../../src/rpc/openapi.ts';
-import { createOperations } from '../../../src/rpc/operations.ts';
+import { createAdminOperations, createOperations } from '../../../src/rpc/operations.ts';
 import { PROBLEM_TYPE } from '../../../src/rpc/problem.ts';
 import { TransactionDesks } from '../../../src/rpc/tx-intake.ts';
 import { systemClock } from '../../../src/clock.ts';
@@ -33,10 +33,20 @@ const written = (): Document => {
   return JSON.parse(JSON.stringify(openApiDocument(operations, '0.0.0')));
 };
 
+/** What the admin socket answers. */
+const writtenForOperators = (): Document =>
+  JSON.parse(JSON.stringify(openApiDocument(createAdminOperations(fakeNode(new FakeNode())), '0.0.0')));
+
 const document = written();
-const targets = Object.entries(document.paths).flatMap(([path, verbs]) =>
-  Object.entries(verbs).map(([verb, described]) => ({ path, verb, described })),
-);
+const operatorDocument = writtenForOperators();
+const targetsOf = ({ paths }: Document) =>
+  Object.entries(paths).flatMap(([path, verbs]) =>
+    Object.entries(verbs).map(([verb, described]) => ({ path, verb, described })),
+  );
+const publicTargets = targetsOf(document);
+// Both describe themselves alike.
+const operatorTargets = targetsOf(operatorDocument).filter(({ path }) => !Object.hasOwn(document.paths, path));
+const targets = [...publicTargets, ...operatorTargets];
 
 /** Why an answer is none that the document allows; null when it is one. */
 function misfit(described: Described, { status, headers, json, text }: Answer): string | null {
@@ -67,7 +77,7 @@ describe('the OpenAPI document', () => {
     world = await World.start({ market: true });
   });
 
-  afterEach(() => world.server.close());
+  afterEach(() => world.close());
 
   it('is served, and is what the operations say', async () => {
     const { status, json } = await ask(world.server.url, '/openapi.json');
@@ -76,8 +86,22 @@ describe('the OpenAPI document', () => {
     assert.match(json.openapi, /^3\.1\./);
   });
 
+  it('has nothing that only the operator may do: that is on the admin socket, in a document of its own', async () => {
+    assert.deepEqual(
+      operatorTargets.map(({ path }) => path),
+      ['/api/chains/{id}/start', '/api/chains/{id}/stop'],
+    );
+    const { status, json } = await ask(await world.url('/api/chains/'), '/openapi.json');
+    assert.equal(status, 200);
+    assert.deepEqual(json, operatorDocument);
+    for (const { path, verb } of operatorTargets) {
+      const answer = await ask(world.server.url, path.replace('{id}', 'ait-devnet'), { method: verb.toUpperCase() });
+      assert.equal(answer.json.code, 'METHOD_NOT_FOUND');
+    }
+  });
+
   it('names every operation once, and refers to nothing that is not there', () => {
-    const ids = targets.map(({ described }) => described.operationId);
+    const ids = publicTargets.map(({ described }) => described.operationId);
     assert.deepEqual(ids, [...new Set(ids)]);
     const refs = JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g);
     const used = new Set([...refs].map(([, name]) => name));

@@ -26,7 +26,7 @@ describe('data folder', () => {
       const folder = await openDataFolder(home);
       const chain = await folder.chain('ait-devnet');
       assert.equal(await readFile(join(home, 'FORMAT'), 'utf8'), '1\n');
-      for (const path of [home, join(home, 'identity'), join(home, 'chains'), chain.folder]) {
+      for (const path of [home, join(home, 'identity'), join(home, 'run'), join(home, 'chains'), chain.folder]) {
         assert.equal(await modeOf(path), 0o700, path);
       }
       assert.equal(await modeOf(join(home, 'LOCK')), 0o600);
@@ -34,7 +34,7 @@ describe('data folder', () => {
       assert.deepEqual(chain, chainFolderOf(home, 'ait-devnet'));
       assert.equal(chain.dbFolder, join(home, 'chains', 'ait-devnet', 'db'));
       await folder.close();
-      assert.deepEqual((await readdir(home)).sort(), ['FORMAT', 'chains', 'identity']);
+      assert.deepEqual((await readdir(home)).sort(), ['FORMAT', 'chains', 'identity', 'run']);
       await (await openDataFolder(home)).close();
     }));
 
@@ -130,7 +130,7 @@ describe('data folder', () => {
         const held = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
         assert.equal(held.length, 1);
         for (const folder of held) await folder.close();
-        assert.deepEqual((await readdir(home)).sort(), ['FORMAT', 'identity']);
+        assert.deepEqual((await readdir(home)).sort(), ['FORMAT', 'identity', 'run']);
       }
     }));
 

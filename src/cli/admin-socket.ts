@@ -1,0 +1,38 @@
+/** Requests over the admin socket of a node on this machine, in the form of `fetch`. */
+import { request } from 'node:http';
+import { Readable } from 'node:stream';
+import { NodeError } from '../errors.ts';
+
+/** @returns fails with NodeError UNREACHABLE when no node listens, UNAUTHENTICATED when it is of another user */
+export function fetchOver(socketPath: string): (url: string, init: RequestInit) => Promise<Response> {
+  return (url, { method = 'GET', signal }) =>
+    new Promise((resolve, reject) => {
+      const { pathname, search } = new URL(url);
+      const sent = request({ socketPath, path: pathname + search, method, ...(signal && { signal }) }, (answer) => {
+        const headers = Object.entries(answer.headersDistinct).flatMap(([name, values]) =>
+          (values ?? []).map((value): [string, string] => [name, value]),
+        );
+        const body = Readable.toWeb(answer) as ReadableStream<Uint8Array>;
+        resolve(new Response(body, { status: answer.statusCode ?? 500, headers }));
+      });
+      sent.on('error', (error) => {
+        reject(signal?.aborted === true ? (signal.reason as Error) : socketError(error, socketPath));
+      });
+      sent.end();
+    });
+}
+
+function socketError(error: NodeJS.ErrnoException, path: string): Error {
+  if (error.code === 'EACCES' || error.code === 'EPERM') {
+    return new NodeError('UNAUTHENTICATED', `${path} is for the user of the node alone`, {
+      data: { path },
+      hint: 'run this as that user',
+      cause: error,
+    });
+  }
+  return new NodeError('UNREACHABLE', `no node of this home listens at ${path}`, {
+    data: { path, cause: error.code },
+    hint: 'start it with aitbc start, or give --home of the node that runs',
+    cause: error,
+  });
+}
