@@ -96,7 +96,7 @@ describe('event stream', () => {
     node = new FakeNode();
     register = await createRegister();
     server = await startRpcServer(
-      { listen: { host: '127.0.0.1', port: 0 } },
+      { listen: { host: '127.0.0.1', port: 0 }, corsOrigins: ['https://app.example'] },
       { api: fakeNode(node), log: nopLogger, clock, metrics: register },
     );
   };
@@ -193,6 +193,18 @@ describe('event stream', () => {
     assert.equal(stream.deltas.length, 0);
     clock.advance(COMMENT_EVERY_MS);
     await waitFor('a comment', () => stream.comments === 2);
+    stream.close();
+  });
+
+  it('is read by pages of listed origins, and by no others', async () => {
+    await start();
+    const stream = await Stream.open(server.url, 'topics=blocks', { origin: 'https://app.example' });
+    assert.equal(stream.response.headers['access-control-allow-origin'], 'https://app.example');
+    const { status, headers } = await ask(server.url, '/v1/stream?topics=blocks', {
+      headers: { origin: 'https://evil.example' },
+    });
+    assert.equal(status, 403);
+    assert.equal(headers['access-control-allow-origin'], undefined);
     stream.close();
   });
 
