@@ -50,10 +50,11 @@ export function guardRates(app: RpcApp, limits: RateLimits, metrics: MetricsRegi
   });
 }
 
-/** A body that does not say its length counts as the longest. */
-function bytesToRead({ headers, routeOptions }: FastifyRequest): number {
-  if (headers['transfer-encoding'] !== undefined) return routeOptions.bodyLimit ?? 0;
-  return Number(headers['content-length'] ?? 0);
+/** Bytes of a body, of which no more is read than allowed. One that does not say its length counts as the longest. */
+export function bytesToRead({ headers, routeOptions }: FastifyRequest): number {
+  const { bodyLimit = 0 } = routeOptions;
+  if (headers['transfer-encoding'] !== undefined) return bodyLimit;
+  return Math.min(bodyLimit, Number(headers['content-length'] ?? 0));
 }
 
 /** Bytes of an answer that travel. */

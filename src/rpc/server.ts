@@ -22,7 +22,7 @@ import type { Rates } from './rate-limits.ts';
 import { RateLimits } from './rate-limits.ts';
 import { allowWebSockets, isWebSocketRequest, liveRoutes } from './routes/live.ts';
 import { TransactionDesks } from './tx-intake.ts';
-import { boundUnread, UnreadAnswers } from './unread.ts';
+import { boundSlowness } from './slowness.ts';
 
 const DEFAULT_LIMITS: RpcLimits = {
   connections: 2048,
@@ -88,7 +88,7 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   const app = await createApp(options, log);
   const limits = new RateLimits(options.rates ?? NO_RATES, clock);
   guardRates(app, limits, metrics);
-  boundUnread(app, new UnreadAnswers(), clock);
+  boundSlowness(app, clock);
   registerOperations(app, createOperations(api, desks, log), limits);
   liveRoutes(app, live, { names: new Set(options.hosts), others: new Set(options.corsOrigins) });
   let url: string;

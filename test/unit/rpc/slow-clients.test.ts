@@ -4,18 +4,13 @@ import { nopLogger } from '../../../src/log.ts';
 import { capConnections } from '../../../src/rpc/connections.ts';
 import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
-import {
-  COUNTED_BYTES,
-  MAX_CLIENT_UNREAD_BYTES,
-  MAX_UNREAD_BYTES,
-  READ_WITHIN_MS,
-  UnreadAnswers,
-} from '../../../src/rpc/unread.ts';
+import { HeldBytes } from '../../../src/rpc/held-bytes.ts';
+import { ANSWERS, BODIES, READ_WITHIN_MS } from '../../../src/rpc/slowness.ts';
 import { SLOWNESS, SlowClients } from '../../../testnet/load/slow-clients.ts';
 import { manualClock } from '../../net/manual-clock.ts';
 import { waitFor } from '../../util/wait.ts';
 import { fakeNode, FakeNode } from './fake-node.ts';
-import { ask, openSocket } from './http.ts';
+import { ask, openSocket, post } from './http.ts';
 
 const LISTEN = { host: '127.0.0.1', port: 0 };
 const LIMITS = {
@@ -71,9 +66,9 @@ describe('slow clients', () => {
     assert.equal(clock.pending, 0);
   });
 
-  it(`bound: ${MAX_UNREAD_BYTES} bytes of answers wait; beyond, large ones are refused until those are read`, async () => {
+  it(`bound: ${ANSWERS.all} bytes of answers wait; beyond, large ones are refused until those are read`, async () => {
     const clock = manualClock();
-    node.reach = { notSigning: ['x'.repeat(MAX_UNREAD_BYTES / 2)] };
+    node.reach = { notSigning: ['x'.repeat(ANSWERS.all / 2)] };
     server = await startRpcServer({ listen: LISTEN }, { api: fakeNode(node), log: nopLogger, clock });
     const { url } = server;
     const sockets = await Promise.all([openSocket(url), openSocket(url)]);
@@ -93,17 +88,45 @@ describe('slow clients', () => {
     assert.equal((await ask(url, '/rpc/status')).status, 200);
   });
 
-  it(`bound: ${MAX_CLIENT_UNREAD_BYTES} bytes of one client's answers wait, from ${COUNTED_BYTES} bytes each`, () => {
-    const unread = new UnreadAnswers();
+  it(`bound: ${BODIES.client} bytes of one client's bodies are on their way; others are not held up`, async () => {
+    const options = { listen: LISTEN, trustedProxies: ['127.0.0.1'] };
+    server = await startRpcServer(options, { api: fakeNode(node), log: nopLogger });
+    const { url } = server;
+    const head = 'POST /rpc HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n';
+    const declared = 1024 * 1024;
+    const sockets = await Promise.all(Array.from({ length: BODIES.client / declared }, () => openSocket(url)));
+    for (const socket of sockets) {
+      socket.write(`${head}x-forwarded-for: 203.0.113.5\r\ncontent-length: ${declared}\r\n\r\n`);
+    }
+    const large = (address: string) => post(url, '/rpc', ' '.repeat(20_000), { 'x-forwarded-for': address });
+    await waitFor('the bodies', async () => (await large('203.0.113.5')).status === 429);
+    const { json, headers } = await large('203.0.113.5');
+    assert.equal(json.code, 'RATE_LIMITED');
+    assert.equal(headers['retry-after'], '5');
+    assert.equal((await post(url, '/rpc', '{}', { 'x-forwarded-for': '203.0.113.5' })).status, 200);
+    assert.equal((await large('203.0.113.6')).status, 200);
+    // What was read whole is held no longer, and neither is what was given up.
+    sockets[0]?.write(' '.repeat(declared));
+    sockets[1]?.destroy();
+    await waitFor('room', async () => (await large('203.0.113.5')).status === 200);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  it('bound: hold so many bytes, over all and each; who holds none is forgotten', () => {
+    const held = new HeldBytes({ all: 100, client: 10, message: 'too much', hint: 'less' });
     const stranger = { key: 'a', isLocal: false };
-    const read = unread.add(stranger, MAX_CLIENT_UNREAD_BYTES);
-    assert.throws(() => unread.add(stranger, COUNTED_BYTES), /wait to be read/);
-    const others = [unread.add({ key: 'b', isLocal: false }, 1), unread.add({ key: 'local', isLocal: true }, 1)];
-    read();
-    others.push(unread.add(stranger, 1));
-    for (const release of others) release();
-    assert.equal(unread.bytes, 0);
-    assert.equal(unread.clients, 0);
+    const release = held.add(stranger, 10);
+    assert.throws(() => held.add(stranger, 1), /too much/);
+    const others = [held.add({ key: 'b', isLocal: false }, 1), held.add({ key: 'local', isLocal: true }, 80)];
+    others.push(held.add({ key: 'local', isLocal: true }, 50));
+    assert.throws(() => held.add({ key: 'local', isLocal: true }, 1), /too much/);
+    release();
+    release();
+    assert.equal(held.bytes, 131);
+    for (const other of others) other();
+    assert.equal(held.bytes, 0);
+    assert.equal(held.clients, 0);
+    held.add(stranger, 1)();
   });
 
   it('bound: hold so many connections for each client; this machine and named proxies hold more', () => {
