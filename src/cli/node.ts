@@ -5,8 +5,9 @@ import { createNativeSigner } from '../native/crypto.ts';
 import { readKeyFile } from '../store/key-file.ts';
 import { rotateStoreKeyOf } from './store-key.ts';
 import { createContext } from './context.ts';
-import { fields, shortHash, table } from './output.ts';
+import { fields } from './output.ts';
 import { peerIdOf } from './peer-id.ts';
+import { showPeers } from './peers.ts';
 import { ownValidatorKey } from './validator-key.ts';
 
 export function register(program: Command): void {
@@ -15,18 +16,7 @@ export function register(program: Command): void {
     .command('peers')
     .description('connected nodes')
     .action(async (_options: object, command: Command) => {
-      const context = createContext(command);
-      const answer = await context.client().peers();
-      const rows = answer.peers.map(({ peer_id, direction, height, score, validator, addresses }) => [
-        peer_id,
-        direction,
-        height,
-        score,
-        validator && shortHash(validator),
-        addresses[0] ?? null,
-      ]);
-      const head = ['PEER', 'DIRECTION', 'HEIGHT', 'SCORE', 'VALIDATOR', 'ADDRESS'];
-      context.out.data(answer, rows.length === 0 ? 'No peers.' : table(head, rows));
+      await showPeers(createContext(command));
     });
   node
     .command('id')

@@ -38,6 +38,8 @@ interface Sighting {
   readonly status: SignedStatus;
   /** Monotonic. */
   readonly seenAtMs: number;
+  /** Their clock less ours when it came: what it took on its way makes this smaller, never larger. */
+  readonly clockOffsetMs: number;
 }
 
 export interface Reach {
@@ -95,6 +97,11 @@ export class Presence {
     return new Map([...this.#sightings.values()].map(({ status }) => [status.peerId, status]));
   }
 
+  /** Their clocks less ours, in ms, as of the latest status of each. */
+  clockOffsets(): Map<PeerId, number> {
+    return new Map([...this.#sightings.values()].map(({ status, clockOffsetMs }) => [status.peerId, clockOffsetMs]));
+  }
+
   /** Publishes the own status; nothing on followers. */
   announce(): void {
     const { ledger, validator, clock } = this.#modules;
@@ -112,7 +119,7 @@ export class Presence {
     };
     const signature = validator.sign(statusSignBytes(ledger.rules.chain, unsigned));
     const status: SignedStatus = { ...unsigned, validator: validator.publicKey, signature };
-    this.#sightings.set(bytesKey(validator.publicKey), { status, seenAtMs: clock.monotonic() });
+    this.#sightings.set(bytesKey(validator.publicKey), { status, seenAtMs: clock.monotonic(), clockOffsetMs: 0 });
     network.publish('status', status);
   }
 
@@ -123,11 +130,12 @@ export class Presence {
     const key = bytesKey(status.validator);
     const known = this.#sightings.get(key);
     if (known && known.status.timeMs >= status.timeMs) return 'DUPLICATE';
-    if (Math.abs(clock.now() - status.timeMs) > MAX_OFFSET_MS) return 'STALE';
+    const clockOffsetMs = status.timeMs - clock.now();
+    if (Math.abs(clockOffsetMs) > MAX_OFFSET_MS) return 'STALE';
     if (!(await verifier.verifyBatch([statusCheck(ledger.rules.chain, status)], { urgent: true }))[0]) {
       return 'BAD_SIGNATURE';
     }
-    this.#sightings.set(key, { status, seenAtMs: clock.monotonic() });
+    this.#sightings.set(key, { status, seenAtMs: clock.monotonic(), clockOffsetMs });
     this.#prune();
     const peers = this.#network?.peers() ?? [];
     this.#modules.onHead(peers.includes(status.peerId) ? status.peerId : from, status.height);

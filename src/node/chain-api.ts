@@ -2,7 +2,7 @@
 import type { PublicKey } from '../bytes.ts';
 import { toHex } from '../bytes.ts';
 import { statePath } from '../chain/state.ts';
-import { proposerOf } from '../chain/validator-set.ts';
+import { findValidator, proposerOf } from '../chain/validator-set.ts';
 import type { Vote } from '../chain/votes.ts';
 import type { OpenChain } from '../chains/chain-set.ts';
 import type { RunningChain } from '../chains.ts';
@@ -18,6 +18,7 @@ import type {
   NodeStatus,
   PeerInfo,
   ReadinessCheck,
+  RefusedPeer,
   SeenVote,
   TxPool,
 } from '../rpc/api.ts';
@@ -58,6 +59,7 @@ export function createChainApi(around: ChainApiModules, { chain, genesisJson, cl
     place: () => place(chain),
     onStep: (listener) => chain.onStep(listener),
     peers: () => peers(modules),
+    refusedPeers: () => refusedPeers(modules),
     onPeers: (listener) => chain.onPeers(listener),
     readiness: () => readiness(chain, clock.monotonic() - lastCommit.atMs),
   };
@@ -173,11 +175,19 @@ function reachable({ ledger, presence }: RunningChain): PublicKey[] {
 
 function peers({ host, chain }: ApiModules): PeerInfo[] {
   const byPeer = chain.presence.byPeer();
+  const clockOffsets = chain.presence.clockOffsets();
+  const { current } = chain.ledger.validators;
   const { chainId } = chain.genesis.chain;
   const sharing = host.peers().filter(({ chains }) => chains.includes(chainId));
   return sharing.map((peer) => {
     const sighting = byPeer.get(peer.peerId);
     return {
+      name: (sighting && findValidator(current, sighting.validator)?.name) ?? null,
+      agent: peer.agent,
+      isNamed: peer.direct,
+      path: peer.address.includes('/p2p-circuit') ? 'relay' : 'direct',
+      rttMs: peer.rttMs,
+      clockOffsetMs: clockOffsets.get(peer.peerId) ?? null,
       peerId: peer.peerId,
       addresses: [peer.address],
       direction: peer.direction,
@@ -186,6 +196,18 @@ function peers({ host, chain }: ApiModules): PeerInfo[] {
       validator: sighting?.validator ?? null,
     };
   });
+}
+
+/** Of those that have come round since, nothing is said. */
+function refusedPeers({ host, chain }: ApiModules): RefusedPeer[] {
+  const { chainId } = chain.genesis.chain;
+  const sharing = new Set(host.peers().flatMap(({ peerId, chains }) => (chains.includes(chainId) ? [peerId] : [])));
+  return host
+    .refusals()
+    .filter((refusal) => refusal.chainId === chainId && !sharing.has(refusal.peer))
+    .map(({ peer, address, ourGenesis, theirGenesis, atMs }) => ({
+      ...{ peerId: peer, address, ourGenesis, theirGenesis, atMs },
+    }));
 }
 
 function readiness(chain: RunningChain, sinceCommitMs: number): ReadinessCheck[] {

@@ -61,6 +61,8 @@ export interface ChainApi {
   snapshots(): readonly OfferedSnapshot[];
   /** Those that share the chain. */
   peers(): readonly PeerInfo[];
+  /** Those that call another genesis by the name of this chain, newest last, a few at most. */
+  refusedPeers(): readonly RefusedPeer[];
   /** Called when one came or went, perhaps before `peers` shows it; the returned function ends it. */
   onPeers(listener: () => void): () => void;
   /** What must hold for the chain to be ready to serve. */
@@ -190,6 +192,27 @@ export interface PeerInfo {
   /** As the peer last proved or signed it; null when unknown. */
   readonly height: number | null;
   readonly validator: PublicKey | null;
+  /** In the validator set; null for others. */
+  readonly name: string | null;
+  /** Program and version, as the peer says; null before its handshake. */
+  readonly agent: string | null;
+  /** Named by the operator of this node. */
+  readonly isNamed: boolean;
+  readonly path: 'direct' | 'relay';
+  /** Null before the first ping. */
+  readonly rttMs: number | null;
+  /** Its clock less ours, of its last signed status; null for peers that sign none. */
+  readonly clockOffsetMs: number | null;
+}
+
+/** Hashes in hex. */
+export interface RefusedPeer {
+  readonly peerId: string;
+  readonly address: string;
+  readonly ourGenesis: string;
+  readonly theirGenesis: string;
+  /** Wall clock. */
+  readonly atMs: number;
 }
 
 export interface ReadinessCheck {

@@ -228,8 +228,15 @@ export const Peer = strict({
   score: Type.Number(),
   height: nullable(height),
   validator: nullable(hex32),
+  name: nullable(text),
+  agent: nullable(text),
+  named: Type.Boolean(),
+  path: oneOf('direct', 'relay'),
+  rtt_ms: nullable(Type.Number()),
+  clock_offset_ms: nullable(Type.Number()),
 });
-export const Peers = strict({ peers: Type.Array(Peer) });
+const RefusedPeer = strict({ peer_id: text, address: text, our_genesis: hex32, their_genesis: hex32, time });
+export const Peers = strict({ peers: Type.Array(Peer), refused: Type.Array(RefusedPeer) });
 
 export const Snapshots = strict({
   snapshots: Type.Array(strict({ height, chunks: count, bytes: count, manifest_hash: hex32 })),

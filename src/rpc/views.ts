@@ -14,7 +14,7 @@ import type { StateReader } from '../chain/state.ts';
 import { transactionToJson } from '../chain/tx-json.ts';
 import type { Validator, ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
-import type { ChainApi, ChainView, ConsensusPlace, ConsensusStatus, PeerInfo, SeenVote } from './api.ts';
+import type { ChainApi, ChainView, ConsensusPlace, ConsensusStatus, PeerInfo, RefusedPeer, SeenVote } from './api.ts';
 import type { StoredBlock } from './proofs.ts';
 import { stateProof } from './proofs.ts';
 
@@ -180,6 +180,22 @@ export function peerView(peer: PeerInfo) {
     score: peer.score,
     height: peer.height,
     validator: peer.validator && toHex(peer.validator),
+    name: peer.name,
+    agent: peer.agent,
+    named: peer.isNamed,
+    path: peer.path,
+    rtt_ms: peer.rttMs,
+    clock_offset_ms: peer.clockOffsetMs,
+  };
+}
+
+export function refusedPeerView({ peerId, address, ourGenesis, theirGenesis, atMs }: RefusedPeer) {
+  return {
+    peer_id: peerId,
+    address,
+    our_genesis: ourGenesis,
+    their_genesis: theirGenesis,
+    time: new Date(atMs).toISOString(),
   };
 }
 

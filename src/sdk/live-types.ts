@@ -10,7 +10,7 @@ export interface LiveTopics {
   readonly txs: { readonly snapshot: HeadSnapshot; readonly event: TransactionsEvent };
   readonly account: { readonly snapshot: AccountResponse; readonly event: AccountEvent };
   readonly consensus: { readonly snapshot: ConsensusResponse; readonly event: ConsensusEvent };
-  readonly peers: { readonly snapshot: PeersResponse; readonly event: PeersEvent };
+  readonly peers: { readonly snapshot: Pick<PeersResponse, 'peers'>; readonly event: PeersEvent };
 }
 
 /** Answer to `subscribe`. */

@@ -164,14 +164,34 @@ export interface ValidatorsResponse {
 }
 
 export interface PeersResponse {
-  readonly peers: readonly {
+  readonly peers: readonly PeerResponse[];
+  /** Call another genesis by the name of this chain; newest last, a few at most. */
+  readonly refused: readonly {
     readonly peer_id: string;
-    readonly addresses: readonly string[];
-    readonly direction: 'inbound' | 'outbound';
-    readonly score: number;
-    readonly height: number | null;
-    readonly validator: string | null;
+    readonly address: string;
+    readonly our_genesis: string;
+    readonly their_genesis: string;
+    readonly time: string;
   }[];
+}
+
+export interface PeerResponse {
+  readonly peer_id: string;
+  readonly addresses: readonly string[];
+  readonly direction: 'inbound' | 'outbound';
+  readonly score: number;
+  readonly height: number | null;
+  readonly validator: string | null;
+  /** In the validator set. */
+  readonly name: string | null;
+  /** Program and version, as the peer says. */
+  readonly agent: string | null;
+  /** By the operator of the node that answers. */
+  readonly named: boolean;
+  readonly path: 'direct' | 'relay';
+  readonly rtt_ms: number | null;
+  /** Its clock less that of the node that answers; null for peers that sign no status. */
+  readonly clock_offset_ms: number | null;
 }
 
 export interface ConsensusResponse {

@@ -7,7 +7,7 @@ import type { Operation } from '../operation.ts';
 import { fresh, OF_CHAIN, OF_STORE, operation } from '../operation.ts';
 import { storedBlock } from '../proofs.ts';
 import { Consensus, Peers, Snapshots, Status, Validators } from '../schemas.ts';
-import { consensusView, paramsView, peerView, validatorsView } from '../views.ts';
+import { consensusView, paramsView, peerView, refusedPeerView, validatorsView } from '../views.ts';
 
 interface Report {
   readonly path: string;
@@ -62,10 +62,10 @@ const REPORTS: readonly Report[] = [
   {
     path: '/rpc/peers',
     method: 'get_peers',
-    summary: 'Connected peers that share the chain',
+    summary: 'Connected peers that share the chain, and those refused for another genesis of its name',
     schema: Peers,
     reads: false,
-    view: (api) => ({ peers: api.peers().map(peerView) }),
+    view: (api) => ({ peers: api.peers().map(peerView), refused: api.refusedPeers().map(refusedPeerView) }),
   },
 ];
 

@@ -490,8 +490,22 @@ describe('command line', () => {
     });
 
     it('show peers', async () => {
-      assert.match((await ask('node', 'peers')).stdout, /12D3KooOther/);
-      assert.equal((await ask('node', 'peers', '--json')).json.peers.length, 1);
+      node.refused = [
+        {
+          peerId: '12D3KooStranger',
+          address: '/ip4/127.0.0.1/tcp/2',
+          ourGenesis: '11'.repeat(32),
+          theirGenesis: '22'.repeat(32),
+          atMs: 0,
+        },
+      ];
+      const shown = await ask('peers');
+      assert.match(shown.stdout, /n2 +12D3KooOther +direct out +1\.3 ms +0 +-3 ms/);
+      assert.match(shown.stdout, /12D3KooStranger .*another genesis/);
+      const { json } = await ask('node', 'peers', '--json');
+      assert.equal(json.peers.length, 1);
+      assert.equal(json.peers[0].rtt_ms, 1.25);
+      assert.equal(json.refused[0].time, '1970-01-01T00:00:00.000Z');
     });
   });
 

@@ -49,6 +49,15 @@ describe('signs of life', () => {
     assert.deepEqual(node.chain.presence.reach(), { validators: 1, total: 4, quorum: 3, hasQuorum: false });
   });
 
+  it('tells how far the clocks of others are from its own', async () => {
+    await alone();
+    await hear(status(node.key(1), { peerId: 'ahead', timeMs: node.clock.now() + 700 }));
+    await hear(status(node.key(2), { peerId: 'behind', timeMs: node.clock.now() - 900 }));
+    await node.advance(1_000);
+    const offsets = node.chain.presence.clockOffsets();
+    assert.deepEqual([offsets.get('ahead'), offsets.get('behind')], [700, -900]);
+  });
+
   it('says so itself every few seconds while it signs, and not otherwise', async () => {
     await node.start();
     const count = (): number => node.network.of('status').length;

@@ -30,6 +30,7 @@ import type {
   OfferedSnapshot,
   PeerInfo,
   ReadinessCheck,
+  RefusedPeer,
 } from '../../../src/rpc/api.ts';
 import type { FixtureOptions } from '../../util/chain-fixture.ts';
 import { genesisJson, signer } from '../../util/chain-fixture.ts';
@@ -120,7 +121,15 @@ export class FakeNode implements ChainApi {
   peer(peerId: string): PeerInfo {
     const addresses = ['/ip4/127.0.0.1/tcp/1'];
     const validator = signer('validator-1').publicKey;
-    return { peerId, addresses, direction: 'outbound', score: 1, height: 0, validator };
+    const known = {
+      name: 'n2',
+      agent: 'aitbc/0.0.0',
+      isNamed: true,
+      path: 'direct',
+      rttMs: 1.25,
+      clockOffsetMs: -3,
+    } as const;
+    return { peerId, addresses, direction: 'outbound', score: 1, height: 0, validator, ...known };
   }
 
   /** Agreement goes on. */
@@ -226,6 +235,12 @@ export class FakeNode implements ChainApi {
 
   peers(): PeerInfo[] {
     return this.others;
+  }
+
+  refused: RefusedPeer[] = [];
+
+  refusedPeers(): RefusedPeer[] {
+    return this.refused;
   }
 
   readiness(): ReadinessCheck[] {
