@@ -57,6 +57,8 @@ export interface NodeConfig {
     readonly encryptionKeyFile: string;
     /** 0: all. */
     readonly retainBlocks: number;
+    /** Less free disk space than this is told as a fault. */
+    readonly minFreeBytes: number;
   };
   readonly snapshot: {
     readonly interval: number;
@@ -153,6 +155,7 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
     store: {
       stateCacheEntries: number('store.state_cache_entries'),
       retainBlocks: number('store.retain_blocks'),
+      minFreeBytes: number('store.min_free_mib') * 1024 * 1024,
       encrypt: text('store.encrypt') as NodeConfig['store']['encrypt'],
       encryptionKeyFile: text('store.encryption_key_file'),
     },

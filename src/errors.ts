@@ -100,6 +100,11 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
+/** Whether a text that others sent is one of the codes. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERRORS, text);
+}
+
 /** Values an error carries for people and programs; never secrets. */
 export type ErrorData = Readonly<Record<string, string | number | boolean | null | undefined>>;
 

@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   init: { summary: 'make keys, config.toml and the folder of a chain', load: () => import('./init.ts') },
   start: { summary: 'run the node of this home', load: () => import('./start.ts') },
   status: { summary: 'what the node does', load: () => import('./status.ts') },
+  doctor: { summary: 'what is wrong with a node, and the fix for each', load: () => import('./doctor.ts') },
   peers: { summary: 'connected nodes: path, round-trip time and head', load: () => import('./peers.ts') },
   send: { summary: 'send AIT, and wait until the transfer is final', load: () => import('./send.ts') },
   watch: {

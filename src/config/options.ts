@@ -165,6 +165,8 @@ export const OPTIONS = {
     1_000_000_000,
     'Newest blocks to keep; 0 keeps all. At least 256 and the evidence age of the chain stay.',
   ),
+  // Compaction writes the database anew in parts, beside the old ones.
+  'store.min_free_mib': count(1_024, 0, 2 ** 30, 'Free disk space in MiB below which `aitbc doctor` finds fault.'),
   // 1,000 blocks are 8 to 33 minutes of a busy chain; making one of a million accounts takes about one.
   'snapshot.interval': count(
     1_000,

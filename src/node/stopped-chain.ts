@@ -4,6 +4,8 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ChainRules } from '../chain/execute.ts';
 import type { Genesis } from '../chain/genesis.ts';
+import { getSets } from '../chain/modules/validators-state.ts';
+import { findValidator, hasQuorum } from '../chain/validator-set.ts';
 import type { NodeConfig } from '../config.ts';
 import { Ledger } from '../engine/ledger.ts';
 import { rebuild } from '../engine/rebuild.ts';
@@ -19,6 +21,8 @@ import { openChainStore } from '../store/chain-store.ts';
 import type { ChainFolder, DataFolder } from '../store/data-folder.ts';
 import { openDataFolder } from '../store/data-folder.ts';
 import { openDatabase } from '../store/db.ts';
+import { openSignGuard } from '../store/guard.ts';
+import { guardAdvice } from '../store/guard-advice.ts';
 import { readKeyFile } from '../store/key-file.ts';
 import { rebuildFolders, replaceDatabase, settleDatabase } from '../store/rebuild-folder.ts';
 import type { ChainStore, GuardMark } from '../store/types.ts';
@@ -144,6 +148,20 @@ export class StoppedChain {
     await source.close();
     this.#isStoreOpen = false;
     await replaceDatabase(dbFolder);
+  }
+
+  /** @returns why the sign guard would let nothing be signed, and what to do; undefined when it would not, or is none */
+  async signingAdvice(): Promise<string | undefined> {
+    const { validatorKeyFile, folder } = this.#folder;
+    if (!existsSync(validatorKeyFile)) return undefined;
+    const { publicKey } = createNativeSigner(await readKeyFile(validatorKeyFile));
+    const { height } = this;
+    const store = { sequence: this.store.guardSequence(publicKey), height };
+    const guard = await openSignGuard({ ...this.genesis.chain, folder, publicKey, store });
+    await guard.close();
+    const set = height > 0 ? getSets(this.store.state).current : undefined;
+    const own = set && findValidator(set, publicKey);
+    return guardAdvice(guard.status, height, set !== undefined && hasQuorum(set, own?.power ?? 0));
   }
 
   async #guardMark(): Promise<GuardMark | null> {

@@ -1,7 +1,7 @@
 /** A typed client of a node's RPC, for browsers and Node: `fetch` and nothing else. */
 import { toHex } from '../bytes.ts';
 import type { ErrorCode, ErrorData } from '../errors.ts';
-import { ERRORS, isNodeError, NodeError } from '../errors.ts';
+import { isErrorCode, isNodeError, NodeError } from '../errors.ts';
 import type { AgreementResponse, MarketParamsResponse, StakeResponse } from './market-types.ts';
 import type {
   AccountResponse,
@@ -14,6 +14,7 @@ import type {
   LightBlockResponse,
   NonceResponse,
   PeersResponse,
+  ReadinessResponse,
   SnapshotsResponse,
   StateValueResponse,
   StatusResponse,
@@ -70,6 +71,8 @@ export interface Client {
   snapshots(): Promise<SnapshotsResponse>;
   consensus(): Promise<ConsensusResponse>;
   status(): Promise<StatusResponse>;
+  /** Every check of readiness, held or not. */
+  readiness(): Promise<ReadinessResponse>;
   genesis(): Promise<GenesisResponse>;
   /** All chains of the node, whatever their state. */
   chains(): Promise<ChainsResponse>;
@@ -117,6 +120,12 @@ export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS, ...
     snapshots: () => get('/rpc/snapshots'),
     consensus: () => get('/rpc/consensus'),
     status: () => get('/rpc/status'),
+    readiness: async () => {
+      const path = `/readyz${queryText({ verbose: '1', chain_id: chainId })}`;
+      const { body, response } = await ask(travel, base, path, {}, timeoutMs);
+      const checks = (body as { readonly checks?: unknown } | undefined)?.checks;
+      return Array.isArray(checks) ? { checks: checks as ReadinessResponse['checks'] } : taken(body, response, base);
+    },
     genesis: () => get('/rpc/genesis'),
     chains: () => request('/api/chains', {}),
     startChain: (id) => operate(id, 'start'),
@@ -183,6 +192,17 @@ async function requestOver<T>(
   init: RequestInit,
   timeoutMs: number,
 ): Promise<T> {
+  const { body, response } = await ask(travel, base, path, init, timeoutMs);
+  return taken(body, response, base);
+}
+
+async function ask(
+  travel: NonNullable<ClientOptions['fetch']>,
+  base: string,
+  path: string,
+  init: RequestInit,
+  timeoutMs: number,
+): Promise<{ readonly body: unknown; readonly response: Response }> {
   let response: Response;
   let text: string;
   try {
@@ -191,7 +211,11 @@ async function requestOver<T>(
   } catch (error) {
     throw networkError(error, base, timeoutMs);
   }
-  const body = parse(text);
+  return { body: parse(text), response };
+}
+
+/** @throws NodeError of the node, or because there is none */
+function taken<T>(body: unknown, response: Response, base: string): T {
   const type = response.headers.get('content-type') ?? '';
   if (type.startsWith('application/problem+json')) throw problemError(body, response.status);
   if (body === undefined || !type.startsWith('application/json')) {
@@ -250,7 +274,7 @@ function networkError(error: unknown, url: string, timeoutMs: number): NodeError
 export function problemError(body: unknown, status: number): NodeError {
   const problem = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
   const { code, detail, hint, errors } = problem;
-  const known = typeof code === 'string' && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : null;
+  const known = typeof code === 'string' && isErrorCode(code) ? code : null;
   const faults = Array.isArray(errors) ? errors.map(faultText).filter((text) => text !== '') : [];
   const message = [typeof detail === 'string' ? detail : `the node answered with status ${status}`, ...faults].join(
     '; ',

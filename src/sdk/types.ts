@@ -194,6 +194,17 @@ export interface PeerResponse {
   readonly clock_offset_ms: number | null;
 }
 
+/** What must hold for the chains asked about to be fit to serve. */
+export interface ReadinessResponse {
+  readonly checks: readonly {
+    readonly chain_id: string;
+    readonly name: string;
+    readonly ok: boolean;
+    /** A sentence with figures. */
+    readonly detail: string;
+  }[];
+}
+
 export interface ConsensusResponse {
   readonly chain_id: string;
   readonly height: number;

@@ -99,6 +99,12 @@ describe('three validators under kill -9', function () {
     const { stdout } = await aitbc('status', '--rpc', alone, '--json');
     const status = JSON.parse(stdout);
     assert.equal(status.state, 'halted');
+    const doctor = await aitbc('doctor', '--home', at.cluster.node(1).home);
+    assert.equal(doctor.code, 5, doctor.stderr);
+    assert.match(
+      doctor.stdout,
+      /^✗ quorum +no quorum: 1 of 3 validators reachable, 2 needed; not heard for 10 s: n2, n3\n/,
+    );
     assert.deepEqual([status.validators_reachable, status.validators_total, status.quorum], [1, 3, 2]);
 
     const { signer, address } = at.account('alice');

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { nodeLayout } from '../../testnet/layout.ts';
 import { renderNodeConfig } from '../../testnet/node-config.ts';
 import type { TestCluster } from './support.ts';
-import { get, startCluster, until } from './support.ts';
+import { aitbc, get, startCluster, until } from './support.ts';
 
 describe('two networks of one name', function () {
   this.timeout(60_000);
@@ -33,6 +33,10 @@ describe('two networks of one name', function () {
         return json.peers.length === 0;
       });
       assert.equal((await fetch(`${node.rpc}/readyz`)).status, 200);
+      const doctor = await aitbc('doctor', '--home', node.home, '--json');
+      const { findings } = JSON.parse(doctor.stdout) as { findings: { check: string; level: string; what: string }[] };
+      assert.deepEqual([findings[0]?.check, findings[0]?.level], ['genesis', 'fault'], doctor.stdout);
+      assert.equal(doctor.code, 10, doctor.stderr);
     }
   });
 });

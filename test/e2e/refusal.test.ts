@@ -31,6 +31,11 @@ describe('a node refuses', function () {
     assert.ok(name);
     return join(chain, name);
   };
+  const doctor = async (index: number) => {
+    const { code, stdout } = await aitbc('doctor', '--home', at.cluster.node(index).home, '--json');
+    const { findings } = JSON.parse(stdout) as { findings: { check: string; level: string; what: string }[] };
+    return { code, first: findings.find(({ level }) => level === 'fault') };
+  };
   before(async () => {
     at = await startCluster({ validators: 3 });
     await untilFinal([1, 2, 3].map(at.rpc), await transfer(1));
@@ -42,6 +47,7 @@ describe('a node refuses', function () {
     assert.equal(code, 3, stderr);
     assert.match(stderr, /DATA_LOCKED/);
     assert.equal((await get(`${at.rpc(1)}/rpc/status`)).status, 200);
+    assert.deepEqual(await doctor(1), { code: 0, first: undefined });
   });
 
   it('a port in use, with exit code 3', async () => {
@@ -76,8 +82,10 @@ describe('a node refuses', function () {
     const before = readFileSync(genesis, 'utf8');
     writeFileSync(genesis, JSON.stringify({ ...JSON.parse(before), time_ms: 1 }));
     const { code, stderr } = await startAlone(at, 3);
+    const examined = await doctor(3);
     writeFileSync(genesis, before);
     assert.equal(code, 10, stderr);
+    assert.deepEqual([examined.code, examined.first?.check], [10, 'genesis'], JSON.stringify(examined));
     assert.match(stderr, /WRONG_GENESIS/);
   });
 
@@ -105,6 +113,9 @@ describe('a node refuses', function () {
       const { json } = await get(`${at.rpc(3)}/rpc/status`);
       assert.equal(json.signing, false);
       assert.match(json.not_signing.join(' '), reason);
+      const running = await doctor(3);
+      assert.deepEqual([running.code, running.first?.check], [10, 'signing'], JSON.stringify(running));
+      assert.match(running.first?.what ?? '', reason);
       await at.cluster.kill([3]);
     };
 
