@@ -82,16 +82,29 @@ export interface ConfigSources {
 /** Names of the environment that are not options. */
 const OTHER_ENV: ReadonlySet<string> = new Set(['AITBC_HOME', 'AITBC_WALLET_DIR']);
 
+export interface Setting {
+  readonly path: ConfigPath;
+  readonly value: Value;
+  readonly origin: 'flag' | 'env' | 'file' | 'default';
+}
+
 /** @throws NodeError CONFIG naming the option, where it stands, and what is expected */
 export function loadConfig(sources: ConfigSources = {}): NodeConfig {
-  const values = new Map<ConfigPath, Value>(PATHS.map((path) => [path, OPTIONS[path].value]));
-  const take = (given: ReadonlyMap<ConfigPath, unknown>, where: string): void => {
-    for (const [path, value] of given) values.set(path, checked(path, value, where));
+  return assemble(new Map(resolveSettings(sources).map(({ path, value }) => [path, value])));
+}
+
+/** Every option with its value and where that came from, in the order of config.toml. @throws NodeError CONFIG */
+export function resolveSettings(sources: ConfigSources = {}): Setting[] {
+  const settings = new Map<ConfigPath, Setting>(
+    PATHS.map((path) => [path, { path, value: OPTIONS[path].value, origin: 'default' }]),
+  );
+  const take = (given: ReadonlyMap<ConfigPath, unknown>, origin: Setting['origin'], where: string): void => {
+    for (const [path, value] of given) settings.set(path, { path, value: checked(path, value, where), origin });
   };
-  take(fromFile(sources.fileText ?? ''), 'config.toml');
-  take(fromEnv(sources.env ?? {}), 'the environment');
-  take(fromFlags(sources.flags ?? {}), 'the command line');
-  return assemble(values);
+  take(fromFile(sources.fileText ?? ''), 'file', 'config.toml');
+  take(fromEnv(sources.env ?? {}), 'env', 'the environment');
+  take(fromFlags(sources.flags ?? {}), 'flag', 'the command line');
+  return [...settings.values()];
 }
 
 /** config.toml with every option explained; those that differ from their default are set, the others commented out. */

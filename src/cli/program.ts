@@ -40,6 +40,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./tx.ts'),
   },
   chain: { summary: 'head, block, tx; chains of the node: list, start, stop', load: () => import('./chain.ts') },
+  config: { summary: 'options of this node: show, and where each came from', load: () => import('./config.ts') },
   node: { summary: 'this node: id, peers, rotate-store-key', load: () => import('./node.ts') },
   agreement: {
     summary: 'money set aside for a miner: show, open, topup, extend, close',

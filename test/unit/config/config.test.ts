@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { MAX_CHAINS } from '../../../protocols/hello.ts';
-import { loadConfig, renderConfigToml, envName } from '../../../src/config.ts';
+import { loadConfig, renderConfigToml, resolveSettings, envName } from '../../../src/config.ts';
 import { homeLayout, resolveHome } from '../../../src/config/home.ts';
 import { OPTIONS } from '../../../src/config/options.ts';
 import { NodeError } from '../../../src/errors.ts';
@@ -39,6 +39,21 @@ describe('node options', () => {
     assert.equal(config.mempool.maxTxs, 8);
     assert.equal(config.log.level, 'warn');
     assert.equal(config.name, 'file');
+  });
+
+  it('tell where each value came from', () => {
+    const fileText = 'name = "file"\n[rpc]\nlisten = "127.0.0.1:1"\n[mempool]\nmax_txs = 7\n';
+    const env = { AITBC_RPC_LISTEN: '127.0.0.1:2', AITBC_MEMPOOL_MAX_TXS: '8' };
+    const settings = resolveSettings({ fileText, env, flags: { 'rpc.listen': '[::1]:3' } });
+    assert.deepEqual(
+      settings.map(({ path }) => path),
+      Object.keys(OPTIONS),
+    );
+    const of = new Map<string, unknown>(settings.map(({ path, value, origin }) => [path, [value, origin]]));
+    assert.deepEqual(of.get('rpc.listen'), ['[::1]:3', 'flag']);
+    assert.deepEqual(of.get('mempool.max_txs'), [8, 'env']);
+    assert.deepEqual(of.get('name'), ['file', 'file']);
+    assert.deepEqual(of.get('mempool.journal'), [true, 'default']);
   });
 
   it('read lists, numbers and truth values from the environment', () => {

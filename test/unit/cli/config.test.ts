@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadConfig } from '../../../src/config.ts';
+import type { Ended, Env } from './run.ts';
+import { cli, makeFolder, removeFolder } from './run.ts';
+
+describe('config show', () => {
+  let home: string;
+
+  beforeEach(() => {
+    home = makeFolder();
+    mkdirSync(join(home, 'identity'));
+    writeFileSync(join(home, 'identity', 'operator_token'), `${'5e'.repeat(32)}\n`, { mode: 0o600 });
+    writeFileSync(join(home, 'config.toml'), 'name = "n1"\n[rpc]\nlisten = "127.0.0.1:1"\n');
+  });
+
+  afterEach(() => {
+    removeFolder(home);
+  });
+
+  const run = (args: readonly string[], env: Env = {}): Promise<Ended> =>
+    cli(['config', 'show', ...args], { AITBC_HOME: home, ...env });
+
+  it('names flag, variable, file or default of each option, and shows no secret', async () => {
+    const env = { AITBC_LOG_LEVEL: 'debug', AITBC_NAME: 'n2' };
+    const [words, json, plain] = await Promise.all([
+      run(['--origin', '--no-sign'], env),
+      run(['--json', '--no-sign'], env),
+      run([]),
+    ]);
+    const line = (option: string): string =>
+      words.stdout.split('\n').find((text) => text.startsWith(`${option} =`)) ?? '';
+    assert.match(line('name'), /^name = "n2" +# env AITBC_NAME$/);
+    assert.match(line('log.level'), /^log\.level = "debug" +# env AITBC_LOG_LEVEL$/);
+    assert.match(line('rpc.listen'), /^rpc\.listen = "127\.0\.0\.1:1" +# file .*config\.toml$/);
+    assert.match(line('consensus.sign'), /^consensus\.sign = false +# flag$/);
+    assert.match(line('mempool.journal'), /^mempool\.journal = true +# default$/);
+    const settings = json.json.settings as { option: string; value: unknown; origin: string; source: string | null }[];
+    assert.deepEqual(
+      settings.find(({ option }) => option === 'name'),
+      { option: 'name', value: 'n2', origin: 'env', source: 'AITBC_NAME' },
+    );
+    for (const { stdout } of [words, json, plain]) assert(!stdout.includes('5e5e'));
+    assert.equal(loadConfig({ fileText: plain.stdout }).name, 'n1', 'without --origin it is a config.toml');
+  });
+
+  it('reads, and makes nothing', async () => {
+    const before = readFileSync(join(home, 'config.toml'), 'utf8');
+    assert.equal((await run([])).code, 0);
+    assert.deepEqual(readdirSync(home).sort(), ['config.toml', 'identity']);
+    assert.equal(readFileSync(join(home, 'config.toml'), 'utf8'), before);
+    const unknown = await run([], { AITBC_RCP_LISTEN: 'x' });
+    assert.equal(unknown.code, 3);
+    assert.match(unknown.stderr, /did you mean AITBC_RPC_LISTEN/);
+  });
+}).timeout(30_000);
