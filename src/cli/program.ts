@@ -40,6 +40,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./tx.ts'),
   },
   chain: { summary: 'head, block, tx; chains of the node: list, start, stop', load: () => import('./chain.ts') },
+  backup: {
+    summary: 'keys, sign guards and configuration in one file: create, restore',
+    load: () => import('./backup.ts'),
+  },
   config: { summary: 'options of this node: show, and where each came from', load: () => import('./config.ts') },
   node: { summary: 'this node: id, peers, rotate-store-key', load: () => import('./node.ts') },
   agreement: {
