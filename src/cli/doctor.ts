@@ -10,7 +10,7 @@ import { diagnose } from './doctor/diagnose.ts';
 import type { HomeFacts } from './doctor/facts.ts';
 import type { Finding } from './doctor/finding.ts';
 import { thrown } from './doctor/finding.ts';
-import { probeHome } from './doctor/probe-home.ts';
+import { printable } from './output.ts';
 import { faultOf, probeNode } from './doctor/probe-node.ts';
 
 const MARKS = { fault: '✗', warning: '!', ok: '✓' } as const;
@@ -28,7 +28,7 @@ async function examine(context: Context): Promise<void> {
   const findings = await findingsOf(context);
   const faults = findings.filter(({ level }) => level === 'fault');
   const document = { healthy: faults.length === 0, findings };
-  context.out.data(document, findings.map(lines).join('\n'));
+  context.out.data(document, printable(findings.map(lines).join('\n')));
   const [first] = faults;
   if (first?.code) throw new NodeError(first.code, first.what, { ...(first.fix !== null && { hint: first.fix }) });
 }
@@ -53,6 +53,8 @@ async function findingsOf(context: Context): Promise<Finding[]> {
   let home: HomeFacts | null = null;
   if (!isOther) {
     const config = loadConfig({ fileText: text ?? '', env: process.env });
+    // It reads databases, which help does not need.
+    const { probeHome } = await import('./doctor/probe-home.ts');
     home = await probeHome({ path, chainId, config, isRunning: node.fault === null });
   }
   return diagnose({ version: VERSION, nowMs: Date.now(), chainId, home, node });

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { PeerResponse, PeersResponse } from '../sdk/types.ts';
 import type { Context } from './context.ts';
 import { createContext } from './context.ts';
-import { shortHash, table } from './output.ts';
+import { printable, shortHash, table } from './output.ts';
 
 const HEAD = ['NAME', 'PEER', 'PATH', 'RTT', 'HEAD', 'CLOCK', 'SCORE', 'AGENT', 'ADDRESS'];
 
@@ -18,7 +18,7 @@ export function register(program: Command): void {
 
 export async function showPeers(context: Context): Promise<void> {
   const answer = await context.client().peers();
-  context.out.data(answer, peersTable(answer));
+  context.out.data(answer, printable(peersTable(answer)));
 }
 
 /** Validators by name first, then the others; those refused for their genesis follow in sentences. */

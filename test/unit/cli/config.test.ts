@@ -3,7 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '../../../src/config.ts';
 import type { Ended, Env } from './run.ts';
-import { cli, makeFolder, removeFolder } from './run.ts';
+import { cliHere as cli } from './in-process.ts';
+import { makeFolder, removeFolder } from './run.ts';
 
 describe('config show', () => {
   let home: string;
@@ -11,7 +12,7 @@ describe('config show', () => {
   beforeEach(() => {
     home = makeFolder();
     mkdirSync(join(home, 'identity'));
-    writeFileSync(join(home, 'identity', 'operator_token'), `${'5e'.repeat(32)}\n`, { mode: 0o600 });
+    writeFileSync(join(home, 'identity', 'store_key'), `${'5e'.repeat(32)}\n`, { mode: 0o600 });
     writeFileSync(join(home, 'config.toml'), 'name = "n1"\n[rpc]\nlisten = "127.0.0.1:1"\n');
   });
 
@@ -24,11 +25,9 @@ describe('config show', () => {
 
   it('names flag, variable, file or default of each option, and shows no secret', async () => {
     const env = { AITBC_LOG_LEVEL: 'debug', AITBC_NAME: 'n2' };
-    const [words, json, plain] = await Promise.all([
-      run(['--origin', '--no-sign'], env),
-      run(['--json', '--no-sign'], env),
-      run([]),
-    ]);
+    const words = await run(['--origin', '--no-sign'], env);
+    const json = await run(['--json', '--no-sign'], env);
+    const plain = await run([]);
     const line = (option: string): string =>
       words.stdout.split('\n').find((text) => text.startsWith(`${option} =`)) ?? '';
     assert.match(line('name'), /^name = "n2" +# env AITBC_NAME$/);

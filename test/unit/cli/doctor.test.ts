@@ -23,7 +23,8 @@ import { genesisJson, seed, signer } from '../../util/chain-fixture.ts';
 import { fakeNode, FakeNode } from '../rpc/fake-node.ts';
 import { record } from '../store/guard-fixtures.ts';
 import type { Ended } from './run.ts';
-import { cli, makeFolder, removeFolder } from './run.ts';
+import { cliHere as cli } from './in-process.ts';
+import { makeFolder, removeFolder } from './run.ts';
 
 const CHAIN_ID = 'ait-devnet';
 const NOW_MS = Date.parse('2026-01-01T00:00:00Z');
@@ -555,12 +556,10 @@ describe('doctor looks', () => {
     const lines = [`[rpc]`, `listen = "127.0.0.1:${port}"`, '[p2p]', 'listen = []', '[metrics]', 'listen = "off"'];
     writeFileSync(join(home, 'config.toml'), lines.join('\n'));
     const run = (...args: string[]): Promise<Ended> => cli(['doctor', '--home', home, ...args]);
-    const [stopped, full, broken, none] = await Promise.all([
-      run(),
-      cli(['doctor', '--home', home, '--json'], { AITBC_STORE_MIN_FREE_MIB: '1000000000' }),
-      cli(['doctor', '--home', home], { AITBC_NAME: 'x'.repeat(40) }),
-      cli(['doctor', '--home', folder]),
-    ]);
+    const stopped = await run();
+    const full = await cli(['doctor', '--home', home, '--json'], { AITBC_STORE_MIN_FREE_MIB: '1000000000' });
+    const broken = await cli(['doctor', '--home', home], { AITBC_NAME: 'x'.repeat(40) });
+    const none = await cli(['doctor', '--home', folder]);
     assert.equal(stopped.code, 5, stopped.stderr);
     assert.match(stopped.stdout, /^✗ node +the node does not run\n +→ aitbc start --home/);
     assert.equal(full.code, 12, full.stderr);
