@@ -7,6 +7,7 @@ import type { Context } from './context.ts';
 import { createContext } from './context.ts';
 import type { NodeOptions } from './node-options.ts';
 import { addNodeOptions, nodeSources } from './node-options.ts';
+import { tellReady } from './service-manager.ts';
 
 /** After a clean stop, whatever still holds the process is cut off. */
 const LINGER_MS = 3000;
@@ -38,6 +39,7 @@ async function start(context: Context, options: NodeOptions): Promise<void> {
   } finally {
     signals.started();
   }
+  await tellReady(process.env, node.chainIds.join(', '), log);
   if (!json) {
     context.out.note(
       `Ready: ${node.chainIds.join(', ')} · rpc ${node.rpcUrl} · p2p ${node.multiaddrs.join(' ') || 'not listening'}`,

@@ -1,11 +1,14 @@
 /** Clients from the registry, written for other servers, talk to a real node unchanged. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { EventSource } from 'eventsource';
 import jayson from 'jayson/promise/index.js';
 import { HttpMethod, OpenAPIClientAxios } from 'openapi-client-axios';
 // @ts-expect-error -- the package has no types
 import parsePrometheusUntyped from 'parse-prometheus-text-format';
 import { toHex } from '../../src/bytes.ts';
+import { REPOSITORY } from '../../testnet/layout.ts';
 import type { TestCluster } from './support.ts';
 import { makeTransfer, startCluster, until } from './support.ts';
 
@@ -124,5 +127,24 @@ describe('clients not written here', function () {
     for (const { name, help, type } of families) assert.ok(help.length > 0 && type !== 'UNTYPED', name);
     const heights = families.find(({ name }) => name === 'aitbc_chain_head_height');
     assert.ok(Number(heights?.metrics[0]?.value) >= 1);
+  });
+
+  it('alert rules and dashboard: every metric in them is one that a node exposes', async () => {
+    const text = await (await fetch(at.cluster.node(1).metrics)).text();
+    const exposed = new Set(parsePrometheus(text).map(({ name }) => name));
+    for (const file of ['alerts.yml', 'dashboard.json']) {
+      const content = readFileSync(join(REPOSITORY, 'deploy', file), 'utf8');
+      const named = new Set(content.match(/\baitbc_[a-z0-9_]+/g));
+      assert.ok(named.size >= 8, file);
+      assert.deepEqual(
+        [...named].filter((name) => !exposed.has(name.replace(/_(bucket|sum|count)$/, ''))),
+        [],
+        file,
+      );
+    }
+    const board = JSON.parse(readFileSync(join(REPOSITORY, 'deploy', 'dashboard.json'), 'utf8')) as {
+      panels: unknown[];
+    };
+    assert.ok(board.panels.length >= 10);
   });
 });
