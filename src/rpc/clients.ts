@@ -17,6 +17,8 @@ export interface Asker {
   /** As the socket has it, or as a trusted proxy tells it; undefined when the socket is gone already. */
   readonly address: string | undefined;
   readonly headers: IncomingHttpHeaders;
+  /** The address is told by a proxy that the operator named. */
+  readonly isRelayed?: boolean;
 }
 
 /** Nobody on this machine sends these by itself: a proxy does, for others. */
@@ -26,8 +28,8 @@ const OF_PROXIES = ['forwarded', 'x-forwarded-for', 'x-real-ip'] as const;
 export const UNNAMED_PROXY: Client = { key: 'proxy', isLocal: false };
 const LOCAL: Client = { key: 'local', isLocal: true };
 
-export function clientOf({ address = '', headers }: Asker): Client {
-  if (!isLoopback(address)) return { key: addressKey(address), isLocal: false };
+export function clientOf({ address = '', headers, isRelayed = false }: Asker): Client {
+  if (isRelayed || !isLoopback(address)) return { key: addressKey(address), isLocal: false };
   return OF_PROXIES.some((name) => headers[name] !== undefined) ? UNNAMED_PROXY : LOCAL;
 }
 

@@ -147,7 +147,8 @@ function recogniseClients(app: RpcApp, log: Logger): void {
   app.decorateRequest('client');
   let isTold = false;
   app.addHook('onRequest', (request, _reply, done) => {
-    request.client = clientOf({ address: request.ip, headers: request.headers });
+    const isRelayed = (request.ips?.length ?? 0) > 1;
+    request.client = clientOf({ address: request.ip, headers: request.headers, isRelayed });
     if (request.client === UNNAMED_PROXY && !isTold) {
       isTold = true;
       log.warn('requests come through a proxy that is not named: all behind it share the limits of one client', {

@@ -33,7 +33,9 @@ describe('clients', () => {
       assert(isLoopback(address), address);
       assert(clientOf({ address, headers: {} }).isLocal, address);
       for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip']) {
-        assert.equal(clientOf({ address, headers: { [name]: '' } }), UNNAMED_PROXY, name);
+        const headers = { [name]: '' };
+        assert.equal(clientOf({ address, headers }), UNNAMED_PROXY, name);
+        assert.deepEqual(clientOf({ address, headers, isRelayed: true }), { key: addressKey(address), isLocal: false });
       }
     }
     for (const address of ['128.0.0.1', '::2', '10.0.0.1', 'localhost', '', undefined]) {
