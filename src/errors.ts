@@ -92,6 +92,21 @@ export const ERRORS = {
   PEER_BANNED: kind(403, -32012, 5, true, 'Peer is banned'),
   PEER_QUOTA: kind(429, -32005, 5, true, 'Peer asked too much'),
 
+  // The market
+  BAD_JOB: kind(422, -32017, 7, false, 'Not a job that can be done'),
+  NO_MODEL: kind(404, -32017, 4, false, 'No such model'),
+  NO_MINER: kind(503, -32018, 5, true, 'No miner'),
+  PRICE: kind(422, -32017, 7, false, 'Price above the maximum'),
+  BUSY: kind(503, -32018, 5, true, 'Busy'),
+  STAKE_LOW: kind(422, -32017, 7, false, 'Stake too low'),
+  NOT_FUNDED: kind(422, -32017, 7, true, 'Agreement not funded'),
+  FENCED: kind(409, -32014, 7, false, 'A later attempt counts'),
+  CANCELED: kind(409, -32014, 9, false, 'Canceled'),
+  LEASE_LOST: kind(504, -32013, 9, true, 'Miner fell silent'),
+  EXECUTOR: kind(502, -32018, 9, true, 'The work failed'),
+  JOB_FAILED: kind(502, -32018, 9, false, 'Job failed'),
+  BAD_RECEIPT: kind(422, -32003, 11, false, 'Receipt does not verify'),
+
   // Local clusters
   UNKNOWN_NODE: kind(404, -32001, 4, false, 'No such node'),
   CLUSTER_DOWN: kind(503, -32002, 5, false, 'Cluster not running'),

@@ -1,0 +1,84 @@
+/**
+ * What a miner is given to work on, and the one encoding of it. It is sealed on its way, and the job's specification
+ * holds its hash: the salt keeps that hash from being tried against guesses of a short prompt.
+ */
+import type { Hash } from '../../bytes.ts';
+import { Reader, Writer } from '../codec.ts';
+import type { Hasher } from '../crypto/types.ts';
+
+/** One piece of input: a message of a conversation, a module, its standard input, … */
+export interface ContentPart {
+  /** `system`, `user`, `assistant`, `tool`; what the kind says it is; or empty. */
+  readonly role: string;
+  /** e.g. `text/plain` (always UTF-8), `application/wasm`. */
+  readonly mediaType: string;
+  readonly data: Uint8Array;
+}
+
+/** Named by the kind; values are texts, numbers among them integers in decimal: `max_tokens`, `temperature_milli`, … */
+export interface ContentParam {
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface JobContent {
+  /** 32 random bytes. */
+  readonly salt: Uint8Array;
+  /** In the order given; a name may come again (`stop`, `arg`). */
+  readonly params: readonly ContentParam[];
+  readonly parts: readonly ContentPart[];
+}
+
+export const MAX_CONTENT_BYTES = 1024 * 1024;
+export const MAX_CONTENT_PARTS = 256;
+export const MAX_CONTENT_PARAMS = 64;
+const MAX_PARAM_BYTES = 4096;
+const MAX_ROLE = 32;
+const MAX_NAME = 64;
+const MAX_MEDIA_TYPE = 128;
+
+export function encodeContent({ salt, params, parts }: JobContent): Uint8Array {
+  const writer = new Writer(1024).fixed(salt, 32).u16(params.length);
+  for (const { name, value } of params) writer.ascii8(name).bytes16(new TextEncoder().encode(value));
+  writer.u16(parts.length);
+  for (const { role, mediaType, data } of parts) writer.ascii8(role).ascii8(mediaType).bytes32(data);
+  return writer.finish();
+}
+
+/** @throws NodeError CODEC */
+export function decodeContent(bytes: Uint8Array): JobContent {
+  const reader = new Reader(bytes, 'job content');
+  const salt = reader.fixed(32);
+  const params: ContentParam[] = [];
+  for (let left = reader.count16(MAX_CONTENT_PARAMS, 3); left > 0; left--) {
+    params.push({ name: reader.ascii8(MAX_NAME), value: readText(reader) });
+  }
+  const parts: ContentPart[] = [];
+  for (let left = reader.count16(MAX_CONTENT_PARTS, 6); left > 0; left--) {
+    const role = reader.ascii8(MAX_ROLE);
+    parts.push({ role, mediaType: reader.ascii8(MAX_MEDIA_TYPE), data: reader.bytes32(MAX_CONTENT_BYTES) });
+  }
+  reader.end();
+  return { salt, params, parts };
+}
+
+export function contentHash(hasher: Hasher, encoded: Uint8Array): Hash {
+  return hasher.hash(encoded);
+}
+
+/** The last value of a name. */
+export function paramOf({ params }: Pick<JobContent, 'params'>, name: string): string | undefined {
+  return params.findLast((param) => param.name === name)?.value;
+}
+
+export function paramsOf({ params }: Pick<JobContent, 'params'>, name: string): string[] {
+  return params.filter((param) => param.name === name).map(({ value }) => value);
+}
+
+function readText(reader: Reader): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(reader.bytes16(MAX_PARAM_BYTES));
+  } catch {
+    throw reader.reject('non-canonical');
+  }
+}
