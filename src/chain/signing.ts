@@ -14,6 +14,14 @@ export type SignKind =
   | 'status'
   | 'validator-key'
   | 'voucher'
+  | 'offer'
+  | 'job'
+  | 'quote-request'
+  | 'quote'
+  | 'assignment'
+  | 'tick'
+  | 'receipt'
+  | 'acknowledgement'
   | 'message'
   | 'login';
 

@@ -82,7 +82,8 @@ for (const [name, options] of Object.entries(OTHERS)) {
     it('differs in the sign bytes of every kind', () => {
       const kinds: Readonly<Record<SignKind, true>> = {
         ...{ tx: true, prevote: true, precommit: true, proposal: true, status: true, 'validator-key': true },
-        ...{ voucher: true, message: true, login: true },
+        ...{ voucher: true, message: true, login: true, offer: true, job: true, 'quote-request': true, quote: true },
+        ...{ assignment: true, tick: true, receipt: true, acknowledgement: true },
       };
       for (const kind of Object.keys(kinds) as SignKind[]) {
         const bytes = signBytesWriter(kind, chain).finish();
