@@ -12,6 +12,7 @@ import { readJob, writeJob } from '../../src/chain/market/job.ts';
 import type { SignedReceipt } from '../../src/chain/market/receipt.ts';
 import { decodeReceipt, encodeReceipt, MAX_OPEN_BYTES, MAX_RECEIPT_BYTES } from '../../src/chain/market/receipt.ts';
 import type { SignedTick } from '../../src/chain/market/tick.ts';
+import { readText, writeText } from '../../src/chain/market/text.ts';
 import { readTick, writeTick } from '../../src/chain/market/tick.ts';
 import type { Voucher } from '../../src/chain/modules/compute/voucher.ts';
 import { readVoucher, writeVoucher } from '../../src/chain/modules/compute/voucher.ts';
@@ -157,7 +158,7 @@ export function encodeMinerFrame(frame: MinerFrame): Uint8Array {
       return writer.fixed(frame.attempt, 32).finish();
     case 'refuse':
       writer.fixed(frame.attempt, 32).ascii8(frame.code).u32(frame.afterMs);
-      return writer.bytes16(shortText(frame.text)).finish();
+      return writeText(writer, shortText(frame.text)).finish();
     case 'start':
       return writer.fixed(frame.attempt, 32).u64(frame.startedAtMs).finish();
     case 'output':
@@ -167,7 +168,7 @@ export function encodeMinerFrame(frame: MinerFrame): Uint8Array {
     case 'end':
       return writer.bytes16(encodeReceipt(frame.receipt)).finish();
     case 'fail':
-      return writeTick(writer, frame.tick).ascii8(frame.code).bytes16(shortText(frame.text)).finish();
+      return writeText(writeTick(writer, frame.tick).ascii8(frame.code), shortText(frame.text)).finish();
     case 'ping':
       return writer.finish();
   }
@@ -193,7 +194,7 @@ function readMinerFrame(reader: Reader, type: number): MinerFrame {
     case MINER.refuse: {
       const attempt = reader.fixed(32);
       const code = readCode(reader);
-      return { type: 'refuse', attempt, code, afterMs: reader.u32(), text: readText(reader) };
+      return { type: 'refuse', attempt, code, afterMs: reader.u32(), text: readText(reader, MAX_TEXT_BYTES) };
     }
     case MINER.start:
       return { type: 'start', attempt: reader.fixed(32), startedAtMs: reader.u64() };
@@ -206,7 +207,7 @@ function readMinerFrame(reader: Reader, type: number): MinerFrame {
     case MINER.end:
       return { type: 'end', receipt: decodeReceipt(reader.bytes16(MAX_RECEIPT_BYTES)) };
     case MINER.fail:
-      return { type: 'fail', tick: readTick(reader), code: readCode(reader), text: readText(reader) };
+      return { type: 'fail', tick: readTick(reader), code: readCode(reader), text: readText(reader, MAX_TEXT_BYTES) };
     case MINER.done:
       return { type: 'done', attempt: reader.fixed(32) };
     case MINER.ping:
@@ -231,14 +232,14 @@ function readCode(reader: Reader): ErrorCode {
   return isErrorCode(code) ? code : 'PEER_PROTOCOL';
 }
 
-function readText(reader: Reader): string {
-  return new TextDecoder().decode(reader.bytes16(MAX_TEXT_BYTES));
-}
-
 /** Cut at a whole character. */
-function shortText(text: string): Uint8Array {
-  let bytes = utf8(text.slice(0, MAX_TEXT_BYTES));
-  while (bytes.length > MAX_TEXT_BYTES)
-    bytes = utf8(new TextDecoder().decode(bytes.subarray(0, MAX_TEXT_BYTES - 3)).replace(/\uFFFD$/, ''));
-  return bytes;
+function shortText(text: string): string {
+  let length = 0;
+  let short = '';
+  for (const character of text) {
+    length += utf8(character).length;
+    if (length > MAX_TEXT_BYTES) return short;
+    short += character;
+  }
+  return short;
 }

@@ -5,6 +5,7 @@
 import type { Hash } from '../../bytes.ts';
 import { Reader, Writer } from '../codec.ts';
 import type { Hasher } from '../crypto/types.ts';
+import { readText, writeText } from './text.ts';
 
 /** One piece of input: a message of a conversation, a module, its standard input, … */
 export interface ContentPart {
@@ -39,7 +40,7 @@ const MAX_MEDIA_TYPE = 128;
 
 export function encodeContent({ salt, params, parts }: JobContent): Uint8Array {
   const writer = new Writer(1024).fixed(salt, 32).u16(params.length);
-  for (const { name, value } of params) writer.ascii8(name).bytes16(new TextEncoder().encode(value));
+  for (const { name, value } of params) writeText(writer.ascii8(name), value);
   writer.u16(parts.length);
   for (const { role, mediaType, data } of parts) writer.ascii8(role).ascii8(mediaType).bytes32(data);
   return writer.finish();
@@ -51,7 +52,7 @@ export function decodeContent(bytes: Uint8Array): JobContent {
   const salt = reader.fixed(32);
   const params: ContentParam[] = [];
   for (let left = reader.count16(MAX_CONTENT_PARAMS, 3); left > 0; left--) {
-    params.push({ name: reader.ascii8(MAX_NAME), value: readText(reader) });
+    params.push({ name: reader.ascii8(MAX_NAME), value: readText(reader, MAX_PARAM_BYTES) });
   }
   const parts: ContentPart[] = [];
   for (let left = reader.count16(MAX_CONTENT_PARTS, 6); left > 0; left--) {
@@ -73,12 +74,4 @@ export function paramOf({ params }: Pick<JobContent, 'params'>, name: string): s
 
 export function paramsOf({ params }: Pick<JobContent, 'params'>, name: string): string[] {
   return params.filter((param) => param.name === name).map(({ value }) => value);
-}
-
-function readText(reader: Reader): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(reader.bytes16(MAX_PARAM_BYTES));
-  } catch {
-    throw reader.reject('non-canonical');
-  }
 }
