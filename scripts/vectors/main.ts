@@ -4,6 +4,7 @@ import { addressVectors } from './addresses.ts';
 import { chainVectors } from './chain.ts';
 import { codecVectors } from './codec.ts';
 import { hashVectors } from './hashes.ts';
+import { marketVectors } from './market.ts';
 import { signatureVectors } from './signatures.ts';
 import { stateTreeVectors } from './state-tree.ts';
 
@@ -14,6 +15,7 @@ const files = {
   codec: codecVectors(),
   'state-tree': stateTreeVectors(),
   chain: chainVectors(),
+  market: marketVectors(),
 };
 
 for (const [name, content] of Object.entries(files)) {

@@ -3,6 +3,7 @@ import { addressVectors } from '../../scripts/vectors/addresses.ts';
 import { chainVectors } from '../../scripts/vectors/chain.ts';
 import { codecVectors } from '../../scripts/vectors/codec.ts';
 import { hashVectors } from '../../scripts/vectors/hashes.ts';
+import { marketVectors } from '../../scripts/vectors/market.ts';
 import { signatureVectors } from '../../scripts/vectors/signatures.ts';
 import { stateTreeVectors } from '../../scripts/vectors/state-tree.ts';
 import { readVectors } from './read.ts';
@@ -15,6 +16,7 @@ describe('vector files', () => {
     codec: codecVectors,
     'state-tree': stateTreeVectors,
     chain: chainVectors,
+    market: marketVectors,
   };
   for (const [name, generate] of Object.entries(generators)) {
     it(`${name}.json is what its generator makes`, () => {
