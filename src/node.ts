@@ -20,6 +20,7 @@ import { createNetMetrics } from './net/metrics.ts';
 import { createNodeApi } from './node/api.ts';
 import { warnOfExposure } from './node/exposure.ts';
 import { openNodeChain } from './node/open-chain.ts';
+import { startStatusLines } from './node/status-line.ts';
 import { VERSION } from './version.ts';
 import { startAdminServer } from './rpc/admin-server.ts';
 import { startMetricsServer } from './rpc/metrics-server.ts';
@@ -96,6 +97,8 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
     ends.push({ name: 'metrics', end: () => server.close() });
   }
   await chains.joinAll();
+  const endStatusLines = startStatusLines(api, systemClock, log);
+  ends.push({ name: 'status lines', end: () => Promise.resolve(endStatusLines()) });
 
   const chainIds = chains.list().flatMap(({ chainId, state }) => (state === 'running' ? [chainId] : []));
   log.info('node is running', { chains: chainIds, rpc: rpc.url, peer: host.peerId });
