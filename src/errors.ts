@@ -41,6 +41,8 @@ export const ERRORS = {
   TOO_LARGE: kind(413, -32005, 2, false, 'Too large'),
   UNAUTHENTICATED: kind(401, -32011, 6, false, 'Not authenticated'),
   FORBIDDEN: kind(403, -32012, 6, false, 'Not allowed'),
+  // 402, not 429: clients retry a 429 by themselves, and no wait of theirs brings the next day's budget.
+  BUDGET_SPENT: kind(402, -32005, 6, false, 'Budget spent'),
   TIMEOUT: kind(504, -32013, 8, true, 'Timed out'),
   CONFLICT: kind(409, -32014, 7, false, 'Conflict'),
   DEV_KEY: kind(409, -32015, 10, false, 'Development key off devnet'),

@@ -40,6 +40,9 @@ export interface DataFolder {
   readonly nodeKeyFile: string;
   /** In a folder for this user alone. */
   readonly adminSocket: string;
+  readonly apiKeysFile: string;
+  /** What API keys have spent. */
+  readonly budgetsFile: string;
   /** Makes the chain's folder if it lacks. @throws NodeError CONFIG when the id cannot be a chain's */
   chain(chainId: string): Promise<ChainFolder>;
   /** Gives the lock back. */
@@ -73,6 +76,8 @@ export async function openDataFolder(home: string, options: { readonly log?: Log
       home: root,
       nodeKeyFile: join(identity, 'node_key'),
       adminSocket: join(run, 'admin.sock'),
+      apiKeysFile: join(root, 'access', 'api_keys'),
+      budgetsFile: join(root, 'access', 'budgets'),
       chain: (chainId) => openChainFolder(root, chainId),
       close: () => lock.release(),
     };
