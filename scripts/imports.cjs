@@ -53,7 +53,8 @@ const browserParts = {
   sdk: {
     path: '^src/sdk/',
     mayImport: ['base', 'chain', 'marketWire', 'coordinator'],
-    importers: ['cli', 'testnet', 'scripts', 'explorer'],
+    // rpc: login texts, of which the SDK has both sides.
+    importers: ['rpc', 'cli', 'testnet', 'scripts', 'explorer'],
   },
   explorer: {
     path: '^src/explorer/',

@@ -32,6 +32,11 @@ export interface NodeConfig {
     readonly trustedProxies: readonly string[];
     /** A second, for each client; 0 for no limit. */
     readonly rates: { readonly read: number; readonly heavy: number; readonly write: number };
+    readonly requireApiKey: boolean;
+  };
+  readonly market: {
+    /** For a UTC day, on this machine and chains of development; 0: none. */
+    readonly keylessBudgetUait: number;
   };
   readonly admin: {
     /** Absolute, or `off`; empty: in the data folder. */
@@ -80,7 +85,7 @@ export interface ConfigSources {
 }
 
 /** Names of the environment that are not options. */
-const OTHER_ENV: ReadonlySet<string> = new Set(['AITBC_HOME', 'AITBC_WALLET_DIR']);
+const OTHER_ENV: ReadonlySet<string> = new Set(['AITBC_API_KEY_FILE', 'AITBC_HOME', 'AITBC_WALLET_DIR']);
 
 export interface Setting {
   readonly path: ConfigPath;
@@ -147,7 +152,9 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
         heavy: number('rpc.heavy_reads_per_s'),
         write: number('rpc.writes_per_s'),
       },
+      requireApiKey: flag('rpc.require_api_key'),
     },
+    market: { keylessBudgetUait: number('market.keyless_budget_uait') },
     admin: { socket: text('admin.socket') },
     metrics: { listen: text('metrics.listen') === 'off' ? null : parseHostPort(text('metrics.listen')) },
     log: { level: text('log.level'), format: text('log.format') as NodeConfig['log']['format'] },

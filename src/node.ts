@@ -18,6 +18,7 @@ import type { Host } from './net/host.ts';
 import { createHost } from './net/host.ts';
 import { createNetMetrics } from './net/metrics.ts';
 import { createNodeApi } from './node/api.ts';
+import { openAccess } from './node/access.ts';
 import { warnOfExposure } from './node/exposure.ts';
 import { openNodeChain } from './node/open-chain.ts';
 import { startStatusLines } from './node/status-line.ts';
@@ -86,10 +87,13 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
     clock: systemClock,
   });
   warnOfExposure(api, config.rpc.listen, log);
-  const rpc = await startRpcServer(config.rpc, { api, log: log.child('rpc'), metrics });
+  const { access, keys, ledger } = await openAccess(folder, config, log.child('access'));
+  ends.push({ name: 'budgets', end: () => ledger.close() });
+  const rpc = await startRpcServer(config.rpc, { api, log: log.child('rpc'), metrics, access });
   ends.push({ name: 'rpc', end: () => rpc.close() });
   if (config.admin.socket !== 'off') {
-    const admin = await startAdminServer(config.admin.socket || folder.adminSocket, { api, log: log.child('admin') });
+    const socket = config.admin.socket || folder.adminSocket;
+    const admin = await startAdminServer(socket, { api, keys, log: log.child('admin') });
     ends.push({ name: 'admin socket', end: () => admin.close() });
   }
   if (config.metrics.listen) {

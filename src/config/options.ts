@@ -101,6 +101,12 @@ export const OPTIONS = {
   // A transaction's proof hashes every transaction of its block.
   'rpc.heavy_reads_per_s': count(10, 0, 1_000_000, 'Of them, proofs of transactions and long lists.'),
   'rpc.writes_per_s': count(10, 0, 1_000_000, 'Transactions a second of each client off this machine.'),
+  // Reads are of public facts, and transactions are signed: what costs the node's money needs a key whatever this says.
+  'rpc.require_api_key': {
+    kind: 'boolean',
+    value: false,
+    help: 'Every request but those of health and documents needs an API key (aitbc key create), on this machine too.',
+  },
   'admin.socket': {
     kind: 'text',
     value: '',
@@ -108,6 +114,13 @@ export const OPTIONS = {
     check: (path: string) =>
       path === '' || path === 'off' || path.startsWith('/') ? null : 'an absolute path, or "off"',
   },
+  // A try-out: enough for some jobs a day, and nothing where the money is worth something.
+  'market.keyless_budget_uait': count(
+    10_000_000,
+    0,
+    Number.MAX_SAFE_INTEGER,
+    'What programs of this machine may spend of the wallet of the node on jobs without an API key, a UTC day, on chains that end in -devnet.',
+  ),
   'metrics.listen': {
     kind: 'text',
     value: '127.0.0.1:9464',

@@ -8,6 +8,7 @@ import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import { nopRegister } from '../metrics.ts';
+import type { ApiKeys } from './access/api-keys.ts';
 import type { NodeApi } from './api.ts';
 import type { RpcApp } from './app.ts';
 import { answerRequests, MAX_BODY_BYTES, MAX_HEADER_BYTES, requestId } from './base-app.ts';
@@ -31,6 +32,7 @@ export interface AdminServer {
 
 export interface AdminModules {
   readonly api: NodeApi;
+  readonly keys: ApiKeys;
   readonly log: Logger;
   readonly clock?: Clock;
 }
@@ -38,7 +40,7 @@ export interface AdminModules {
 /** @param path absolute @throws NodeError CONFIG for a path or folder that cannot be used, PORT_IN_USE */
 export async function startAdminServer(
   path: string,
-  { api, log, clock = systemClock }: AdminModules,
+  { api, keys, log, clock = systemClock }: AdminModules,
 ): Promise<AdminServer> {
   const app: RpcApp = Fastify({
     bodyLimit: MAX_BODY_BYTES,
@@ -50,8 +52,10 @@ export async function startAdminServer(
   });
   app.server.maxConnections = MAX_CONNECTIONS;
   app.decorateRequest('client');
+  app.decorateRequest('principal');
   app.addHook('onRequest', (request, _reply, done) => {
     request.client = OPERATOR;
+    request.principal = { kind: 'operator' };
     done();
   });
   answerRequests(app, new Set(), log);
@@ -64,7 +68,7 @@ export async function startAdminServer(
     }
     done();
   });
-  registerOperations(app, createAdminOperations(api), limits);
+  registerOperations(app, createAdminOperations(api, keys), limits);
   try {
     await listenOnSocket(app, path);
   } catch (error) {

@@ -52,6 +52,7 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
   if (ERRORS[problem.code].retryable && (problem.status === 429 || problem.status === 503)) {
     reply.header('retry-after', String(problem.data?.['retry_after_s'] ?? 1));
   }
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="aitbc"');
   void reply.code(problem.status).header('cache-control', 'no-store').type(PROBLEM_TYPE).send(problem);
 }
 

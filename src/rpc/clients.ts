@@ -10,6 +10,8 @@ export interface Client {
   readonly key: string;
   /** A program of this machine: no limit for each client holds for it. */
   readonly isLocal: boolean;
+  /** Of the API key it asks with, wherever that is used from. */
+  readonly quota?: { readonly id: string; readonly perMinute: number };
 }
 
 /** What is known of who asks. */

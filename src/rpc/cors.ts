@@ -4,7 +4,14 @@ import type { RpcApp } from './app.ts';
 
 /** Until a browser asks again before it sends. */
 const PREFLIGHT_AGE_S = 600;
-const REQUEST_HEADERS = ['authorization', 'content-type', 'if-none-match', 'last-event-id', 'x-request-id'];
+const REQUEST_HEADERS = [
+  'authorization',
+  'content-type',
+  'if-none-match',
+  'last-event-id',
+  'x-api-key',
+  'x-request-id',
+];
 const ANSWER_HEADERS = [
   ...['deprecation', 'etag', 'link', 'location', 'retry-after', 'sunset', 'x-request-id'],
   ...['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'],

@@ -29,12 +29,12 @@ function registerOperation(app: RpcApp, operation: Operation, limits: RateLimits
 }
 
 function addRoute(app: RpcApp, operation: Operation, limits: RateLimits): void {
-  const { verb, path, params, query, body, load, countOf, successor } = operation;
+  const { verb, path, params, query, body, load, scope, countOf, successor } = operation;
   app.route({
     method: verb,
     url: path,
     ...(body && { bodyLimit: body.maxBytes }),
-    ...(load && { config: { load } }),
+    config: { scope, ...(load && { load }) },
     // Before the body is read.
     onRequest: (request, reply, done) => {
       if (successor !== undefined) reply.headers(deprecation(filled(successor, request.params as Params)));
@@ -52,6 +52,8 @@ function addRoute(app: RpcApp, operation: Operation, limits: RateLimits): void {
         query: request.query as Record<string, string>,
         body: request.body,
         requestId: request.id,
+        principal: request.principal,
+        host: request.headers.host?.toLowerCase() ?? '',
         gone: () => goneSignal(reply),
         take: (kind) => {
           if (!isPaid || kind !== 'read') limits.take(request.client, kind);

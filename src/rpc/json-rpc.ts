@@ -1,6 +1,8 @@
 /** JSON-RPC 2.0: text in, text out. Methods are those of the operations, with params by name or by position. */
 import { setImmediate } from 'node:timers/promises';
 import { ERRORS, NodeError } from '../errors.ts';
+import type { Scope } from '../store/api-keys.ts';
+import type { Principal } from './access/principal.ts';
 import { parseJsonBody } from './json-body.ts';
 import type { Call, Method } from './json-rpc-methods.ts';
 import type { Problem } from './problem.ts';
@@ -15,6 +17,8 @@ export const MAX_BATCH_ANSWER_BYTES = 10 * 1024 * 1024;
 
 export interface RequestContext {
   readonly requestId: string;
+  readonly principal: Principal;
+  readonly host: string;
   /** Aborts when the client has gone. */
   readonly gone: () => AbortSignal;
   /** Before each call. @throws NodeError RATE_LIMITED */
@@ -25,6 +29,8 @@ export interface JsonRpcModules {
   readonly methods: ReadonlyMap<string, Method>;
   /** What `rpc.discover` answers. */
   readonly discover: () => unknown;
+  /** @throws NodeError UNAUTHENTICATED | FORBIDDEN */
+  readonly allow: (principal: Principal, scope: Scope) => void;
   readonly onFailure: (problem: Problem, method: string | null, error: unknown) => void;
 }
 
@@ -101,6 +107,8 @@ export class JsonRpc {
     }
     const call: Call = found.read(params);
     context.take(loadOf(found.operation.load, call.query));
+    const { scope } = found.operation;
+    if (scope !== null && scope !== 'calls') this.#modules.allow(context.principal, scope);
     if (isBatch && call.query['mode'] === 'commit') {
       throw new NodeError('INVALID_PARAMS', 'a call of a batch is not waited for', {
         hint: 'use mode sync, then ask by hash',

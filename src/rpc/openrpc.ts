@@ -28,9 +28,9 @@ function methodObject({ name, operation, params }: Method): JsonSchema {
       schema: paramSchema(param),
     })),
     result: { name: 'result', summary: result?.description ?? '', schema: result?.schema ? refer(result.schema) : {} },
-    // A foreign Host is refused before there is a call.
+    // Whoever has no key is refused before there is a call.
     errors: errors
-      .filter((code) => code !== 'FORBIDDEN')
+      .filter((code) => code !== 'UNAUTHENTICATED')
       .map((code) => ({ code: ERRORS[code].jsonRpc, message: ERRORS[code].title, data: { code } })),
   };
 }

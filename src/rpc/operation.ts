@@ -4,6 +4,8 @@
  */
 import type { Static, TObject, TSchema } from 'typebox';
 import type { ErrorCode } from '../errors.ts';
+import type { ScopeRule } from './access/guard.ts';
+import type { Principal } from './access/principal.ts';
 import type { LoadRule } from './rate-guard.ts';
 import type { Load } from './rate-limits.ts';
 
@@ -14,6 +16,9 @@ export interface Input<Params, Query> {
   /** Checked against one of the forms; bytes where `binary` is taken. */
   readonly body: unknown;
   readonly requestId: string;
+  readonly principal: Principal;
+  /** Under which the node was asked, with the port; one of its own names. */
+  readonly host: string;
   /** Aborts when the client has gone. */
   readonly gone: () => AbortSignal;
   /** For what asks several things at once: each of them. @throws NodeError RATE_LIMITED */
@@ -78,6 +83,8 @@ interface OperationBase {
   readonly successor?: string | null;
   /** What it costs the node; a plain read when absent. */
   readonly load?: LoadRule;
+  /** What an API key must be for; null: none is asked for. */
+  readonly scope: ScopeRule;
   /** How many things of its kind a body asks for; one when absent. */
   readonly countOf?: (body: unknown) => number;
 }
@@ -88,7 +95,9 @@ export interface Operation extends OperationBase {
   handle(input: Input<Readonly<Record<string, string>>, Readonly<Record<string, string>>>): Answer | Promise<Answer>;
 }
 
-interface OperationSpec<P extends TObject, Q extends TObject> extends OperationBase {
+interface OperationSpec<P extends TObject, Q extends TObject> extends Omit<OperationBase, 'scope'> {
+  /** `read` for GET and `submit` for POST when absent. */
+  readonly scope?: ScopeRule;
   readonly params: P;
   readonly query: Q;
   handle(input: Input<Static<P>, Static<Q>>): Answer | Promise<Answer>;
@@ -107,7 +116,9 @@ export const OF_STORE: readonly ErrorCode[] = ['STORAGE', 'CORRUPT'];
 export function operation<P extends TObject, Q extends TObject>(spec: OperationSpec<P, Q>): Operation {
   const errors = new Set([...ALWAYS, ...(spec.verb === 'POST' ? OF_BODY : []), ...spec.errors]);
   if (spec.verb === 'POST' && spec.body?.isRaw !== true) errors.add('PARSE_ERROR');
-  return { ...(spec as unknown as Operation), errors: [...errors].sort() };
+  const scope = spec.scope === undefined ? (spec.verb === 'GET' ? 'read' : 'submit') : spec.scope;
+  if (scope !== null) errors.add('UNAUTHENTICATED');
+  return { ...(spec as unknown as Operation), scope, errors: [...errors].sort() };
 }
 
 /** What may be different the next time. */

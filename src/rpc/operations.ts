@@ -1,8 +1,11 @@
 /** All operations of a node, and the documents that describe them: for everyone, and for its operator. */
 import type { Logger } from '../log.ts';
+import type { Access } from './access/access.ts';
+import type { ApiKeys } from './access/api-keys.ts';
 import type { NodeApi } from './api.ts';
 import type { Operation } from './operation.ts';
 import { accountOperations } from './routes/accounts.ts';
+import { apiKeyOperations } from './routes/api-keys.ts';
 import { chainOperations } from './routes/chain.ts';
 import { chainActOperations, chainsOperation } from './routes/chains.ts';
 import { documentOperations } from './routes/documents.ts';
@@ -11,13 +14,20 @@ import { jsonRpcOperation } from './routes/json-rpc.ts';
 import { legacyOperations } from './routes/legacy.ts';
 import { goneOperations, legacySubmissions } from './routes/legacy-writes.ts';
 import { listOperations } from './routes/lists.ts';
+import { loginOperations } from './routes/login.ts';
 import { marketOperations } from './routes/market.ts';
 import { nodeOperations } from './routes/node.ts';
 import { proofOperations } from './routes/proofs.ts';
 import { transactionOperations } from './routes/transactions.ts';
 import type { TransactionDesks } from './tx-intake.ts';
 
-export function createOperations(node: NodeApi, desks: TransactionDesks, log: Logger): readonly Operation[] {
+export interface OperationModules {
+  readonly desks: TransactionDesks;
+  readonly access: Access;
+  readonly log: Logger;
+}
+
+export function createOperations(node: NodeApi, { desks, access, log }: OperationModules): readonly Operation[] {
   const transactions = transactionOperations(node, desks);
   const current = [
     ...chainOperations(node),
@@ -29,6 +39,7 @@ export function createOperations(node: NodeApi, desks: TransactionDesks, log: Lo
     ...nodeOperations(node),
     ...healthOperations(node),
     chainsOperation(node),
+    ...loginOperations(node, access),
   ];
   const operations = [
     ...current,
@@ -36,12 +47,12 @@ export function createOperations(node: NodeApi, desks: TransactionDesks, log: Lo
     ...transactions.filter(({ verb }) => verb === 'POST').flatMap(legacySubmissions),
     ...goneOperations(),
   ];
-  const described = [...operations, jsonRpcOperation(node, operations, log)];
+  const described = [...operations, jsonRpcOperation(node, operations, { access, log })];
   return [...described, ...documentOperations(node, described)];
 }
 
 /** What only the admin socket answers. */
-export function createAdminOperations(node: NodeApi): readonly Operation[] {
-  const operations = chainActOperations(node);
+export function createAdminOperations(node: NodeApi, keys: ApiKeys): readonly Operation[] {
+  const operations = [...chainActOperations(node), ...apiKeyOperations(keys)];
   return [...operations, ...documentOperations(node, operations)];
 }

@@ -6,6 +6,9 @@ import type { HostPort } from '../config/options.ts';
 import type { Logger } from '../log.ts';
 import type { MetricsRegister } from '../metrics.ts';
 import { nopRegister } from '../metrics.ts';
+import type { Access } from './access/access.ts';
+import { guardAccess, recogniseKeys } from './access/guard.ts';
+import { accessWithoutKeys } from './access/without-keys.ts';
 import type { NodeApi } from './api.ts';
 import type { RpcApp } from './app.ts';
 import { answerRequests, MAX_BODY_BYTES, MAX_HEADER_BYTES, requestId } from './base-app.ts';
@@ -70,6 +73,8 @@ export interface RpcModules {
   readonly log: Logger;
   readonly clock?: Clock;
   readonly metrics?: MetricsRegister;
+  /** Without it there are no keys, and nobody has anything paid. */
+  readonly access?: Access;
 }
 
 export interface RpcServer {
@@ -83,14 +88,17 @@ export interface RpcServer {
 export async function startRpcServer(options: RpcOptions, modules: RpcModules): Promise<RpcServer> {
   const { api, log, clock = systemClock } = modules;
   const desks = new TransactionDesks(clock);
-  const { metrics = nopRegister } = modules;
+  const { metrics = nopRegister, access = accessWithoutKeys(clock, log) } = modules;
   const live = new LiveHub({ node: api, clock, log, metrics: createLiveMetrics(metrics) });
   const app = await createApp(options, log);
   const limits = new RateLimits(options.rates ?? NO_RATES, clock);
+  const faultOf = recogniseKeys(app, access);
   guardRates(app, limits, metrics);
+  guardAccess(app, access, faultOf, metrics);
   boundSlowness(app, clock);
-  registerOperations(app, createOperations(api, desks, log), limits);
-  liveRoutes(app, live, { names: new Set(options.hosts), others: new Set(options.corsOrigins) });
+  registerOperations(app, createOperations(api, { desks, access, log }), limits);
+  const pages = { names: new Set(options.hosts), others: new Set(options.corsOrigins) };
+  liveRoutes(app, live, { pages, access });
   let url: string;
   try {
     url = await listenOn(app, options.listen, 'rpc.listen');

@@ -1,14 +1,14 @@
 /** A rate with bursts: tokens come at a steady pace up to a most, and what is asked for takes them away. */
 
 export class TokenBucket {
-  readonly #most: number;
+  readonly most: number;
   readonly #perS: number;
   #tokens: number;
   #atMs: number;
 
   /** Full at first. @param nowMs monotonic, as everywhere here */
   constructor(most: number, perS: number, nowMs: number) {
-    this.#most = most;
+    this.most = most;
     this.#perS = perS;
     this.#tokens = most;
     this.#atMs = nowMs;
@@ -16,7 +16,7 @@ export class TokenBucket {
 
   /** What is there; below 0 for what was spent in advance. */
   tokens(nowMs: number): number {
-    this.#tokens = Math.min(this.#most, this.#tokens + (Math.max(0, nowMs - this.#atMs) / 1000) * this.#perS);
+    this.#tokens = Math.min(this.most, this.#tokens + (Math.max(0, nowMs - this.#atMs) / 1000) * this.#perS);
     this.#atMs = nowMs;
     return this.#tokens;
   }
@@ -38,6 +38,6 @@ export class TokenBucket {
 
   /** Until it is full. */
   fullInMs(nowMs: number): number {
-    return this.waitMs(this.#most, nowMs);
+    return this.waitMs(this.most, nowMs);
   }
 }

@@ -2,6 +2,7 @@
 import { toHex } from '../bytes.ts';
 import type { ErrorCode, ErrorData } from '../errors.ts';
 import { isErrorCode, isNodeError, NodeError } from '../errors.ts';
+import type { ApiKeyResponse, ApiKeysResponse, NewApiKey, NewApiKeyResponse } from './access-types.ts';
 import type { AgreementResponse, MarketParamsResponse, StakeResponse } from './market-types.ts';
 import type {
   AccountResponse,
@@ -38,6 +39,8 @@ export interface ClientOptions {
   readonly chainId?: string;
   /** For one request. */
   readonly timeoutMs?: number;
+  /** For nodes that ask for one: `aitbc_…`. */
+  readonly apiKey?: string;
   /** How requests travel; that of the platform when absent. */
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
 }
@@ -79,6 +82,12 @@ export interface Client {
   /** Answers when it runs; over the admin socket of the node alone. @throws NodeError why it cannot be started */
   startChain(chainId: string): Promise<ChainSummaryResponse>;
   stopChain(chainId: string): Promise<ChainSummaryResponse>;
+  /** API keys of the node; over its admin socket alone, like those below. */
+  apiKeys(): Promise<ApiKeysResponse>;
+  /** @throws NodeError INVALID_PARAMS | CONFLICT when there is one of the name */
+  createApiKey(key: NewApiKey): Promise<NewApiKeyResponse>;
+  /** @throws NodeError NOT_FOUND */
+  revokeApiKey(id: string): Promise<ApiKeyResponse>;
   /** @param bytes canonical bytes, signature included @throws NodeError why the node refuses it */
   sendTransaction(bytes: Uint8Array, mode?: SendMode): Promise<TransactionResponse>;
   /**
@@ -90,11 +99,11 @@ export interface Client {
 }
 
 /** @throws NodeError INVALID_PARAMS for a URL that is none */
-export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS, ...how }: ClientOptions): Client {
+export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS, apiKey, ...how }: ClientOptions): Client {
   const base = checkedUrl(url);
   const travel = how.fetch ?? ((to: string, init: RequestInit) => fetch(to, init));
   const request = <T>(path: string, init: RequestInit, withinMs = timeoutMs): Promise<T> =>
-    requestOver<T>(travel, base, path, init, withinMs);
+    requestOver<T>(travel, base, path, withKey(init, apiKey), withinMs);
   const get = <T>(path: string, query: Query = {}): Promise<T> =>
     request<T>(path + queryText({ ...query, chain_id: chainId }), {});
   const operate = (id: string, verb: string): Promise<ChainSummaryResponse> =>
@@ -130,19 +139,27 @@ export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS, ...
     chains: () => request('/api/chains', {}),
     startChain: (id) => operate(id, 'start'),
     stopChain: (id) => operate(id, 'stop'),
+    apiKeys: () => request('/api/keys', {}),
+    createApiKey: (key) => request('/api/keys', posted(key)),
+    revokeApiKey: (id) => request(`/api/keys/${encodeURIComponent(id)}/revoke`, { method: 'POST' }),
     sendTransaction: (bytes, mode = 'sync') =>
       request(
         `/rpc/transactions${queryText({ mode, chain_id: chainId })}`,
-        {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify({ tx: toHex(bytes) }),
-        },
+        posted({ tx: toHex(bytes) }),
         mode === 'commit' ? Math.max(timeoutMs, COMMIT_TIMEOUT_MS) : timeoutMs,
       ),
     waitForTransaction: (hash, { timeoutMs: wait = DEFAULT_WAIT_MS } = {}) => waitFor(client, hash, wait),
   };
   return client;
+}
+
+function posted(body: unknown): RequestInit {
+  return { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+}
+
+function withKey(init: RequestInit, apiKey: string | undefined): RequestInit {
+  if (apiKey === undefined) return init;
+  return { ...init, headers: { ...(init.headers as Record<string, string>), authorization: `Bearer ${apiKey}` } };
 }
 
 type Query = Readonly<Record<string, string | undefined>>;

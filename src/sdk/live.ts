@@ -28,6 +28,8 @@ export type LiveState = 'idle' | 'connecting' | 'open' | 'waiting' | 'closed';
 export interface LiveOptions {
   /** e.g. http://127.0.0.1:8006 */
   readonly url: string;
+  /** For nodes that ask for one. It travels as a subprotocol, since pages can set no header here. */
+  readonly apiKey?: string;
   /** Which of the node's chains is meant; its default one when absent. */
   readonly chainId?: string;
   readonly onState?: (state: LiveState) => void;
@@ -152,7 +154,9 @@ class LiveConnection implements Live {
 
   #connect(): void {
     this.#become('connecting');
-    const socket = new WebSocket(this.#url, SUBPROTOCOL);
+    const { apiKey } = this.#options;
+    const key = apiKey === undefined ? [] : [`aitbc.key.${apiKey}`];
+    const socket = new WebSocket(this.#url, [SUBPROTOCOL, ...key]);
     this.#socket = socket;
     // Also where the other side took the connection and never answered.
     this.#after(CONNECT_WITHIN_MS, () => {

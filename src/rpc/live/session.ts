@@ -49,7 +49,7 @@ export interface Delta {
 }
 
 /** Why the node ended a connection; for `memory` it is cut at once, what waits included. */
-export type EndReason = 'slow' | 'stalled' | 'memory' | 'no_pong' | 'flood' | 'failed' | 'stopping';
+export type EndReason = 'slow' | 'stalled' | 'memory' | 'no_pong' | 'key' | 'flood' | 'failed' | 'stopping';
 
 /** Frames and sends; thin, one for each transport. */
 export interface Wire {

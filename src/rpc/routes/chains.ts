@@ -45,6 +45,7 @@ export function chainActOperations(node: NodeApi): Operation[] {
       methods: [],
       verb: 'POST',
       path: `/api/chains/:id/${verb}`,
+      scope: null,
       summary: `${verb === 'start' ? 'Starts' : 'Stops'} a chain; answers when it is done`,
       params: ChainParams,
       query: noQuery,

@@ -19,7 +19,7 @@ function page(path: string, summary: string, type: string, answer: AnswerDoc, ma
   let text: string | null = null;
   let etag = '';
   return operation({
-    ...{ methods: [], verb: 'GET', path, summary, params: strict({}), query: noQuery, errors: [] },
+    ...{ methods: [], verb: 'GET', path, scope: null, summary, params: strict({}), query: noQuery, errors: [] },
     answers: { 200: answer },
     handle: () => {
       if (text === null) {

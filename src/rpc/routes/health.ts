@@ -16,6 +16,7 @@ export function healthOperations(node: NodeApi): Operation[] {
     operation({
       methods: [],
       verb: 'GET',
+      scope: null,
       path: '/livez',
       summary: 'Whether the process answers',
       params: strict({}),
@@ -27,6 +28,7 @@ export function healthOperations(node: NodeApi): Operation[] {
     operation({
       methods: ['health'],
       verb: 'GET',
+      scope: null,
       path: '/health',
       summary: 'What each chain does; 200 while the process answers',
       params: strict({}),
@@ -42,6 +44,7 @@ export function healthOperations(node: NodeApi): Operation[] {
     operation({
       methods: [],
       verb: 'GET',
+      scope: null,
       path: '/readyz',
       summary: 'Whether every chain that shall run is fit to serve',
       params: strict({}),

@@ -1,6 +1,7 @@
 /** POST /rpc: the operations as JSON-RPC methods. */
 import Type from 'typebox';
 import type { Logger } from '../../log.ts';
+import type { Access } from '../access/access.ts';
 import type { NodeApi } from '../api.ts';
 import { noQuery, strict } from '../app.ts';
 import { logFailure } from '../failure-log.ts';
@@ -16,12 +17,19 @@ export const MAX_JSON_RPC_BODY_BYTES = 1024 * 1024;
 const oneOrMany = (item: typeof JsonRpcCall | typeof JsonRpcAnswer) =>
   Type.Union([item, Type.Array(item, { minItems: 1, maxItems: MAX_BATCH_CALLS })]);
 
-export function jsonRpcOperation(node: NodeApi, operations: readonly Operation[], log: Logger): Operation {
+export function jsonRpcOperation(
+  node: NodeApi,
+  operations: readonly Operation[],
+  { access, log }: { readonly access: Access; readonly log: Logger },
+): Operation {
   const methods = methodTable(operations);
   let document: unknown;
   const rpc = new JsonRpc({
     methods,
     discover: () => (document ??= openRpcDocument(methods, node.version)),
+    allow: (principal, scope) => {
+      access.allow(principal, scope);
+    },
     onFailure: (problem, method, error) => {
       logFailure(log, problem, { request_id: problem.instance, method, error });
     },
@@ -43,8 +51,9 @@ export function jsonRpcOperation(node: NodeApi, operations: readonly Operation[]
     },
     errors: [],
     load: 'calls',
-    handle: async ({ body, requestId, gone, take }) => {
-      const text = await rpc.answer(typeof body === 'string' ? body : '', { requestId, gone, take });
+    scope: 'calls',
+    handle: async ({ body, requestId, principal, host, gone, take }) => {
+      const text = await rpc.answer(typeof body === 'string' ? body : '', { requestId, principal, host, gone, take });
       return text === null ? fresh(undefined, 204) : { ...fresh(text), type: 'application/json' };
     },
   });

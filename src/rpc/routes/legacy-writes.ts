@@ -62,7 +62,7 @@ const GONE: Readonly<Record<string, string>> = {
 export function goneOperations(): Operation[] {
   return Object.entries(GONE).map(([path, reason]) =>
     operation({
-      ...{ methods: [], verb: 'POST', path, successor: null, summary: `Gone: ${reason}` },
+      ...{ methods: [], verb: 'POST', path, scope: null, successor: null, summary: `Gone: ${reason}` },
       params: strict({}),
       query: ofChain,
       body: { forms: [{ key: null, schema: anyObject }], isRaw: true, maxBytes: MAX_GONE_BODY_BYTES },

@@ -230,7 +230,14 @@ function nodeAliases(node: NodeApi): Operation[] {
       handle: ({ query }) => fresh(views.legacyInfo(node, node.chain(query.chain_id))),
     }),
     operation({
-      ...{ methods: [], verb: 'GET', path: '/v1/health', successor: '/health', summary: 'Whether the process answers' },
+      ...{
+        methods: [],
+        verb: 'GET',
+        path: '/v1/health',
+        scope: null,
+        successor: '/health',
+        summary: 'Whether the process answers',
+      },
       params: strict({}),
       query: noQuery,
       answers: { 200: { description: 'It does', schema: Alive } },

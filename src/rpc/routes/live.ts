@@ -6,6 +6,7 @@ import type { Static, TSchema } from 'typebox';
 import Type from 'typebox';
 import { every } from '../../clock.ts';
 import { NodeError } from '../../errors.ts';
+import type { Access } from '../access/access.ts';
 import type { RpcApp } from '../app.ts';
 import { chainQuery, NO_STORE, noQuery } from '../app.ts';
 import { check } from '../check.ts';
@@ -44,6 +45,7 @@ const CLOSES: Readonly<Record<EndReason, readonly [code: number, text: string]>>
   stalled: [1013, 'slow consumer: nothing was read for too long'],
   memory: [1013, 'slow consumer: the node needs the memory'],
   no_pong: [1001, 'no pong'],
+  key: [1008, 'the API key is no longer valid'],
   flood: [1008, 'messages come too fast'],
   failed: [1011, 'unexpected failure'],
   stopping: [1001, 'the node stops'],
@@ -68,7 +70,13 @@ export function isWebSocketRequest({ method, url, headers }: IncomingMessage): b
   return method === 'GET' && /^\/ws(\?|$)/.test(url ?? '') && headers.upgrade?.toLowerCase() === 'websocket';
 }
 
-export function liveRoutes(app: RpcApp, hub: LiveHub, pages: PageOrigins): void {
+export interface LiveAccess {
+  readonly pages: PageOrigins;
+  readonly access: Pick<Access, 'isGood'>;
+}
+
+export function liveRoutes(app: RpcApp, hub: LiveHub, { pages, access }: LiveAccess): void {
+  const config = { scope: 'read' } as const;
   const onRequest =
     (query: TSchema) =>
     async (request: FastifyRequest): Promise<void> => {
@@ -87,18 +95,21 @@ export function liveRoutes(app: RpcApp, hub: LiveHub, pages: PageOrigins): void 
     method: 'GET',
     url: '/ws',
     exposeHeadRoute: false,
+    config,
     onRequest: onRequest(noQuery),
     handler: () => {
       throw new NodeError('INVALID_REQUEST', 'this path speaks WebSocket', { hint: 'use wscat, or GET /v1/stream' });
     },
     wsHandler: (socket, request) => {
-      serveSocket(hub, socket, { id: request.id, client: request.client });
+      serveSocket(hub, socket, openingOf(request, access));
     },
   });
 
-  app.get('/v1/stream', { exposeHeadRoute: false, onRequest: onRequest(StreamQuery) }, (request, reply) => {
+  app.get('/v1/stream', { exposeHeadRoute: false, config, onRequest: onRequest(StreamQuery) }, (request, reply) => {
     const { topics, chain_id, from_height } = request.query as Static<typeof StreamQuery>;
-    serveStream(hub, request, reply, {
+    serveStream(hub, reply, {
+      ...openingOf(request, access),
+      lastId: request.headers['last-event-id'],
       topics,
       chainId: chain_id,
       fromHeight: from_height === undefined ? null : Number(from_height),
@@ -111,9 +122,15 @@ type Socket = Parameters<NonNullable<Parameters<RpcApp['route']>[0]['wsHandler']
 interface Opening {
   readonly id: string;
   readonly client: Client;
+  /** Whether the key it was opened with still is one. */
+  readonly isGood: () => boolean;
 }
 
-function serveSocket(hub: LiveHub, socket: Socket, { id: requestId, client }: Opening): void {
+function openingOf({ id, client, principal }: FastifyRequest, access: Pick<Access, 'isGood'>): Opening {
+  return { id, client, isGood: () => access.isGood(principal) };
+}
+
+function serveSocket(hub: LiveHub, socket: Socket, { id: requestId, client, isGood }: Opening): void {
   const { clock } = hub;
   let cancelCut: (() => void) | null = null;
   const wire: Wire = {
@@ -145,6 +162,7 @@ function serveSocket(hub: LiveHub, socket: Socket, { id: requestId, client }: Op
   let cancelPong: (() => void) | null = null;
   const stopBeat = every(clock, PING_EVERY_MS, () => {
     session.beat();
+    if (!session.ended && !isGood()) session.end('key');
     if (session.ended) return;
     socket.ping();
     cancelPong ??= clock.after(PONG_WITHIN_MS, () => {
@@ -173,28 +191,29 @@ function messageText(data: Buffer | ArrayBuffer | Buffer[]): string {
   return Buffer.from(data as Buffer).toString('utf8');
 }
 
-interface StreamRequest {
+interface StreamRequest extends Opening {
+  readonly lastId: string | string[] | undefined;
   readonly topics: string;
   readonly chainId: string | undefined;
   readonly fromHeight: number | null;
 }
 
-function serveStream(hub: LiveHub, request: FastifyRequest, reply: FastifyReply, asked: StreamRequest): void {
+function serveStream(hub: LiveHub, reply: FastifyReply, asked: StreamRequest): void {
   const { clock } = hub;
   const { raw } = reply;
   const topics = parseTopics(asked.topics, MAX_SUBSCRIPTIONS);
   const feed = hub.feed(asked.chainId);
-  const lastId = request.headers['last-event-id'];
+  const { lastId } = asked;
   const resumed = typeof lastId === 'string' && lastId !== '' ? placeAfter(lastId, feed.chainId) : null;
   const from = resumed ?? (asked.fromHeight === null ? null : { height: asked.fromHeight, index: 0 });
   let cancelCut: (() => void) | null = null;
   const wire: Wire = {
     transport: 'sse',
-    client: request.client,
+    client: asked.client,
     endsOnFailure: true,
     delta: deltaEvent,
     progress: progressEvent,
-    failure: (_subscription, error) => failureEvent(error, request.id),
+    failure: (_subscription, error) => failureEvent(error, asked.id),
     send: (text, taken) => {
       raw.write(text, () => {
         taken();
@@ -230,6 +249,7 @@ function serveStream(hub: LiveHub, request: FastifyRequest, reply: FastifyReply,
   session.send(openingText(opening.subscription, opening.snapshots));
   const stopBeat = every(clock, COMMENT_EVERY_MS, () => {
     session.beat();
+    if (!asked.isGood()) session.end('key');
     session.send(COMMENT);
   });
   raw.on('error', () => undefined);

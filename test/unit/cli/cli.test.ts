@@ -11,6 +11,7 @@ import { startAdminServer } from '../../../src/rpc/admin-server.ts';
 import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
 import { createKeystore } from '../../../src/wallet/keystore.ts';
+import { memoryAccess } from '../../util/access.ts';
 import { addressText, makeTransfer, seed, signer } from '../../util/chain-fixture.ts';
 import { fakeNode, FakeNode } from '../rpc/fake-node.ts';
 import type { Ended, Env } from './run.ts';
@@ -220,7 +221,7 @@ describe('command line', () => {
       assert.match(without.stderr, /run\/admin\.sock/);
       mkdirSync(join(folder, 'run'), { recursive: true, mode: 0o700 });
       const path = join(folder, 'run', 'admin.sock');
-      const admin = await startAdminServer(path, { api: several, log: nopLogger });
+      const admin = await startAdminServer(path, { api: several, keys: memoryAccess().keys, log: nopLogger });
       try {
         assert.equal((await run(['chain', 'stop', 'ait-testnet'])).code, 0);
         const started = await run(['chain', 'start', 'ait-testnet', '--json']);

@@ -12,6 +12,7 @@ import { fetchOver } from '../../../src/cli/admin-socket.ts';
 import { startAdminServer } from '../../../src/rpc/admin-server.ts';
 import { MAX_PATH_BYTES } from '../../../src/rpc/unix-socket.ts';
 import { createClient } from '../../../src/sdk/client.ts';
+import { memoryAccess } from '../../util/access.ts';
 import { collectLines } from '../../util/log-lines.ts';
 import { fakeNode, FakeNode } from './fake-node.ts';
 import { ask } from './http.ts';
@@ -31,7 +32,7 @@ describe('admin socket', () => {
     rmSync(folder, { recursive: true });
   });
 
-  const start = (at = path, log = nopLogger) => startAdminServer(at, { api: node, log });
+  const start = (at = path, log = nopLogger) => startAdminServer(at, { api: node, keys: memoryAccess().keys, log });
   const failsWith = (code: ErrorCode, at?: string) =>
     assert.rejects(start(at), (error) => isNodeError(error) && error.code === code && error.hint !== undefined);
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { toHex } from '../../../src/bytes.ts';
+import { fromHex, toHex } from '../../../src/bytes.ts';
 import { addressOf } from '../../../src/chain/address.ts';
 import { agreementId } from '../../../src/chain/modules/compute/agreement.ts';
 import { openAgreement } from '../../../src/chain/modules/compute/agreement-client.ts';
@@ -16,12 +16,15 @@ import type { AdminServer } from '../../../src/rpc/admin-server.ts';
 import { startAdminServer } from '../../../src/rpc/admin-server.ts';
 import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
+import { signLogin } from '../../../src/sdk/login.ts';
+import type { ApiKeyRequest } from '../../../src/rpc/access/api-keys.ts';
 import { buildTransaction } from '../../../src/sdk/build.ts';
 import { transactionToJson } from '../../../src/chain/tx-json.ts';
 import type { Transaction } from '../../../src/chain/tx.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { addressText, fixtureGenesis, makeTransfer, signer } from '../../util/chain-fixture.ts';
 import type { TransferOptions } from '../../util/chain-fixture.ts';
+import { memoryAccess } from '../../util/access.ts';
 import { fakeNode, FakeNode } from './fake-node.ts';
 import type { Answer, Ask } from './http.ts';
 import { ask } from './http.ts';
@@ -35,8 +38,13 @@ export class World {
   /** Thrown where a chain is started or stopped. */
   actFault: Error | null = null;
   server!: RpcServer;
+  /** Of an API key that is there. */
+  keyId = '';
   #node!: NodeApi;
   #admin: AdminServer | null = null;
+  readonly #access = memoryAccess({}, () => {
+    if (this.actFault) throw this.actFault;
+  });
 
   /** @param market with a stake and an agreement besides */
   static async start({ market = false } = {}): Promise<World> {
@@ -57,7 +65,9 @@ export class World {
     };
     const listen = { host: '127.0.0.1', port: 0 };
     const limited = { trustedProxies: ['127.0.0.1'], rates: { read: 0.5, heavy: 0.5, write: 0.5 } };
-    world.server = await startRpcServer({ listen, ...limited }, { api, log: nopLogger });
+    const { access } = world.#access;
+    world.server = await startRpcServer({ listen, ...limited }, { api, log: nopLogger, access });
+    world.keyId = (await world.#access.keys.create(NEW_KEY)).record.id;
     world.#node = api;
     return world;
   }
@@ -83,10 +93,14 @@ export class World {
 
   /** Where a path is answered; the admin socket is there once it is asked for. */
   async url(path: string): Promise<string> {
-    if (!path.startsWith('/api/chains/')) return this.server.url;
+    if (!isForOperators(path)) return this.server.url;
     if (!this.#admin) {
       const folder = mkdtempSync(join(tmpdir(), 'aitbc-admin-'));
-      this.#admin = await startAdminServer(join(folder, 'admin.sock'), { api: this.#node, log: nopLogger });
+      this.#admin = await startAdminServer(join(folder, 'admin.sock'), {
+        api: this.#node,
+        keys: this.#access.keys,
+        log: nopLogger,
+      });
     }
     return `unix:${this.#admin.path}`;
   }
@@ -102,9 +116,48 @@ export class World {
     return makeTransfer(this.node.genesis, { from: 'account-0', to: 'account-1', nonce: 3, ...options });
   }
 
+  /** Signed by an account, to be sent to /v1/login. */
+  login(changes: { readonly text?: string } = {}): string {
+    const domain = new URL(this.server.url).host;
+    const { genesis } = this.node;
+    const place = { domain, chainId: genesis.chain.chainId, address: addressText('account-0') };
+    const { text } = this.#access.access.logins.challenge(place);
+    const { publicKey, signature } = signLogin(nativeCrypto, genesis.chain, signer('account-0'), text, Date.now());
+    return JSON.stringify({
+      message: changes.text ?? text,
+      public_key: toHex(publicKey),
+      signature: toHex(signature),
+    });
+  }
+
+  /** Of someone who logged in. */
+  token(): string {
+    const { genesis } = this.node;
+    const { message, public_key, signature } = JSON.parse(this.login());
+    const login = { text: message, publicKey: fromHex(public_key, 32), signature: fromHex(signature, 64) };
+    return this.#access.access.logins.logIn(login, { crypto: nativeCrypto, chain: genesis.chain }).token;
+  }
+
+  get access() {
+    return this.#access.access;
+  }
+
   hash(height: number): string {
     return toHex(this.node.applied[height - 1]?.block.txs[0]?.id ?? new Uint8Array());
   }
+}
+
+const NEW_KEY: ApiKeyRequest = {
+  name: 'shop',
+  scopes: ['read'],
+  requestsPerMinute: null,
+  budgetPerDayUait: null,
+  models: null,
+  expiresInMs: null,
+};
+
+function isForOperators(path: string): boolean {
+  return path.startsWith('/api/chains/') || path.startsWith('/api/keys');
 }
 
 /** What a request to a path of the document is made of. */
@@ -145,12 +198,17 @@ const QUERIES: Readonly<Record<string, string>> = { '/rpc/blocks-range': '?start
 
 const BODIES: Readonly<Record<string, (world: World) => string>> = {
   ...forSubmissions((world: World) => bodyOf(world.transfer())),
+  '/api/keys': () => '{"name":"another","scopes":["read"]}',
+  '/v1/auth/nonce': () => JSON.stringify({ wallet_address: addressText('account-0') }),
+  '/v1/login': (world) => world.login(),
   '/rpc': () => '{"jsonrpc":"2.0","id":1,"method":"get_head"}',
 };
 
 /** A valid request but for the changes. */
 export async function send(world: World, { path, verb }: Target, changes: Changes = {}): Promise<Answer> {
-  const url = path.replace(/\{(\w+)\}/g, (_, name: string) => changes.params?.[name] ?? PARAMS[name]?.(world) ?? name);
+  const valid = (name: string): string =>
+    path.startsWith('/api/keys') ? world.keyId : (PARAMS[name]?.(world) ?? name);
+  const url = path.replace(/\{(\w+)\}/g, (_, name: string) => changes.params?.[name] ?? valid(name));
   const body = changes.body ?? BODIES[path]?.(world);
   const isPost = verb === 'post';
   const options: Ask = {
@@ -186,7 +244,7 @@ const submitted =
 async function tooFast(world: World, target: Target): Promise<Answer> {
   const headers = { 'x-forwarded-for': '203.0.113.5' };
   // On the admin socket there are ten at once.
-  for (let i = 0; i < (target.path.startsWith('/api/chains/') ? 20 : 1); i++) await send(world, target, { headers });
+  for (let i = 0; i < (isForOperators(target.path) ? 20 : 1); i++) await send(world, target, { headers });
   return send(world, target, { headers });
 }
 
@@ -205,6 +263,11 @@ const BY_CODE: Partial<Record<ErrorCode, Provocation>> = {
   },
   CHAIN_STOPPED: (world, target) => {
     world.node.failure = new NodeError('CORRUPT', 'a block is missing');
+    return send(world, target);
+  },
+  UNAUTHENTICATED: (world, target) => send(world, target, { headers: { 'x-api-key': `aitbc_${'0'.repeat(12)}` } }),
+  METHOD_DISABLED: (world, target) => {
+    Object.assign(world.access.options, { requireApiKey: true });
     return send(world, target);
   },
   INTERNAL: faulty(new Error('broken')),
@@ -255,6 +318,21 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
     NOT_FOUND: (world, target) => send(world, target, { params: { agreement: '00'.repeat(32) } }),
   },
   '/v1/miners/{address}/stake': { NOT_FOUND: beforeFirstBlock },
+  '/api/keys': { CONFLICT: (world, target) => send(world, target, { body: '{"name":"shop","scopes":["read"]}' }) },
+  '/api/keys/{id}/revoke': { NOT_FOUND: (world, target) => send(world, target, { params: { id: 'k0' } }) },
+  '/v1/auth/nonce': {
+    BAD_ADDRESS: (world, target) => send(world, target, { body: '{"wallet_address":"ait1nothing"}' }),
+  },
+  '/v1/login': {
+    UNAUTHENTICATED: (world, target) => {
+      const { message, ...rest } = JSON.parse(world.login());
+      return send(world, target, { body: JSON.stringify({ ...rest, message, signature: '00'.repeat(64) }) });
+    },
+    UNKNOWN_CHAIN: (world, target) => {
+      const { message } = JSON.parse(world.login());
+      return send(world, target, { body: world.login({ text: message.replace('ait-devnet', 'ait-mainnet') }) });
+    },
+  },
   '/rpc/state/{key}': { NOT_FOUND: beforeFirstBlock },
   '/rpc/blocks/{height}': { NOT_FOUND: (world, target) => send(world, target, { params: { height: '9' } }) },
   '/rpc/blocks/{height}/receipts': { NOT_FOUND: (world, target) => send(world, target, { params: { height: '9' } }) },
@@ -345,6 +423,7 @@ export const OTHER_ANSWERS: Readonly<Record<string, Provocation>> = {
       (world: World, target: Target) => send(world, target, { query: '?mode=async' }),
     ]),
   ),
+  '204 /v1/logout': (world, target) => send(world, target, { headers: { authorization: `Bearer ${world.token()}` } }),
   '503 /readyz': unready('quorum'),
   '204 /rpc': (world, target) => send(world, target, { body: '{"jsonrpc":"2.0","method":"get_head"}' }),
 };

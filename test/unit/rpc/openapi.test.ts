@@ -10,6 +10,7 @@ import { createAdminOperations, createOperations } from '../../../src/rpc/operat
 import { PROBLEM_TYPE } from '../../../src/rpc/problem.ts';
 import { TransactionDesks } from '../../../src/rpc/tx-intake.ts';
 import { systemClock } from '../../../src/clock.ts';
+import { memoryAccess } from '../../util/access.ts';
 import { OTHER_ANSWERS, provocation, send, World } from './document-world.ts';
 import type { Target } from './document-world.ts';
 import { fakeNode, FakeNode } from './fake-node.ts';
@@ -29,13 +30,19 @@ interface Document {
 }
 
 const written = (): Document => {
-  const operations = createOperations(fakeNode(new FakeNode()), new TransactionDesks(systemClock), nopLogger);
+  const operations = createOperations(fakeNode(new FakeNode()), {
+    desks: new TransactionDesks(systemClock),
+    access: memoryAccess().access,
+    log: nopLogger,
+  });
   return JSON.parse(JSON.stringify(openApiDocument(operations, '0.0.0')));
 };
 
 /** What the admin socket answers. */
 const writtenForOperators = (): Document =>
-  JSON.parse(JSON.stringify(openApiDocument(createAdminOperations(fakeNode(new FakeNode())), '0.0.0')));
+  JSON.parse(
+    JSON.stringify(openApiDocument(createAdminOperations(fakeNode(new FakeNode()), memoryAccess().keys), '0.0.0')),
+  );
 
 const document = written();
 const operatorDocument = writtenForOperators();
@@ -89,7 +96,7 @@ describe('the OpenAPI document', () => {
   it('has nothing that only the operator may do: that is on the admin socket, in a document of its own', async () => {
     assert.deepEqual(
       operatorTargets.map(({ path }) => path),
-      ['/api/chains/{id}/start', '/api/chains/{id}/stop'],
+      ['/api/chains/{id}/start', '/api/chains/{id}/stop', '/api/keys', '/api/keys', '/api/keys/{id}/revoke'],
     );
     const { status, json } = await ask(await world.url('/api/chains/'), '/openapi.json');
     assert.equal(status, 200);
