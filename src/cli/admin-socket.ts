@@ -1,24 +1,26 @@
-/** Requests over the admin socket of a node on this machine, in the form of `fetch`. */
+/** Requests over the admin socket of a node on this machine, in the form of `fetch`; headers are a record, a body is text. */
 import { request } from 'node:http';
 import { Readable } from 'node:stream';
 import { NodeError } from '../errors.ts';
 
 /** @returns fails with NodeError UNREACHABLE when no node listens, UNAUTHENTICATED when it is of another user */
 export function fetchOver(socketPath: string): (url: string, init: RequestInit) => Promise<Response> {
-  return (url, { method = 'GET', signal }) =>
+  return (url, { method = 'GET', headers, body, signal }) =>
     new Promise((resolve, reject) => {
       const { pathname, search } = new URL(url);
-      const sent = request({ socketPath, path: pathname + search, method, ...(signal && { signal }) }, (answer) => {
+      const named = headers as Readonly<Record<string, string>> | undefined;
+      const options = { socketPath, path: pathname + search, method, ...(named && { headers: named }) };
+      const sent = request({ ...options, ...(signal && { signal }) }, (answer) => {
         const headers = Object.entries(answer.headersDistinct).flatMap(([name, values]) =>
           (values ?? []).map((value): [string, string] => [name, value]),
         );
-        const body = Readable.toWeb(answer) as ReadableStream<Uint8Array>;
-        resolve(new Response(body, { status: answer.statusCode ?? 500, headers }));
+        const content = Readable.toWeb(answer) as ReadableStream<Uint8Array>;
+        resolve(new Response(content, { status: answer.statusCode ?? 500, headers }));
       });
       sent.on('error', (error) => {
         reject(signal?.aborted === true ? (signal.reason as Error) : socketError(error, socketPath));
       });
-      sent.end();
+      sent.end(body as string | undefined);
     });
 }
 

@@ -26,6 +26,7 @@ export interface GlobalOptions {
   readonly timeout?: number;
   readonly passwordFile?: string;
   readonly walletDir?: string;
+  readonly apiKeyFile?: string;
   /** undefined: as the node asked is one's own or not. */
   readonly verify?: boolean;
   readonly trust?: string;
@@ -43,6 +44,8 @@ export interface Context {
   layout(chainId?: string): HomeLayout & { readonly chainId: string };
   /** For the chain of --chain, else the one given, else the default one of the node. */
   client(chainId?: string, requestMs?: number): Client;
+  /** For the node asked; undefined when none is given. @throws NodeError KEY_FILE */
+  apiKey(): string | undefined;
   /** What only the operator may do: over the admin socket of this home. */
   operator(): Client;
   /** Of this home, or on this machine: its answers are believed. */
@@ -72,8 +75,11 @@ export function createContext(command: Command): Context {
     client: (given, requestMs = REQUEST_TIMEOUT_MS) => {
       const chainId = options.chain ?? given;
       const limits = { timeoutMs: Math.min(timeoutMs, requestMs) };
-      return createClient({ url: url(), ...limits, ...(chainId !== undefined && { chainId }) });
+      const apiKey = context.apiKey();
+      const key = apiKey === undefined ? {} : { apiKey };
+      return createClient({ url: url(), ...limits, ...key, ...(chainId !== undefined && { chainId }) });
     },
+    apiKey: () => readApiKey(options.apiKeyFile ?? process.env['AITBC_API_KEY_FILE']),
     operator: () => {
       const { socket = '' } = homeConfig(home)?.admin ?? {};
       const path = socket.startsWith('/') ? socket : homeLayout(home, DEFAULT_CHAIN).adminSocket;
@@ -83,6 +89,27 @@ export function createContext(command: Command): Context {
     status: () => context.client().status(),
   };
   return context;
+}
+
+/** @throws NodeError KEY_FILE */
+function readApiKey(path: string | undefined): string | undefined {
+  if (!path) return undefined;
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new NodeError('KEY_FILE', `cannot read the API key: ${code ?? 'unknown'}`, {
+      data: { path },
+      hint: 'give --api-key-file of a file that holds it',
+      cause: error,
+    });
+  }
+  if (/^aitbc_[a-z0-9]+_[0-9a-f]{64}$/.test(text)) return text;
+  throw new NodeError('KEY_FILE', 'the file holds no API key', {
+    data: { path },
+    hint: 'one line, as aitbc key create shows it: aitbc_…',
+  });
 }
 
 /** Undefined: the usual place in the home. */

@@ -35,6 +35,12 @@ export function duration(text: string): number {
   return Number(match[1]) * unit;
 }
 
+/** What lasts long: `30d` too. In ms. */
+export function lifetime(text: string): number {
+  const days = /^([1-9]\d{0,3})d$/.exec(text)?.[1];
+  return days === undefined ? duration(text) : Number(days) * 86_400_000;
+}
+
 export function collect(value: string, previous: readonly string[] = []): string[] {
   return [...previous, value];
 }

@@ -46,6 +46,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   config: { summary: 'options of this node: show, and where each came from', load: () => import('./config.ts') },
   node: { summary: 'this node: id, peers, rotate-store-key', load: () => import('./node.ts') },
+  key: { summary: 'API keys of this node: create, list, revoke', load: () => import('./key.ts') },
   agreement: {
     summary: 'money set aside for a miner: show, open, topup, extend, close',
     load: () => import('./agreement.ts'),
@@ -101,6 +102,7 @@ function createProgram(): Command {
     .option('--timeout <duration>', 'how long to wait, e.g. 10s (default 30s)', duration)
     .option('--wallet-dir <dir>', 'folder of wallets (AITBC_WALLET_DIR; default: keystore in the home)')
     .option('--password-file <file>', 'file whose first line is the password')
+    .option('--api-key-file <file>', 'file with the API key of the node (AITBC_API_KEY_FILE)')
     .option('--verify', 'check answers against the validators of the chain (default unless the node is your own)')
     .option('--no-verify', 'believe the node')
     .option('--trust <height:hash>', 'recent block to begin checking from, instead of the genesis')

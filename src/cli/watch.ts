@@ -37,8 +37,10 @@ async function watch(context: Context, topics: readonly string[], options: Watch
   const { chain } = context.options;
   await new Promise<void>((resolve, reject) => {
     let left = options.count ?? Infinity;
+    const apiKey = context.apiKey();
     const live = connectLive({
       url: client.url,
+      ...(apiKey !== undefined && { apiKey }),
       ...(chain !== undefined && { chainId: chain }),
       onState: (state) => {
         const note = NOTES[state];
