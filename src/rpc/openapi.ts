@@ -14,6 +14,13 @@ const DESCRIPTION = [
   'Failures are RFC 9457 problem documents; their `code` is one of those listed with the status.',
 ].join(' ');
 
+const SECURITY_SCHEMES = {
+  bearer: { type: 'http', scheme: 'bearer', description: 'an API key, or the token of a login' },
+  apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+};
+/** Whether one is needed, the configuration of the node says. */
+const WITH_OR_WITHOUT_KEY = [{}, { bearer: [] }, { apiKey: [] }];
+
 export function openApiDocument(operations: readonly Operation[], version: string): JsonSchema {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const operation of operations) {
@@ -27,6 +34,7 @@ export function openApiDocument(operations: readonly Operation[], version: strin
     paths,
     components: {
       schemas: componentSchemas(),
+      securitySchemes: SECURITY_SCHEMES,
     },
   };
 }
@@ -44,6 +52,7 @@ function operationObject(operation: Operation) {
     ...(operation.successor !== undefined && { deprecated: true }),
     parameters: [...parameters('path', params), ...parameters('query', query)],
     ...(body && body.forms.length > 0 && { requestBody: requestBody(body) }),
+    ...(operation.scope !== null && { security: WITH_OR_WITHOUT_KEY }),
     responses: responses(operation),
   };
 }
