@@ -2,6 +2,8 @@
 import type { Hash, PublicKey, Signature } from '../src/bytes.ts';
 import type { Block, Header } from '../src/chain/block.ts';
 import type { Evidence } from '../src/chain/evidence.ts';
+import type { SignedOffer } from '../src/chain/market/offer.ts';
+import type { SignedQuote, SignedQuoteRequest } from '../src/chain/market/quote.ts';
 import type { StateManifest } from '../src/chain/state-chunks.ts';
 import type { Transaction } from '../src/chain/tx.ts';
 import type { ValidatorSet } from '../src/chain/validator-set.ts';
@@ -112,6 +114,7 @@ export interface Methods {
   light: { request: LightRequest; response: LightAnswer };
   snapshot: { request: SnapshotRequest; response: StateManifest | null };
   chunk: { request: ChunkRequest; response: Uint8Array };
+  quote: { request: SignedQuoteRequest; response: SignedQuote };
 }
 
 export type Method = keyof Methods;
@@ -126,6 +129,7 @@ export interface Topics {
   vote: VoteBatch;
   evidence: Evidence;
   status: SignedStatus;
+  offer: SignedOffer;
 }
 
 export type Topic = keyof Topics;

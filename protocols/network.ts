@@ -2,6 +2,7 @@
 import type { Answer, Method, Methods, Topic, Topics } from './messages.ts';
 import type { GossipCode } from './verdicts.ts';
 import type { PeerAction } from './peer-actions.ts';
+import type { WorkStream } from './market/work-stream.ts';
 
 /** libp2p peer id, text form. */
 export type PeerId = string;
@@ -24,6 +25,9 @@ export interface ChainHandlers {
   onPeerGone(peer: PeerId): void;
 }
 
+/** Serves a work stream that a peer opened until it is over; then the stream is closed. */
+export type WorkHandler = (stream: WorkStream, from: PeerId) => Promise<void>;
+
 /** One chain's share of the host. */
 export interface ChainNetwork {
   readonly self: PeerId;
@@ -41,6 +45,17 @@ export interface ChainNetwork {
     request: Methods[M]['request'],
     signal?: AbortSignal,
   ): Promise<Methods[M]['response']>;
+  /**
+   * Connects to a peer that is not connected yet, at one of its addresses.
+   *
+   * @param addresses multiaddrs, with or without the peer's id
+   * @throws NodeError UNREACHABLE | PEER_BANNED | TIMEOUT, also when the peer does not share the chain
+   */
+  connect(peer: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Who may open work streams to this node; null, as at first: nobody, and the protocol is not offered. */
+  serveWork(handler: WorkHandler | null): Promise<void>;
+  /** To a connected peer. @throws NodeError UNREACHABLE when there is no connection or no miner; RATE_LIMITED above a cap */
+  openWork(peer: PeerId, signal: AbortSignal): Promise<WorkStream>;
   /** Scores a peer by a named action; enough of them ban it for a time. */
   report(peer: PeerId, action: PeerAction, reason: string): void;
   close(): Promise<void>;

@@ -3,6 +3,7 @@ import type { Address, Hash, PublicKey } from '../bytes.ts';
 import type { Block } from '../chain/block.ts';
 import type { Crypto } from '../chain/crypto/types.ts';
 import type { Genesis } from '../chain/genesis.ts';
+import type { SignedOffer } from '../chain/market/offer.ts';
 import type { Json } from '../chain/modules/types.ts';
 import type { Receipt } from '../chain/receipt.ts';
 import type { StateKey, StateReader } from '../chain/state.ts';
@@ -14,6 +15,7 @@ import type { Step } from '../consensus/types.ts';
 import type { NodeError } from '../errors.ts';
 import type { Refusal } from '../mempool.ts';
 import type { StoredTransaction } from '../store/types.ts';
+import type { WorkStream } from '../../protocols/market/work-stream.ts';
 
 /** A node with its chains. */
 export interface NodeApi {
@@ -67,6 +69,17 @@ export interface ChainApi {
   onPeers(listener: () => void): () => void;
   /** What must hold for the chain to be ready to serve. */
   readiness(): readonly ReadinessCheck[];
+  readonly market: MarketApi;
+}
+
+/** Miners as this node knows and reaches them, for clients that are no peers. */
+export interface MarketApi {
+  /** Verified and staked; at most one a miner. */
+  offers(): readonly SignedOffer[];
+  /** @returns encoded SignedQuote @throws NodeError NO_MINER without such an offer; the miner's own code */
+  quote(miner: Address, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
+  /** @throws NodeError NO_MINER | UNREACHABLE | RATE_LIMITED */
+  openWork(miner: Address, signal: AbortSignal): Promise<WorkStream>;
 }
 
 export interface NodeIdentity {

@@ -5,16 +5,10 @@
 import type { Address, Hash, PublicKey } from '../../bytes.ts';
 import type { Offer, SignedOffer } from '../../chain/market/offer.ts';
 import type { Agreement } from '../../chain/modules/compute/agreement.ts';
+import type { WorkStream } from '../../../protocols/market/work-stream.ts';
 
-/** A work stream to a miner: frames of protocols/market/work-frames.ts, encoded, without lengths. */
-export interface MinerStream {
-  /** Resolves when more may be sent. @throws NodeError UNREACHABLE */
-  send(frame: Uint8Array): Promise<void>;
-  /** The next frame; null when the other side ended the stream. One call at a time. @throws NodeError UNREACHABLE */
-  read(): Promise<Uint8Array | null>;
-  /** Both directions, at once. Safe to call again. */
-  close(): void;
-}
+/** A work stream to a miner. */
+export type MinerStream = WorkStream;
 
 /** How miners are found and reached. Whatever comes from them is unverified, except offers. */
 export interface Miners {
