@@ -10,6 +10,8 @@ import type { Hasher } from '../src/chain/crypto/types.ts';
 import { decodeEvidence, encodeEvidence } from '../src/chain/evidence.ts';
 import type { ChainContext } from '../src/chain/signing.ts';
 import { signBytesWriter } from '../src/chain/signing.ts';
+import { decodeOffer, encodeOffer } from '../src/chain/market/offer.ts';
+import { decodeQuote, decodeQuoteRequest, encodeQuote, encodeQuoteRequest } from '../src/chain/market/quote.ts';
 import type { StateManifest } from '../src/chain/state-chunks.ts';
 import { decodeManifest, encodeManifest, MAX_CHUNK_BYTES } from '../src/chain/state-chunks.ts';
 import type { Transaction } from '../src/chain/tx.ts';
@@ -77,6 +79,7 @@ export const TOPIC_CODECS: { readonly [T in Topic]: Codec<Topics[T]> } = {
   vote: { encode: encodeVoteBatch, decode: (_, bytes) => decodeVoteBatch(bytes) },
   evidence: { encode: encodeEvidence, decode: (_, bytes) => decodeEvidence(bytes) },
   status: { encode: encodeSignedStatus, decode: (_, bytes) => decodeSignedStatus(bytes) },
+  offer: { encode: encodeOffer, decode: (_, bytes) => decodeOffer(bytes) },
 };
 
 export const METHOD_CODECS: {
@@ -112,6 +115,10 @@ export const METHOD_CODECS: {
   chunk: {
     request: { encode: encodeChunkRequest, decode: (_, bytes) => decodeChunkRequest(bytes) },
     response: { encode: encodeChunkResponse, decode: (_, bytes) => decodeChunkResponse(bytes) },
+  },
+  quote: {
+    request: { encode: encodeQuoteRequest, decode: (_, bytes) => decodeQuoteRequest(bytes) },
+    response: { encode: encodeQuote, decode: (_, bytes) => decodeQuote(bytes) },
   },
 };
 

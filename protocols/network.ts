@@ -25,6 +25,9 @@ export interface ChainHandlers {
   onPeerGone(peer: PeerId): void;
 }
 
+/** From where an address may be told, and where it leads: this machine, networks of an organisation, everywhere. */
+export type AddressScope = 'loopback' | 'private' | 'public';
+
 /** Serves a work stream that a peer opened until it is over; then the stream is closed. */
 export type WorkHandler = (stream: WorkStream, from: PeerId) => Promise<void>;
 
@@ -45,13 +48,16 @@ export interface ChainNetwork {
     request: Methods[M]['request'],
     signal?: AbortSignal,
   ): Promise<Methods[M]['response']>;
+  /** Of the address at which a connected peer is; of others that of strangers. */
+  scopeOf(peer: PeerId): AddressScope;
   /**
    * Connects to a peer that is not connected yet, at one of its addresses.
    *
-   * @param addresses multiaddrs, with or without the peer's id
-   * @throws NodeError UNREACHABLE | PEER_BANNED | TIMEOUT, also when the peer does not share the chain
+   * @param addresses multiaddrs with or without the peer's id; names are not looked up
+   * @param toldIn nothing nearer than that is dialled: who is far away shall not make this node try its neighbours
+   * @throws NodeError UNREACHABLE | PEER_BANNED | RATE_LIMITED | TIMEOUT, also when the peer does not share the chain
    */
-  connect(peer: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<void>;
+  connect(peer: PeerId, addresses: readonly string[], toldIn: AddressScope, signal: AbortSignal): Promise<void>;
   /** Who may open work streams to this node; null, as at first: nobody, and the protocol is not offered. */
   serveWork(handler: WorkHandler | null): Promise<void>;
   /** To a connected peer. @throws NodeError UNREACHABLE when there is no connection or no miner; RATE_LIMITED above a cap */

@@ -4,8 +4,11 @@
  */
 import { MAX_BLOCK_TXS } from '../src/chain/block.ts';
 import { MAX_BLOCK_BYTES } from '../src/chain/block.ts';
+import { MAX_OFFER_BYTES } from '../src/chain/market/offer.ts';
+import { MAX_QUOTE_BYTES, MAX_QUOTE_REQUEST_BYTES } from '../src/chain/market/quote.ts';
 import { MAX_CHUNK_BYTES, MAX_MANIFEST_BYTES } from '../src/chain/state-chunks.ts';
 import { ANSWER_BYTES, MAX_BATCH_BYTES, MAX_TX_IDS } from './codec.ts';
+import { LEASE_MS, MAX_WORK_FRAME_BYTES, PING_MS } from './market/work-frames.ts';
 import type { Method, Methods, Topic } from './messages.ts';
 import type { QuotaRule } from './quotas.ts';
 
@@ -139,6 +142,20 @@ export const METHODS: { readonly [M in Method]: MethodRule<M> } = {
     },
     cost: one,
   },
+  quote: {
+    name: 'quote',
+    maxRequestBytes: MAX_QUOTE_REQUEST_BYTES,
+    maxResponseBytes: MAX_QUOTE_BYTES,
+    timeoutMs: 3_000,
+    maxInFlight: 64,
+    quota: {
+      capacity: 1_024,
+      refillPerSecond: 256,
+      unit: 'quotes',
+      reason: 'one for each job that a coordinator considers a miner for, and a node relays those of its clients',
+    },
+    cost: one,
+  },
 };
 
 /** Charged after each answer, over all methods: what one peer may pull from us. In debt, its requests are refused. */
@@ -229,4 +246,42 @@ export const TOPICS: { readonly [T in Topic]: TopicRule } = {
     },
     cost: one,
   },
+  offer: {
+    name: 'offer',
+    maxBytes: MAX_OFFER_BYTES,
+    maxInFlight: 256,
+    quota: {
+      capacity: 1_024,
+      refillPerSecond: 256,
+      unit: 'messages',
+      reason: '1,024 miners, each with a new one every 4 s at its busiest, all relayed by one peer',
+    },
+    cost: one,
+  },
 };
+
+/** Work streams: long-lived, each for one attempt after the other. */
+export const WORK = {
+  maxFrameBytes: MAX_WORK_FRAME_BYTES,
+  /**
+   * Open at once over all peers and chains of a host, each direction for itself. One peer may hold as many as are left
+   * over, so that one alone gets half, and there is always room for another one.
+   */
+  maxStreams: 2_048,
+  /** Read ahead on one stream; what comes beyond stays with its sender. At least one frame. */
+  readAheadBytes: 128 * KIB,
+  /** Over all streams, also what waits to be sent: beyond, those of the peer that holds most are reset. */
+  maxHeldBytes: 64 * MIB,
+  openMs: 5_000,
+  pingMs: PING_MS,
+  leaseMs: LEASE_MS,
+  /** One that takes nothing for so long is reset. */
+  stallMs: 30_000,
+  /** By the peer that opens them. */
+  quota: {
+    capacity: 1_024,
+    refillPerSecond: 64,
+    unit: 'streams',
+    reason: 'streams are kept for further attempts: a coordinator that starts opens what it needs, later ones are few',
+  } satisfies QuotaRule,
+} as const;

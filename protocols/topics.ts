@@ -18,3 +18,8 @@ export function topicName(chain: ChainContext, topic: Topic): string {
 export function protocolId(chain: ChainContext, method: Method): string {
   return `/aitbc/${chain.chainId}/${genesis8(chain.genesisHash)}/${method}/1`;
 }
+
+/** Work streams, `/aitbc/ait-devnet/0a1b2c3d/work/1`. */
+export function workProtocolId(chain: ChainContext): string {
+  return `/aitbc/${chain.chainId}/${genesis8(chain.genesisHash)}/work/1`;
+}

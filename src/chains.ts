@@ -15,6 +15,8 @@ import type { Clock } from './clock.ts';
 import type { Timeouts } from './consensus/types.ts';
 import { Listeners } from './chains/listeners.ts';
 import { blocksOf, chunkOf, lightAnswer, transactionsOf } from './chains/serving.ts';
+import { MarketLink } from './compute/link.ts';
+import { OffersIndex } from './compute/offers.ts';
 import { votesFrom } from './consensus/selectors.ts';
 import { TxAdmission } from './engine/admission.ts';
 import { Bodies } from './engine/bodies.ts';
@@ -85,6 +87,8 @@ export interface RunningChain {
   readonly gate: SigningGate;
   readonly presence: Presence;
   readonly sync: Sync;
+  /** Miners, and the way to them. */
+  readonly market: MarketLink;
   /** Null on a follower. */
   readonly validatorKey: PublicKey | null;
   /** Called with every new head, after it is on disk, until the returned function is called. */
@@ -119,6 +123,7 @@ class ChainRuntime implements RunningChain {
   readonly gate: SigningGate;
   readonly presence: Presence;
   readonly sync: Sync;
+  readonly market: MarketLink;
   readonly validatorKey: PublicKey | null;
   readonly handlers: ChainHandlers;
   readonly snapshots: Snapshots | null;
@@ -238,6 +243,14 @@ class ChainRuntime implements RunningChain {
       metrics,
       neededFrom: () => modules.snapshots?.held[0]?.height ?? Infinity,
     });
+    this.market = new MarketLink({
+      log: log.child('market'),
+      index: new OffersIndex({
+        ...{ chain: genesis.chain, hasher: modules.crypto, verifier, clock, metrics },
+        log: log.child('market'),
+        state: () => ledger.tip.state,
+      }),
+    });
     this.handlers = this.#createHandlers();
   }
 
@@ -249,6 +262,7 @@ class ChainRuntime implements RunningChain {
     this.#checkConviction();
     this.#recall?.connect(network);
     for (const part of [this.admission, this.#intake, this.sync, this.presence]) part.connect(network);
+    await this.market.connect(network);
     this.engine.start(network);
     const restored = await this.admission.restore((bytes) => decodeTransaction(crypto, bytes));
     if (restored > 0) log.info('pending transactions restored', { count: restored });
@@ -258,6 +272,7 @@ class ChainRuntime implements RunningChain {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.market.stop();
     this.#recall?.stop();
     this.presence.stop();
     this.admission.close();
@@ -470,6 +485,7 @@ class ChainRuntime implements RunningChain {
           return code;
         },
         status: (status, from) => this.presence.onStatus(status, from),
+        offer: (offer, from) => (this.sync.progress ? Promise.resolve('NOT_READY') : this.market.onOffer(offer, from)),
       },
       requests: {
         status: (status, from) => {
@@ -482,6 +498,7 @@ class ChainRuntime implements RunningChain {
         light: async (request) => lightAnswer(this.ledger, request),
         snapshot: ({ below }) => Promise.resolve(snapshots?.manifestBelow(below) ?? null),
         chunk: (request) => chunkOf(snapshots, request),
+        quote: (request, from) => this.market.onQuote(request, from),
       },
       onPeer: (peer) => {
         this.#peerChanges.tell();

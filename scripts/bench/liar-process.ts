@@ -69,7 +69,7 @@ function lyingHandlers(lie: PeerLie, store: ChainStore, genesisHash: Uint8Array)
   const ignore = (): Promise<'NOT_READY'> => Promise.resolve('NOT_READY');
   const nothing = (): Promise<never> => Promise.reject(new NodeError('NOT_FOUND', 'this peer serves blocks alone'));
   return {
-    gossip: { tx: ignore, proposal: ignore, vote: ignore, evidence: ignore, status: ignore },
+    gossip: { tx: ignore, proposal: ignore, vote: ignore, evidence: ignore, status: ignore, offer: ignore },
     requests: {
       status: () => {
         const head = store.head();
@@ -89,6 +89,7 @@ function lyingHandlers(lie: PeerLie, store: ChainStore, genesisHash: Uint8Array)
       light: nothing,
       snapshot: () => Promise.resolve(null),
       chunk: nothing,
+      quote: nothing,
     },
     onPeer: () => undefined,
     onPeerGone: () => undefined,

@@ -1,9 +1,15 @@
 /** The market of one chain as a node is part of it: what miners offer, and the way to them, its own miner included. */
-import type { SignedOffer } from '../chain/market/offer.ts';
+import type { Offer, SignedOffer } from '../chain/market/offer.ts';
 import type { SignedQuote, SignedQuoteRequest } from '../chain/market/quote.ts';
+import { decodeQuoteRequest, encodeQuote } from '../chain/market/quote.ts';
+import { NodeError } from '../errors.ts';
+import type { Logger } from '../log.ts';
 import type { WorkStream } from '../../protocols/market/work-stream.ts';
-import type { PeerId } from '../../protocols/network.ts';
-import type { Miners } from './coordinator/ports.ts';
+import type { ChainNetwork, PeerId } from '../../protocols/network.ts';
+import type { GossipCode } from '../../protocols/verdicts.ts';
+import type { Miners, MinerStream } from './coordinator/ports.ts';
+import type { OffersIndex } from './offers.ts';
+import { workStreamPair } from './stream-pair.ts';
 
 /** The miner of this node as clients reach it; `from` is this node's own id for those of the node itself. */
 export interface MinerDoor {
@@ -13,9 +19,120 @@ export interface MinerDoor {
   work(stream: WorkStream, from: PeerId): Promise<void>;
 }
 
-export interface MarketLink extends Miners {
-  /** Lets clients reach the miner of this node. @returns ends it */
-  attach(door: MinerDoor): Promise<() => Promise<void>>;
-  /** Tells the network, and the clients of this node, what its miner offers. */
-  announce(offer: SignedOffer): void;
+export interface LinkModules {
+  readonly index: OffersIndex;
+  readonly log: Logger;
+}
+
+export class MarketLink implements Miners {
+  readonly index: OffersIndex;
+  readonly #log: Logger;
+  #network: ChainNetwork | null = null;
+  #door: MinerDoor | null = null;
+
+  constructor({ index, log }: LinkModules) {
+    this.index = index;
+    this.#log = log;
+  }
+
+  async connect(network: ChainNetwork): Promise<void> {
+    this.#network = network;
+    await this.#serve();
+  }
+
+  stop(): void {
+    this.#network = null;
+    this.index.stop();
+  }
+
+  // The node's own miner
+
+  /** Lets clients reach the miner of this node. @returns ends it @throws NodeError CONFLICT when there is one */
+  async attach(door: MinerDoor): Promise<() => Promise<void>> {
+    if (this.#door) throw new NodeError('CONFLICT', 'this chain has a miner on this node already');
+    this.#door = door;
+    await this.#serve();
+    return async () => {
+      if (this.#door !== door) return;
+      this.#door = null;
+      await this.#serve();
+    };
+  }
+
+  /** Tells the network, and the clients of this node, what its miner offers. @returns what this node finds of it */
+  async announce(signed: SignedOffer): Promise<GossipCode> {
+    const code = await this.index.add(signed, 'loopback');
+    if (code === 'OK') this.#network?.publish('offer', signed);
+    return code;
+  }
+
+  // What peers send
+
+  async onOffer(signed: SignedOffer, from: PeerId): Promise<GossipCode> {
+    return this.index.add(signed, this.#network?.scopeOf(from) ?? 'public');
+  }
+
+  /** @throws NodeError METHOD_DISABLED without a miner; the miner's own */
+  async onQuote(request: SignedQuoteRequest, from: PeerId): Promise<SignedQuote> {
+    if (!this.#door) throw new NodeError('METHOD_DISABLED', 'this node has no miner on this chain');
+    return this.#door.quote(request, from);
+  }
+
+  // The way to miners
+
+  offers(): readonly SignedOffer[] {
+    return this.index.list();
+  }
+
+  onOffers(listener: () => void): () => void {
+    return this.index.onChange(listener);
+  }
+
+  async quote(offer: Offer, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const network = this.#running();
+    const asked = decodeQuoteRequest(request);
+    if (offer.peer === network.self) return encodeQuote(await this.onQuote(asked, network.self));
+    await this.#reach(network, offer, signal);
+    return encodeQuote(await network.request(offer.peer, 'quote', asked, signal));
+  }
+
+  async open(offer: Offer, signal: AbortSignal): Promise<MinerStream> {
+    const network = this.#running();
+    if (offer.peer === network.self) return this.#openOwn(network.self);
+    await this.#reach(network, offer, signal);
+    return network.openWork(offer.peer, signal);
+  }
+
+  #openOwn(self: PeerId): WorkStream {
+    const door = this.#door;
+    if (!door) throw new NodeError('UNREACHABLE', 'this node has no miner on this chain any more');
+    const [client, miner] = workStreamPair();
+    void this.#work(door, miner, self);
+    return client;
+  }
+
+  async #work(door: MinerDoor, stream: WorkStream, from: PeerId): Promise<void> {
+    try {
+      await door.work(stream, from);
+    } catch (error) {
+      this.#log.warn('serving a work stream of this node failed', { error });
+    } finally {
+      stream.close();
+    }
+  }
+
+  async #reach(network: ChainNetwork, offer: Offer, signal: AbortSignal): Promise<void> {
+    if (network.peers().includes(offer.peer)) return;
+    await network.connect(offer.peer, offer.addresses, this.index.toldIn(offer), signal);
+  }
+
+  async #serve(): Promise<void> {
+    const door = this.#door;
+    await this.#network?.serveWork(door && ((stream, from) => door.work(stream, from)));
+  }
+
+  #running(): ChainNetwork {
+    if (!this.#network) throw new NodeError('UNREACHABLE', 'the chain is not connected to its network');
+    return this.#network;
+  }
 }

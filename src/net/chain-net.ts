@@ -2,13 +2,17 @@
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
 import type { Connection, Libp2p } from '@libp2p/interface';
 import type { Method, Methods, Topic, Topics } from '../../protocols/messages.ts';
-import type { ChainHandlers, ChainNetwork, PeerId } from '../../protocols/network.ts';
+import type { WorkStream } from '../../protocols/market/work-stream.ts';
+import type { ChainHandlers, ChainNetwork, PeerId, WorkHandler, AddressScope } from '../../protocols/network.ts';
 import type { PeerAction } from '../../protocols/peer-actions.ts';
 import { protocolId, topicName } from '../../protocols/topics.ts';
 import type { Hasher } from '../chain/crypto/types.ts';
 import type { ChainContext } from '../chain/signing.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
+import type { NodeError } from '../errors.ts';
+import { scopeOf } from './address-scope.ts';
+import { deadline } from './deadline.ts';
 import { ChainGossip } from './gossip.ts';
 import type { Backlog } from './gossip-service.ts';
 import type { NetMetrics } from './metrics.ts';
@@ -17,6 +21,18 @@ import type { PeerBook } from './peers.ts';
 import { RequestClient } from './request-client.ts';
 import type { ServerLoad } from './request-server.ts';
 import { METHOD_NAMES, RequestServer } from './request-server.ts';
+import type { WorkLoad } from './work-load.ts';
+import { WorkService } from './work-service.ts';
+
+/** A dial and a handshake. */
+const CONNECT_MS = 8_000;
+
+export type MinerDial = (
+  peer: PeerId,
+  addresses: readonly string[],
+  toldIn: AddressScope,
+  signal: AbortSignal,
+) => Promise<void>;
 
 /** What all chains of a host share. */
 export interface ChainNetOptions {
@@ -24,7 +40,10 @@ export interface ChainNetOptions {
   readonly connection: (peer: PeerId) => Connection | undefined;
   readonly hasher: Hasher;
   readonly backlog: Backlog;
+  /** Connects. @throws NodeError UNREACHABLE | PEER_BANNED */
+  readonly dial: MinerDial;
   readonly load: ServerLoad;
+  readonly work: WorkLoad;
   readonly book: PeerBook;
   readonly quotas: PeerQuotas;
   readonly clock: Clock;
@@ -40,6 +59,9 @@ export class ChainNet implements ChainNetwork {
   readonly #gossip: ChainGossip;
   readonly #client: RequestClient;
   readonly #server: RequestServer;
+  readonly #work: WorkService;
+  /** Of peers that connect; told whether they share the chain, or that they are gone. */
+  readonly #awaited = new Map<PeerId, Set<() => void>>();
   readonly #peers = new Set<PeerId>();
   readonly #onClose: () => void;
   #open = false;
@@ -54,6 +76,7 @@ export class ChainNet implements ChainNetwork {
     this.#gossip = new ChainGossip({ ...shared, gossip: options.libp2p.services.gossip, handlers: handlers.gossip });
     this.#client = new RequestClient(shared);
     this.#server = new RequestServer({ ...shared, handlers: handlers.requests });
+    this.#work = new WorkService(shared);
   }
 
   async start(): Promise<void> {
@@ -87,6 +110,57 @@ export class ChainNet implements ChainNetwork {
     return this.#client.request(peer, method, request, signal);
   }
 
+  serveWork(handler: WorkHandler | null): Promise<void> {
+    return this.#work.serve(handler);
+  }
+
+  openWork(peer: PeerId, signal: AbortSignal): Promise<WorkStream> {
+    return this.#work.open(peer, signal);
+  }
+
+  scopeOf(peer: PeerId): AddressScope {
+    const address = this.#options.connection(peer)?.remoteAddr;
+    return (address && scopeOf(address)) ?? 'public';
+  }
+
+  async connect(
+    peer: PeerId,
+    addresses: readonly string[],
+    toldIn: AddressScope,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (this.#peers.has(peer)) return;
+    const limit = deadline(this.#options.clock, CONNECT_MS, signal);
+    try {
+      const shared = this.#untilShared(peer, limit.signal);
+      shared.catch(() => undefined);
+      if (!this.#options.connection(peer)) await this.#options.dial(peer, addresses, toldIn, limit.signal);
+      await shared;
+    } finally {
+      limit.clear();
+    }
+  }
+
+  /** @throws NodeError of the signal */
+  #untilShared(peer: PeerId, signal: AbortSignal): Promise<void> {
+    const awaited = this.#awaited.get(peer) ?? new Set();
+    this.#awaited.set(peer, awaited);
+    return new Promise<void>((resolve, reject) => {
+      const end = (settle: () => void) => (): void => {
+        awaited.delete(onShared);
+        if (awaited.size === 0 && this.#awaited.get(peer) === awaited) this.#awaited.delete(peer);
+        signal.removeEventListener('abort', onAbort);
+        settle();
+      };
+      const onShared = end(resolve);
+      const onAbort = end(() => {
+        reject(signal.reason as NodeError);
+      });
+      awaited.add(onShared);
+      signal.addEventListener('abort', onAbort);
+    });
+  }
+
   report(peer: PeerId, action: PeerAction, reason: string): void {
     this.#options.book.report(peer, action, reason);
   }
@@ -99,6 +173,7 @@ export class ChainNet implements ChainNetwork {
     this.#gossip.stop();
     this.#client.stop();
     this.#server.stop();
+    await this.#work.stop();
     await this.#options.libp2p.unhandle(METHOD_NAMES.map((method) => protocolId(this.chain, method)));
   }
 
@@ -114,6 +189,7 @@ export class ChainNet implements ChainNetwork {
     } catch (error) {
       this.#options.log.error('peer handler failed', { peer, shared, error });
     }
+    if (shared) for (const onShared of [...(this.#awaited.get(peer) ?? [])]) onShared();
   }
 
   /** Whether the peer's subscriptions arrived: every host that carries a chain follows its topics. */

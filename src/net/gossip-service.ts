@@ -18,8 +18,8 @@ const MAX_WAITING_BYTES_PER_PEER = 16 * MIB;
 /** Largest RPC: gossipsub loses larger ones without a word. Our largest message is below 1 MiB. */
 const MAX_RPC_BYTES = 4 * MIB;
 
-/** Subscriptions that one peer may hold: 16 chains of 5 topics, twice. */
-const MAX_SUBSCRIPTIONS = 160;
+/** Subscriptions that one peer may hold: 16 chains of 6 topics, twice. */
+const MAX_SUBSCRIPTIONS = 192;
 
 /**
  * Milliseconds. A node that joins is grafted when its subscriptions arrive and every own message is flooded, so the

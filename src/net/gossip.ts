@@ -27,6 +27,7 @@ const MIB = 1024 * 1024;
 /** Bytes waiting in all streams above which own messages of a topic are dropped: transactions long before votes. */
 export const PUBLISH_BOUNDS: { readonly [T in Topic]: number } = {
   tx: 32 * MIB,
+  offer: 32 * MIB,
   status: 64 * MIB,
   evidence: 128 * MIB,
   proposal: 128 * MIB,

@@ -14,6 +14,7 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { HELLO_PROTOCOL, MAX_CHAINS } from '../../protocols/hello.ts';
 import type { ChainHandlers, ChainNetwork, PeerId } from '../../protocols/network.ts';
+import { WORK } from '../../protocols/registry.ts';
 import type { Hasher } from '../chain/crypto/types.ts';
 import type { ChainContext } from '../chain/signing.ts';
 import type { Clock } from '../clock.ts';
@@ -22,6 +23,8 @@ import { NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { nopLogger } from '../log.ts';
 import { parseAddress, parsePeerAddress, parsePersistentPeers } from './addresses.ts';
+import { reachable } from './address-scope.ts';
+import type { MinerDial } from './chain-net.ts';
 import { ChainNet } from './chain-net.ts';
 import { PersistentDialer } from './dialer.ts';
 import type { ConnectionLimits } from './gater.ts';
@@ -36,6 +39,7 @@ import { PeerQuotas } from './peer-quotas.ts';
 import type { Ban } from './peers.ts';
 import { PeerBook } from './peers.ts';
 import { ServerLoad } from './request-server.ts';
+import { WorkLoad } from './work-load.ts';
 
 export interface HostOptions {
   /** 32 bytes, Ed25519: the seed of the peer id. */
@@ -88,6 +92,20 @@ const WATCH_MS = 5_000;
 
 const DIAL_TIMEOUT_MS = 5_000;
 
+/** Dials of miners at once, and how many connections there may be before no more are made for the sake of clients. */
+const MAX_MINER_DIALS = 8;
+const MINER_DIAL_SHARE = 0.75;
+
+/**
+ * Requests and gossip, and as many work streams as one peer may hold. What waits unread in a stream is reset beyond 4 MiB,
+ * which a sender that keeps to the window cannot reach.
+ */
+const MUXER = {
+  maxInboundStreams: 128 + WORK.maxStreams / 2,
+  maxOutboundStreams: 128 + WORK.maxStreams / 2,
+  streamOptions: { maxStreamWindowSize: 2 * 1024 * 1024 },
+};
+
 /** A peer that does not answer a ping within the library's timeout is cut off, so that a frozen machine is noticed. */
 const PING_MS = 5_000;
 
@@ -127,6 +145,8 @@ class LibP2pHost implements Host {
   readonly #load = new ServerLoad();
   readonly #chains = new Map<string, ChainNet>();
   readonly #backlog: Backlog;
+  readonly #work: WorkLoad;
+  #minerDials = 0;
   /** Monotonic. */
   readonly #openedMs = new WeakMap<Connection, number>();
   #libp2p: HostLibp2p | null = null;
@@ -150,6 +170,7 @@ class LibP2pHost implements Host {
       },
     });
     this.#quotas = new PeerQuotas(this.#clock, this.#book);
+    this.#work = new WorkLoad(this.#clock, this.#metrics);
     this.#backlog = createBacklog(() => this.#libp2p?.getConnections() ?? [], this.#clock);
     this.#hello = new HelloService({
       ...shared,
@@ -221,7 +242,9 @@ class LibP2pHost implements Host {
       connection: (peer: PeerId) => this.#connections(peer)[0],
       hasher: this.#options.hasher,
       backlog: this.#backlog,
+      dial: (...asked: Parameters<MinerDial>) => this.#dialMiner(...asked),
       load: this.#load,
+      work: this.#work,
       book: this.#book,
       quotas: this.#quotas,
       clock: this.#clock,
@@ -270,13 +293,42 @@ class LibP2pHost implements Host {
 
   async dial(address: string): Promise<PeerId> {
     const { peer, address: target } = parsePeerAddress(address, 'INVALID_PARAMS');
-    if (this.#book.banned(peer)) {
-      throw new NodeError('PEER_BANNED', 'the peer is banned', {
-        data: { peer, seconds: Math.ceil(this.#book.banRemainingMs(peer) / 1_000) },
-      });
-    }
+    this.#requireNotBanned(peer);
     await this.#dialAny([target]);
     return peer;
+  }
+
+  #requireNotBanned(peer: PeerId): void {
+    if (!this.#book.banned(peer)) return;
+    throw new NodeError('PEER_BANNED', 'the peer is banned', {
+      data: { peer, seconds: Math.ceil(this.#book.banRemainingMs(peer) / 1_000) },
+    });
+  }
+
+  /** For a client: at most a few at once, and not the last places of the host. */
+  async #dialMiner(...[peer, addresses, toldIn, signal]: Parameters<MinerDial>): Promise<void> {
+    this.#requireNotBanned(peer);
+    const targets = reachable(peer, addresses, toldIn);
+    if (targets.length === 0) {
+      throw new NodeError('UNREACHABLE', 'the miner gives no address that this node would dial', {
+        data: { peer, addresses: addresses.join(', ') },
+        hint: 'a miner announces an IP address that its clients can reach: p2p.announce of its config.toml',
+      });
+    }
+    const { maxConnections } = { ...DEFAULT_LIMITS, ...this.#options.limits };
+    const connections = this.#running().getConnections().length;
+    if (this.#minerDials >= MAX_MINER_DIALS || connections >= maxConnections * MINER_DIAL_SHARE) {
+      throw new NodeError('RATE_LIMITED', 'this node makes no further connections to miners now', {
+        data: { connections, dials: this.#minerDials },
+        hint: 'take a miner that is connected already, or ask another node',
+      });
+    }
+    this.#minerDials++;
+    try {
+      await this.#dialAny(targets, signal);
+    } finally {
+      this.#minerDials--;
+    }
   }
 
   async stop(): Promise<void> {
@@ -303,7 +355,7 @@ class LibP2pHost implements Host {
       addresses: { listen: [...listen], announce: [...announce] },
       transports: [tcp({ dialOpts: socket, listenOpts: socket })],
       connectionEncrypters: [noise()],
-      streamMuxers: [yamux({ maxInboundStreams: 128, maxOutboundStreams: 128 })],
+      streamMuxers: [yamux(MUXER)],
       connectionGater: createGater({
         limits,
         book: this.#book,
@@ -341,9 +393,10 @@ class LibP2pHost implements Host {
     return this.#libp2p?.getConnections(peerIdFromString(peer)).filter(({ status }) => status === 'open') ?? [];
   }
 
-  async #dialAny(addresses: Multiaddr[]): Promise<void> {
+  async #dialAny(addresses: Multiaddr[], given?: AbortSignal): Promise<void> {
+    const limit = AbortSignal.timeout(DIAL_TIMEOUT_MS);
     try {
-      await this.#running().dial(addresses, { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) });
+      await this.#running().dial(addresses, { signal: given ? AbortSignal.any([given, limit]) : limit });
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new NodeError('UNREACHABLE', `cannot connect to the peer: ${reason}`, {

@@ -54,6 +54,20 @@ export function createNetMetrics(register: MetricsRegister = nopRegister) {
       labelNames: ['chain', 'topic'],
       buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2],
     }),
+    workStreams: register.gauge({
+      name: 'aitbc_p2p_work_streams',
+      help: 'Open work streams, by our side',
+      labelNames: ['side'],
+    }),
+    workHeldBytes: register.gauge({
+      name: 'aitbc_p2p_work_held_bytes',
+      help: 'Bytes that wait in work streams, to be read or to be sent',
+    }),
+    workAborted: register.counter({
+      name: 'aitbc_p2p_work_streams_aborted_total',
+      help: 'Work streams that this node reset, by reason',
+      labelNames: ['reason'],
+    }),
     requests: register.counter({
       name: 'aitbc_p2p_requests_total',
       help: 'Requests by side, method and outcome (OK or an error code)',

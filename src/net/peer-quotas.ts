@@ -6,8 +6,8 @@ import { REFUSAL_QUOTA } from '../../protocols/registry.ts';
 import type { Clock } from '../clock.ts';
 import type { PeerBook } from './peers.ts';
 
-/** Some 12 kinds a chain and peer: 16 chains with 128 peers. */
-export const MAX_BUCKETS = 24_576;
+/** Some 16 kinds a chain and peer: 16 chains with 128 peers. */
+export const MAX_BUCKETS = 32_768;
 
 export class PeerQuotas {
   readonly #clock: Clock;

@@ -1,13 +1,17 @@
 /** One chain as the interfaces see it: ChainApi over a running chain and the host. */
-import type { PublicKey } from '../bytes.ts';
+import type { Address, PublicKey } from '../bytes.ts';
 import { toHex } from '../bytes.ts';
+import { formatAddress } from '../chain/address.ts';
+import type { Offer } from '../chain/market/offer.ts';
 import { statePath } from '../chain/state.ts';
 import { findValidator, proposerOf } from '../chain/validator-set.ts';
 import type { Vote } from '../chain/votes.ts';
 import type { OpenChain } from '../chains/chain-set.ts';
 import type { RunningChain } from '../chains.ts';
 import type { Clock } from '../clock.ts';
+import type { MarketLink } from '../compute/link.ts';
 import { votesFrom } from '../consensus/selectors.ts';
+import { NodeError } from '../errors.ts';
 import type { Host } from '../net/host.ts';
 import type { Crypto } from '../chain/crypto/types.ts';
 import type {
@@ -15,6 +19,7 @@ import type {
   ChainView,
   ConsensusPlace,
   ConsensusStatus,
+  MarketApi,
   NodeStatus,
   PeerInfo,
   ReadinessCheck,
@@ -62,6 +67,23 @@ export function createChainApi(around: ChainApiModules, { chain, genesisJson, cl
     refusedPeers: () => refusedPeers(modules),
     onPeers: (listener) => chain.onPeers(listener),
     readiness: () => readiness(chain, clock.monotonic() - lastCommit.atMs),
+    market: createMarketApi(chain.market),
+  };
+}
+
+function createMarketApi(market: MarketLink): MarketApi {
+  const offerOf = (miner: Address): Offer => {
+    const signed = market.index.ofMiner(miner);
+    if (signed) return signed.offer;
+    throw new NodeError('NO_MINER', 'this miner offers nothing at present, as far as this node knows', {
+      data: { miner: formatAddress(miner) },
+      hint: 'see who does: GET /v1/miners',
+    });
+  };
+  return {
+    offers: () => market.offers(),
+    quote: async (miner, request, signal) => market.quote(offerOf(miner), request, signal),
+    openWork: async (miner, signal) => market.open(offerOf(miner), signal),
   };
 }
 

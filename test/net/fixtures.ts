@@ -61,6 +61,7 @@ export function recorder(code: GossipCode = 'OK'): Recorder {
         vote: on('vote'),
         evidence: on('evidence'),
         status: on('status'),
+        offer: on('offer'),
       },
       requests: {
         status,
@@ -70,6 +71,7 @@ export function recorder(code: GossipCode = 'OK'): Recorder {
         light: (request, from) => answered(out.requests.light?.(request, from)),
         snapshot: async (request, from) => (await out.requests.snapshot?.(request, from)) ?? null,
         chunk: (request, from) => answered(out.requests.chunk?.(request, from)),
+        quote: (request, from) => answered(out.requests.quote?.(request, from)),
       },
       onPeer: (peer) => out.joined.push(peer),
       onPeerGone: (peer) => out.gone.push(peer),

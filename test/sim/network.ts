@@ -10,6 +10,7 @@ import type { PeerAction } from '../../protocols/peer-actions.ts';
 import { METHODS } from '../../protocols/registry.ts';
 import { GOSSIP_VERDICTS } from '../../protocols/verdicts.ts';
 import { isNodeError, NodeError, toNodeError } from '../../src/errors.ts';
+import { noMiners } from '../util/no-miners.ts';
 import type { Prng } from './prng.ts';
 import { simCrypto } from './signatures.ts';
 import type { VirtualTime } from './time.ts';
@@ -111,6 +112,7 @@ export class SimNetwork {
     this.#members.set(id, member);
     for (const other of this.#members.keys()) if (other !== id) this.#reconnect(id, other);
     return {
+      ...noMiners,
       self: id,
       peers: () => this.#peersOf(member),
       publish: (topic, message) => {

@@ -1,12 +1,14 @@
 /** Chains of one process joined without sockets: gossip floods, requests call the other's handler, links can be cut. */
 import { METHOD_CODECS } from '../../protocols/codec.ts';
 import type { Method, Methods, Topic, Topics } from '../../protocols/messages.ts';
-import type { ChainHandlers, ChainNetwork, PeerId } from '../../protocols/network.ts';
+import type { ChainHandlers, ChainNetwork, PeerId, WorkHandler } from '../../protocols/network.ts';
 import { nativeHasher } from '../../src/native/hasher.ts';
+import { workStreamPair } from '../../src/compute/stream-pair.ts';
 import { NodeError } from '../../src/errors.ts';
 
 export class MemoryNetwork {
   readonly #handlers = new Map<PeerId, ChainHandlers>();
+  readonly #miners = new Map<PeerId, WorkHandler>();
   readonly #cut = new Set<string>();
   readonly reports: { peer: PeerId; action: string; reason: string }[] = [];
 
@@ -27,6 +29,24 @@ export class MemoryNetwork {
         await Promise.resolve();
         const codec = METHOD_CODECS[method].response;
         return codec.decode(nativeHasher, codec.encode(await remote.requests[method](request, self)));
+      },
+      scopeOf: () => 'loopback',
+      connect: async (peer) => {
+        if (!peers().includes(peer)) throw new NodeError('UNREACHABLE', 'no such peer');
+      },
+      serveWork: async (handler) => {
+        if (handler) this.#miners.set(self, handler);
+        else this.#miners.delete(self);
+      },
+      openWork: async (peer) => {
+        const handler = this.#miners.get(peer);
+        if (!handler || !this.#linked(self, peer)) throw new NodeError('UNREACHABLE', 'no miner there');
+        const [client, miner] = workStreamPair();
+        const served = handler(miner, self).catch(() => undefined);
+        void served.then(() => {
+          miner.close();
+        });
+        return client;
       },
       report: (peer, action, reason) => {
         this.reports.push({ peer, action, reason });

@@ -2,6 +2,7 @@
 import type { Method, Methods, Topic, Topics } from '../../protocols/messages.ts';
 import type { ChainNetwork, PeerId } from '../../protocols/network.ts';
 import { NodeError } from '../../src/errors.ts';
+import { noMiners } from './no-miners.ts';
 
 /** Answers of one peer; a method without one fails as unreachable. */
 export type PeerScript = {
@@ -18,6 +19,10 @@ export interface Published {
 
 export class ScriptedNetwork implements ChainNetwork {
   readonly self: PeerId = 'self';
+  readonly scopeOf = noMiners.scopeOf;
+  readonly connect = noMiners.connect;
+  readonly serveWork = noMiners.serveWork;
+  readonly openWork = noMiners.openWork;
   readonly scripts = new Map<PeerId, PeerScript>();
   readonly published: Published[] = [];
   readonly asked: { readonly peer: PeerId; readonly method: Method; readonly request: unknown }[] = [];

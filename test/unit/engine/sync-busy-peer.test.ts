@@ -7,6 +7,7 @@ import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { Sync } from '../../../src/sync.ts';
 import { HEDGE_MS } from '../../../src/sync/pipeline.ts';
 import type { ChainNetwork } from '../../../protocols/network.ts';
+import { noMiners } from '../../util/no-miners.ts';
 
 /** Far above what a wait costs, far below what spinning does. */
 const MANY = 1_000;
@@ -54,6 +55,7 @@ describe('catching up from a peer that still owes answers', () => {
       onCaughtUp: () => undefined,
     });
     const network: ChainNetwork = {
+      ...noMiners,
       self: 'self',
       peers: () => {
         // Ends the spin that this test is about, so that the test fails instead of hanging.

@@ -1,0 +1,71 @@
+/** How near an address is, and which of those that others tell may be dialled. */
+import { BlockList } from 'node:net';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import { multiaddr } from '@multiformats/multiaddr';
+import type { AddressScope, PeerId } from '../../protocols/network.ts';
+import { ipOf } from './gater.ts';
+
+/** From near to far. */
+const SCOPES: readonly AddressScope[] = ['loopback', 'private', 'public'];
+
+type Family = 'ipv4' | 'ipv6';
+const list = (...networks: readonly (readonly [address: string, bits: number, family: Family])[]): BlockList => {
+  const made = new BlockList();
+  for (const network of networks) made.addSubnet(...network);
+  return made;
+};
+
+const LOOPBACK = list(['127.0.0.0', 8, 'ipv4'], ['::1', 128, 'ipv6']);
+const PRIVATE = list(
+  ['10.0.0.0', 8, 'ipv4'],
+  ['172.16.0.0', 12, 'ipv4'],
+  ['192.168.0.0', 16, 'ipv4'],
+  ['100.64.0.0', 10, 'ipv4'],
+  ['fc00::', 7, 'ipv6'],
+);
+/** Of one link, of several receivers, of no host, or another address in disguise. */
+const NOWHERE = list(
+  ['0.0.0.0', 8, 'ipv4'],
+  ['169.254.0.0', 16, 'ipv4'],
+  ['192.0.0.0', 24, 'ipv4'],
+  ['224.0.0.0', 3, 'ipv4'],
+  ['::', 128, 'ipv6'],
+  ['fe80::', 10, 'ipv6'],
+  ['fec0::', 10, 'ipv6'],
+  ['ff00::', 8, 'ipv6'],
+  ['64:ff9b::', 32, 'ipv6'],
+  ['2001::', 32, 'ipv6'],
+  ['2002::', 16, 'ipv6'],
+);
+
+/** @returns null for names, and for addresses that lead nowhere */
+export function scopeOf(address: Multiaddr): AddressScope | null {
+  const ip = ipOf(address);
+  if (ip === '') return null;
+  const family: Family = ip.includes(':') ? 'ipv6' : 'ipv4';
+  if (LOOPBACK.check(ip, family)) return 'loopback';
+  if (NOWHERE.check(ip, family)) return null;
+  return PRIVATE.check(ip, family) ? 'private' : 'public';
+}
+
+/** Those of a peer's addresses that are an IP address and TCP port, and no nearer than where they were told. */
+export function reachable(peer: PeerId, addresses: readonly string[], toldIn: AddressScope): Multiaddr[] {
+  return addresses.flatMap((text) => {
+    const address = parsed(text);
+    const names = address?.getComponents().map(({ name }) => name) ?? [];
+    const [host, port, id] = names;
+    if (!address || (host !== 'ip4' && host !== 'ip6') || port !== 'tcp' || names.length > 3) return [];
+    if (id !== undefined && address.getComponents()[2]?.value !== peer) return [];
+    const scope = scopeOf(address);
+    if (scope === null || SCOPES.indexOf(scope) < SCOPES.indexOf(toldIn)) return [];
+    return [id === undefined ? address.encapsulate(`/p2p/${peer}`) : address];
+  });
+}
+
+function parsed(text: string): Multiaddr | null {
+  try {
+    return multiaddr(text);
+  } catch {
+    return null;
+  }
+}
