@@ -58,7 +58,8 @@ export function reachable(peer: PeerId, addresses: readonly string[], toldIn: Ad
     if (id !== undefined && address.getComponents()[2]?.value !== peer) return [];
     const scope = scopeOf(address);
     if (scope === null || SCOPES.indexOf(scope) < SCOPES.indexOf(toldIn)) return [];
-    return [id === undefined ? address.encapsulate(`/p2p/${peer}`) : address];
+    const whole = id === undefined ? parsed(`${text}/p2p/${peer}`) : address;
+    return whole ? [whole] : [];
   });
 }
 

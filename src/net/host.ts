@@ -389,8 +389,11 @@ class LibP2pHost implements Host {
     return this.#libp2p;
   }
 
+  /** None for what is no peer id: others tell them too. */
   #connections(peer: PeerId): Connection[] {
-    return this.#libp2p?.getConnections(peerIdFromString(peer)).filter(({ status }) => status === 'open') ?? [];
+    const id = peerIdOf(peer);
+    if (!id) return [];
+    return this.#libp2p?.getConnections(id).filter(({ status }) => status === 'open') ?? [];
   }
 
   async #dialAny(addresses: Multiaddr[], given?: AbortSignal): Promise<void> {
@@ -461,6 +464,14 @@ class LibP2pHost implements Host {
         this.#closeAll(peer, 'no gossip subscriptions');
       }
     }
+  }
+}
+
+function peerIdOf(text: PeerId): ReturnType<typeof peerIdFromString> | null {
+  try {
+    return peerIdFromString(text);
+  } catch {
+    return null;
   }
 }
 

@@ -104,10 +104,12 @@ class Paced implements PacedStream {
     const head = new Uint8Array(LENGTH_BYTES);
     new DataView(head.buffer).setUint32(0, message.length);
     try {
-      if (!this.#stream.send(new Uint8ArrayList(head, message))) await this.#stream.onDrain();
+      this.#stream.send(new Uint8ArrayList(head, message));
     } catch (cause) {
       throw this.#failure ?? new NodeError('UNREACHABLE', 'the stream to the peer broke', { cause });
     }
+    if (this.#stream.writeBufferLength > 0) await this.#untilIdle();
+    if (this.#failure) throw this.#failure;
   }
 
   close(): void {
@@ -128,6 +130,19 @@ class Paced implements PacedStream {
     this.#failure ??= reason;
     this.#stream.abort(reason);
     this.#wake?.();
+  }
+
+  /** Not until it drains: the library says so to every stream of a connection, and once it did, ever after. */
+  #untilIdle(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#stream.removeEventListener('idle', done);
+        this.#stream.removeEventListener('close', done);
+        resolve();
+      };
+      this.#stream.addEventListener('idle', done);
+      this.#stream.addEventListener('close', done);
+    });
   }
 
   /** @throws NodeError PEER_PROTOCOL */
