@@ -6,7 +6,6 @@ import type { Hash, PublicKey } from './bytes.ts';
 import type { BatchVerifier, Crypto, Signer } from './chain/crypto/types.ts';
 import type { AppliedBlock } from './chain/execute.ts';
 import type { Genesis } from './chain/genesis.ts';
-import { LinkedRange } from './chain/linked-range.ts';
 import { getKeyRecord } from './chain/modules/validators-state.ts';
 import type { Transaction } from './chain/tx.ts';
 import { decodeTransaction } from './chain/tx.ts';
@@ -15,8 +14,9 @@ import type { Clock } from './clock.ts';
 import type { Timeouts } from './consensus/types.ts';
 import { Listeners } from './chains/listeners.ts';
 import { blocksOf, chunkOf, lightAnswer, transactionsOf } from './chains/serving.ts';
-import { MarketLink } from './compute/link.ts';
-import { OffersIndex } from './compute/offers.ts';
+import { syncTarget } from './chains/sync-target.ts';
+import type { MarketLink } from './compute/link.ts';
+import { createMarketLink } from './compute/link.ts';
 import { votesFrom } from './consensus/selectors.ts';
 import { TxAdmission } from './engine/admission.ts';
 import { Bodies } from './engine/bodies.ts';
@@ -42,7 +42,6 @@ import { guardAdvice } from './store/guard-advice.ts';
 import type { JoinFolder } from './store/join-folder.ts';
 import type { Snapshots } from './store/snapshots.ts';
 import type { ChainStore } from './store/types.ts';
-import type { SyncTarget } from './sync.ts';
 import { Sync } from './sync.ts';
 import type { JoinOptions } from './sync/join.ts';
 import { SnapshotJoin } from './sync/join.ts';
@@ -227,7 +226,7 @@ class ChainRuntime implements RunningChain {
     });
     this.join = this.#createJoin();
     this.sync = new Sync({
-      chain: this.#syncTarget(certificates),
+      chain: syncTarget(this, certificates),
       clock,
       log: log.child('sync'),
       beforeBlocks: (targetHeight, peers, signal) => this.#joinFirst(targetHeight, peers, signal),
@@ -243,14 +242,8 @@ class ChainRuntime implements RunningChain {
       metrics,
       neededFrom: () => modules.snapshots?.held[0]?.height ?? Infinity,
     });
-    this.market = new MarketLink({
-      log: log.child('market'),
-      index: new OffersIndex({
-        ...{ chain: genesis.chain, hasher: modules.crypto, verifier, clock, metrics },
-        log: log.child('market'),
-        state: () => ledger.tip.state,
-      }),
-    });
+    const market = { verifier, clock, metrics, log: log.child('market') };
+    this.market = createMarketLink({ ...ledger.rules, ...market, state: () => ledger.tip.state });
     this.handlers = this.#createHandlers();
   }
 
@@ -412,33 +405,6 @@ class ChainRuntime implements RunningChain {
     this.fault = error;
     this.gate.set('storage', error.message);
     this.#modules.onFatal(error);
-  }
-
-  #syncTarget(certificates: CertificateChecker): SyncTarget {
-    const { ledger, gate, engine, admission } = this;
-    return {
-      genesisHash: ledger.rules.chain.genesisHash,
-      base: () => ledger.store.base(),
-      head: () => {
-        const { height, blockId } = ledger.tip;
-        return { height, blockId, certificate: ledger.store.head()?.certificate ?? null };
-      },
-      link: (blocks) => LinkedRange.of(ledger.rules.crypto, blocks),
-      check: async (range) => {
-        const anchors = range.anchors().map(({ certificate }) => certificate);
-        await certificates.tryAhead(ledger.validators.current, anchors);
-        const txs = range.blocks.flatMap(({ block }) => block.txs);
-        await admission.verifyBodies(txs, false);
-      },
-      import: (range) => engine.import(range),
-      get catchingUp() {
-        return gate.reasons.has('catching-up');
-      },
-      set catchingUp(value) {
-        if (value) gate.set('catching-up', 'fetching certified blocks from peers');
-        else gate.clear('catching-up');
-      },
-    };
   }
 
   // Joining by a snapshot

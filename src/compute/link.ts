@@ -1,14 +1,17 @@
 /** The market of one chain as a node is part of it: what miners offer, and the way to them, its own miner included. */
+import type { Hasher } from '../chain/crypto/types.ts';
 import type { Offer, SignedOffer } from '../chain/market/offer.ts';
 import type { SignedQuote, SignedQuoteRequest } from '../chain/market/quote.ts';
 import { decodeQuoteRequest, encodeQuote } from '../chain/market/quote.ts';
+import type { Clock } from '../clock.ts';
 import { NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { WorkStream } from '../../protocols/market/work-stream.ts';
 import type { ChainNetwork, PeerId } from '../../protocols/network.ts';
 import type { GossipCode } from '../../protocols/verdicts.ts';
 import type { Miners, MinerStream } from './coordinator/ports.ts';
-import type { OffersIndex } from './offers.ts';
+import type { OfferModules } from './offers.ts';
+import { OffersIndex } from './offers.ts';
 import { workStreamPair } from './stream-pair.ts';
 
 /** The miner of this node as clients reach it; `from` is this node's own id for those of the node itself. */
@@ -19,19 +22,30 @@ export interface MinerDoor {
   work(stream: WorkStream, from: PeerId): Promise<void>;
 }
 
-export interface LinkModules {
+interface LinkModules {
   readonly index: OffersIndex;
+  readonly clock: Clock;
   readonly log: Logger;
+}
+
+/** Over the offers that it hears of. */
+export function createMarketLink({
+  crypto,
+  ...modules
+}: Omit<OfferModules, 'hasher'> & { readonly crypto: Hasher }): MarketLink {
+  return new MarketLink({ ...modules, index: new OffersIndex({ ...modules, hasher: crypto }) });
 }
 
 export class MarketLink implements Miners {
   readonly index: OffersIndex;
+  readonly #clock: Clock;
   readonly #log: Logger;
   #network: ChainNetwork | null = null;
   #door: MinerDoor | null = null;
 
-  constructor({ index, log }: LinkModules) {
+  constructor({ index, clock, log }: LinkModules) {
     this.index = index;
+    this.#clock = clock;
     this.#log = log;
   }
 
@@ -106,7 +120,7 @@ export class MarketLink implements Miners {
   #openOwn(self: PeerId): WorkStream {
     const door = this.#door;
     if (!door) throw new NodeError('UNREACHABLE', 'this node has no miner on this chain any more');
-    const [client, miner] = workStreamPair();
+    const [client, miner] = workStreamPair(this.#clock);
     void this.#work(door, miner, self);
     return client;
   }

@@ -1,6 +1,13 @@
 /** Both ends of a work stream within one process: the node's own coordinator and its own miner. */
+import type { Clock } from '../clock.ts';
+import { every } from '../clock.ts';
 import { NodeError } from '../errors.ts';
-import { MAX_WORK_FRAME_BYTES } from '../../protocols/market/work-frames.ts';
+import {
+  encodeClientFrame,
+  encodeMinerFrame,
+  MAX_WORK_FRAME_BYTES,
+  PING_MS,
+} from '../../protocols/market/work-frames.ts';
 import type { WorkStream } from '../../protocols/market/work-stream.ts';
 
 /** Bytes that wait to be read before the sender is held up. One frame may go over. */
@@ -10,9 +17,26 @@ const READ_AHEAD_BYTES = 128 * 1024;
 class Way {
   readonly #frames: Uint8Array[] = [];
   #bytes = 0;
+  readonly #ping: Uint8Array;
   #isOver = false;
+  /** Something was sent since the last beat. */
+  #isBusy = false;
   /** Wakes all who wait, readers and senders. */
   #wake = Promise.withResolvers<void>();
+
+  constructor(ping: Uint8Array) {
+    this.#ping = ping;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Nobody needs more than one ping. */
+  beat(): void {
+    if (!this.#isBusy && !this.#isOver && this.#frames.length === 0) this.#push(this.#ping);
+    this.#isBusy = false;
+  }
 
   async send(frame: Uint8Array): Promise<void> {
     if (frame.length > MAX_WORK_FRAME_BYTES) {
@@ -20,9 +44,8 @@ class Way {
     }
     while (this.#bytes >= READ_AHEAD_BYTES && !this.#isOver) await this.#wake.promise;
     if (this.#isOver) throw new NodeError('UNREACHABLE', 'the work stream is closed');
-    this.#bytes += frame.length;
-    this.#frames.push(frame.slice());
-    this.#turn();
+    this.#isBusy = true;
+    this.#push(frame.slice());
   }
 
   async read(): Promise<Uint8Array | null> {
@@ -49,18 +72,33 @@ class Way {
     this.end();
   }
 
+  #push(frame: Uint8Array): void {
+    this.#bytes += frame.length;
+    this.#frames.push(frame);
+    this.#turn();
+  }
+
   #turn(): void {
     this.#wake.resolve();
     this.#wake = Promise.withResolvers<void>();
   }
 }
 
-export function workStreamPair(): readonly [client: WorkStream, miner: WorkStream] {
-  const [there, back] = [new Way(), new Way()];
-  return [endOf(there, back), endOf(back, there)];
+/** With pings of both sides where nothing else is sent, as on every work stream. */
+export function workStreamPair(clock: Clock): readonly [client: WorkStream, miner: WorkStream] {
+  const there = new Way(encodeClientFrame({ type: 'ping' }));
+  const back = new Way(encodeMinerFrame({ type: 'ping' }));
+  const stop = every(clock, PING_MS, () => {
+    there.beat();
+    back.beat();
+  });
+  const end = (): void => {
+    if (there.isOver && back.isOver) stop();
+  };
+  return [endOf(there, back, end), endOf(back, there, end)];
 }
 
-function endOf(out: Way, into: Way): WorkStream {
+function endOf(out: Way, into: Way, onClose: () => void): WorkStream {
   // Calls are sent in their order, also when the first of them waits.
   let last: Promise<unknown> = Promise.resolve();
   return {
@@ -73,6 +111,7 @@ function endOf(out: Way, into: Way): WorkStream {
     close: () => {
       out.end();
       into.drop();
+      onClose();
     },
   };
 }

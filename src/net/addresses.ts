@@ -1,4 +1,5 @@
 /** Multiaddrs as the operator writes them. */
+import { peerIdFromString } from '@libp2p/peer-id';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { multiaddr } from '@multiformats/multiaddr';
 import type { ErrorCode } from '../errors.ts';
@@ -42,4 +43,13 @@ export function parsePersistentPeers(texts: readonly string[], self: string): Pe
     if (peer !== self) byPeer.set(peer, [...(byPeer.get(peer) ?? []), text]);
   }
   return [...byPeer].map(([peer, addresses]) => ({ peer, addresses }));
+}
+
+/** Null for what is no peer id. */
+export function peerIdOf(text: string): ReturnType<typeof peerIdFromString> | null {
+  try {
+    return peerIdFromString(text);
+  } catch {
+    return null;
+  }
 }

@@ -123,12 +123,7 @@ export class ChainNet implements ChainNetwork {
     return (address && scopeOf(address)) ?? 'public';
   }
 
-  async connect(
-    peer: PeerId,
-    addresses: readonly string[],
-    toldIn: AddressScope,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async connect(peer: PeerId, addresses: readonly string[], toldIn: AddressScope, signal: AbortSignal): Promise<void> {
     if (this.#peers.has(peer)) return;
     const limit = deadline(this.#options.clock, CONNECT_MS, signal);
     try {

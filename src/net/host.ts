@@ -5,7 +5,7 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import type { Identify } from '@libp2p/identify';
 import { identify } from '@libp2p/identify';
 import type { Connection, Ed25519PrivateKey, Libp2p } from '@libp2p/interface';
-import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import type { Ping } from '@libp2p/ping';
 import { ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
@@ -22,7 +22,7 @@ import { every, systemClock } from '../clock.ts';
 import { NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { nopLogger } from '../log.ts';
-import { parseAddress, parsePeerAddress, parsePersistentPeers } from './addresses.ts';
+import { parseAddress, parsePeerAddress, parsePersistentPeers, peerIdOf } from './addresses.ts';
 import { reachable } from './address-scope.ts';
 import type { MinerDial } from './chain-net.ts';
 import { ChainNet } from './chain-net.ts';
@@ -464,14 +464,6 @@ class LibP2pHost implements Host {
         this.#closeAll(peer, 'no gossip subscriptions');
       }
     }
-  }
-}
-
-function peerIdOf(text: PeerId): ReturnType<typeof peerIdFromString> | null {
-  try {
-    return peerIdFromString(text);
-  } catch {
-    return null;
   }
 }
 

@@ -60,7 +60,8 @@ class Paced implements PacedStream {
     };
     this.#stream.addEventListener('close', (event) => {
       const cause = 'error' in event ? event.error : undefined;
-      if (cause !== undefined) this.#failure ??= new NodeError('UNREACHABLE', 'the stream to the peer broke', { cause });
+      if (cause !== undefined)
+        this.#failure ??= new NodeError('UNREACHABLE', 'the stream to the peer broke', { cause });
       wake();
     });
     this.#stream.addEventListener('remoteCloseWrite', wake);

@@ -122,7 +122,8 @@ export class WorkService {
     } catch (thrown) {
       const error = toNodeError(thrown);
       if (error.code === 'CODEC' || error.code === 'PEER_PROTOCOL') this.#broke(peer, error);
-      else if (!isNodeError(thrown)) this.#limit.log('error', peer, 'serving a work stream failed', { peer, error: thrown });
+      else if (!isNodeError(thrown))
+        this.#limit.log('error', peer, 'serving a work stream failed', { peer, error: thrown });
       carried.loaded.paced.abort(error);
     }
   }
@@ -154,7 +155,12 @@ export class WorkService {
     work.add(loaded);
     stream.addEventListener('close', onOver);
     if (stream.status !== 'open') onOver();
-    return { stream: workStream(loaded, clock, (error) => { if (side === 'client') this.#broke(peer, error); }), loaded };
+    return {
+      stream: workStream(loaded, clock, (error) => {
+        if (side === 'client') this.#broke(peer, error);
+      }),
+      loaded,
+    };
   }
 }
 

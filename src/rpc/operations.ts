@@ -16,6 +16,7 @@ import { goneOperations, legacySubmissions } from './routes/legacy-writes.ts';
 import { listOperations } from './routes/lists.ts';
 import { loginOperations } from './routes/login.ts';
 import { marketOperations } from './routes/market.ts';
+import { minerOperations } from './routes/miners.ts';
 import { nodeOperations } from './routes/node.ts';
 import { proofOperations } from './routes/proofs.ts';
 import { transactionOperations } from './routes/transactions.ts';
@@ -36,6 +37,7 @@ export function createOperations(node: NodeApi, { desks, access, log }: Operatio
     ...transactions,
     ...listOperations(node),
     ...marketOperations(node),
+    ...minerOperations(node),
     ...nodeOperations(node),
     ...healthOperations(node),
     chainsOperation(node),

@@ -121,6 +121,69 @@ export const MarketParams = strict({
   closed_kept_ms: count,
 });
 
+const OfferedModel = strict({
+  kind: text,
+  model: text,
+  /** Of what answers; null where the miner does not tell. */
+  digest: nullable(hex32),
+  context_tokens: count,
+  streams: Type.Boolean(),
+  deterministic: Type.Boolean(),
+  warm: Type.Boolean(),
+  fixed_uait: amount,
+  input_uait_per_kib: amount,
+  output_uait_per_kib: amount,
+  bytes_per_second: count,
+  tags: Type.Array(text),
+});
+const offered = {
+  name: text,
+  peer: text,
+  addresses: Type.Array(text),
+  slots: count,
+  free: count,
+  models: Type.Array(OfferedModel),
+  expires_at: time,
+};
+const Miner = strict({
+  address: text,
+  ...offered,
+  region: text,
+  gpus: Type.Array(text),
+  staked_uait: amount,
+  offered_at: time,
+});
+export const Miners = strict({ items: Type.Array(Miner), next_cursor: nullable(text) });
+/** The first fields are those of the replaced system; what has no counterpart here is null. */
+const Offer = strict({
+  id: hex32,
+  provider: text,
+  capacity: count,
+  price: Type.Number(),
+  sla: Type.Null(),
+  status: oneOf('open', 'reserved'),
+  created_at: time,
+  gpu_model: nullable(text),
+  gpu_memory_gb: Type.Null(),
+  gpu_count: count,
+  cuda_version: Type.Null(),
+  price_per_hour: Type.Null(),
+  region: text,
+  attributes: Type.Null(),
+  ...offered,
+  offer: hex,
+});
+export const Offers = Type.Array(Offer);
+export const MarketStats = strict({
+  totalOffers: count,
+  openCapacity: count,
+  averagePrice: Type.Number(),
+  activeBids: count,
+  slots: count,
+  models: count,
+});
+export const QuoteAnswer = strict({ quote: hex });
+
 const TransactionProof = strict({
   height,
   index: count,
@@ -361,6 +424,13 @@ export const COMPONENTS: Readonly<Record<string, TSchema>> = {
   Agreement,
   Stake,
   MarketParams,
+  OfferedModel,
+  Miner,
+  Miners,
+  Offer,
+  Offers,
+  MarketStats,
+  QuoteAnswer,
   TransactionProof,
   Transaction,
   BatchResults,

@@ -24,7 +24,9 @@ import { guardRates } from './rate-guard.ts';
 import type { Rates } from './rate-limits.ts';
 import { RateLimits } from './rate-limits.ts';
 import { allowWebSockets, isWebSocketRequest, liveRoutes } from './routes/live.ts';
+import { marketWorkRoute } from './routes/market-work.ts';
 import { TransactionDesks } from './tx-intake.ts';
+import { WorkRelays } from './work-relay.ts';
 import { boundSlowness } from './slowness.ts';
 
 const DEFAULT_LIMITS: RpcLimits = {
@@ -99,12 +101,15 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   registerOperations(app, createOperations(api, { desks, access, log }), limits);
   const pages = { names: new Set(options.hosts), others: new Set(options.corsOrigins) };
   liveRoutes(app, live, { pages, access });
+  const relays = new WorkRelays({ clock, metrics });
+  marketWorkRoute(app, { node: api, relays, pages, access, clock });
   let url: string;
   try {
     url = await listenOn(app, options.listen, 'rpc.listen');
   } catch (error) {
     desks.close();
     live.close();
+    relays.close();
     throw error;
   }
   return {
@@ -112,6 +117,7 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
     close: async () => {
       desks.close();
       live.close();
+      relays.close();
       const cancel = clock.after(DRAIN_MS, () => {
         app.server.closeAllConnections();
       });

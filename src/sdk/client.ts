@@ -3,7 +3,14 @@ import { toHex } from '../bytes.ts';
 import type { ErrorCode, ErrorData } from '../errors.ts';
 import { isErrorCode, isNodeError, NodeError } from '../errors.ts';
 import type { ApiKeyResponse, ApiKeysResponse, NewApiKey, NewApiKeyResponse } from './access-types.ts';
-import type { AgreementResponse, MarketParamsResponse, StakeResponse } from './market-types.ts';
+import type {
+  AgreementResponse,
+  MarketParamsResponse,
+  MarketStatsResponse,
+  MinersResponse,
+  OfferResponse,
+  StakeResponse,
+} from './market-types.ts';
 import type {
   AccountResponse,
   BlockResponse,
@@ -69,6 +76,12 @@ export interface Client {
   agreement(id: string, options?: { readonly proof?: boolean }): Promise<AgreementResponse>;
   stake(miner: string, options?: { readonly proof?: boolean }): Promise<StakeResponse>;
   marketParams(): Promise<MarketParamsResponse>;
+  /** A page, ascending by address. @param page after: address of the last miner of the page before */
+  offers(page?: OffersPage): Promise<readonly OfferResponse[]>;
+  miners(page?: OffersPage): Promise<MinersResponse>;
+  marketStats(): Promise<MarketStatsResponse>;
+  /** @param request canonical bytes of a signed quote request @throws NodeError with the miner's code */
+  quote(miner: string, request: Uint8Array, signal?: AbortSignal): Promise<{ readonly quote: string }>;
   validators(): Promise<ValidatorsResponse>;
   peers(): Promise<PeersResponse>;
   snapshots(): Promise<SnapshotsResponse>;
@@ -98,6 +111,12 @@ export interface Client {
   waitForTransaction(hash: string, options?: { readonly timeoutMs?: number }): Promise<TransactionResponse>;
 }
 
+export interface OffersPage {
+  readonly kind?: string;
+  readonly model?: string;
+  readonly after?: string;
+}
+
 /** @throws NodeError INVALID_PARAMS for a URL that is none */
 export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS, apiKey, ...how }: ClientOptions): Client {
   const base = checkedUrl(url);
@@ -124,6 +143,14 @@ export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS, api
     stake: (miner, { proof = false } = {}) =>
       get(`/v1/miners/${encodeURIComponent(miner)}/stake`, proof ? { proof: '1' } : {}),
     marketParams: () => get('/v1/market/params'),
+    offers: (page) => get('/v1/marketplace/offers', { ...page }),
+    miners: (page) => get('/v1/miners', { ...page }),
+    marketStats: () => get('/v1/marketplace/stats'),
+    quote: (miner, bytes, signal) =>
+      request(`/v1/market/quote${queryText({ miner, chain_id: chainId })}`, {
+        ...posted({ request: toHex(bytes) }),
+        ...(signal && { signal }),
+      }),
     validators: () => get('/rpc/validators'),
     peers: () => get('/rpc/peers'),
     snapshots: () => get('/rpc/snapshots'),
@@ -164,7 +191,7 @@ function withKey(init: RequestInit, apiKey: string | undefined): RequestInit {
 
 type Query = Readonly<Record<string, string | undefined>>;
 
-function queryText(query: Query): string {
+export function queryText(query: Query): string {
   const pairs = Object.entries(query).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
   );
@@ -223,7 +250,11 @@ async function ask(
   let response: Response;
   let text: string;
   try {
-    response = await travel(base + path, { ...init, signal: AbortSignal.timeout(timeoutMs) });
+    const limit = AbortSignal.timeout(timeoutMs);
+    response = await travel(base + path, {
+      ...init,
+      signal: init.signal ? AbortSignal.any([init.signal, limit]) : limit,
+    });
     text = await boundedText(response);
   } catch (error) {
     throw networkError(error, base, timeoutMs);

@@ -97,6 +97,11 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
   'STORAGE',
 ]);
 
+/** A key travels as one, since pages can set no header on a WebSocket. */
+export function subprotocols(apiKey: string | undefined): string[] {
+  return apiKey === undefined ? [SUBPROTOCOL] : [SUBPROTOCOL, `aitbc.key.${apiKey}`];
+}
+
 class LiveConnection implements Live {
   readonly #options: LiveOptions;
   readonly #url: string;
@@ -154,9 +159,7 @@ class LiveConnection implements Live {
 
   #connect(): void {
     this.#become('connecting');
-    const { apiKey } = this.#options;
-    const key = apiKey === undefined ? [] : [`aitbc.key.${apiKey}`];
-    const socket = new WebSocket(this.#url, [SUBPROTOCOL, ...key]);
+    const socket = new WebSocket(this.#url, subprotocols(this.#options.apiKey));
     this.#socket = socket;
     // Also where the other side took the connection and never answered.
     this.#after(CONNECT_WITHIN_MS, () => {

@@ -1,4 +1,4 @@
-/** What the RPC answers about the market's money. */
+/** What the RPC answers about the market: its money, and who offers what. */
 import type { StateProofResponse } from './types.ts';
 
 export interface AgreementResponse {
@@ -39,4 +39,73 @@ export interface MarketParamsResponse {
   readonly min_stake_uait: string;
   readonly unstake_cooldown_ms: number;
   readonly closed_kept_ms: number;
+}
+
+export interface OfferedModelResponse {
+  readonly kind: string;
+  readonly model: string;
+  /** SHA-256 of what answers; null where the miner does not tell. */
+  readonly digest: string | null;
+  /** 0: does not apply. */
+  readonly context_tokens: number;
+  readonly streams: boolean;
+  readonly deterministic: boolean;
+  readonly warm: boolean;
+  readonly fixed_uait: string;
+  /** Of 1,024 bytes. */
+  readonly input_uait_per_kib: string;
+  readonly output_uait_per_kib: string;
+  /** 0: not measured yet. */
+  readonly bytes_per_second: number;
+  readonly tags: readonly string[];
+}
+
+interface Offered {
+  /** The miner's own word. */
+  readonly name: string;
+  readonly peer: string;
+  readonly addresses: readonly string[];
+  readonly region: string;
+  readonly slots: number;
+  readonly free: number;
+  readonly models: readonly OfferedModelResponse[];
+  readonly expires_at: string;
+}
+
+export interface MinerResponse extends Offered {
+  readonly address: string;
+  readonly gpus: readonly string[];
+  readonly staked_uait: string;
+  readonly offered_at: string;
+}
+
+export interface MinersResponse {
+  readonly items: readonly MinerResponse[];
+  readonly next_cursor: string | null;
+}
+
+/** The first fields are those of the replaced system. */
+export interface OfferResponse extends Offered {
+  readonly id: string;
+  /** Address of the miner. */
+  readonly provider: string;
+  /** Jobs that it takes now. */
+  readonly capacity: number;
+  /** uait of 1,024 bytes of output, by its cheapest model. */
+  readonly price: number;
+  readonly status: 'open' | 'reserved';
+  readonly created_at: string;
+  readonly gpu_model: string | null;
+  readonly gpu_count: number;
+  /** Canonical bytes of the signed offer. */
+  readonly offer: string;
+}
+
+export interface MarketStatsResponse {
+  readonly totalOffers: number;
+  readonly openCapacity: number;
+  readonly averagePrice: number;
+  readonly activeBids: number;
+  readonly slots: number;
+  readonly models: number;
 }

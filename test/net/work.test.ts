@@ -135,8 +135,7 @@ describe('work streams over real hosts', () => {
     const connection = await peer.dial(multiaddr(addressOf(miner)));
     const stream = await connection.newStream(workProtocolId(devnet));
     stream.send(Uint8Array.of(255, 0, 0, 0));
-    const score = (): number =>
-      miner.host.peers().find(({ peerId }) => peerId === peer.peerId.toString())?.score ?? 0;
+    const score = (): number => miner.host.peers().find(({ peerId }) => peerId === peer.peerId.toString())?.score ?? 0;
     await waitFor('the fault to be scored', () => score() < 0);
   });
 

@@ -4,6 +4,7 @@ import type { Method, Methods, Topic, Topics } from '../../protocols/messages.ts
 import type { ChainHandlers, ChainNetwork, PeerId, WorkHandler } from '../../protocols/network.ts';
 import { nativeHasher } from '../../src/native/hasher.ts';
 import { workStreamPair } from '../../src/compute/stream-pair.ts';
+import { systemClock } from '../../src/clock.ts';
 import { NodeError } from '../../src/errors.ts';
 
 export class MemoryNetwork {
@@ -41,7 +42,7 @@ export class MemoryNetwork {
       openWork: async (peer) => {
         const handler = this.#miners.get(peer);
         if (!handler || !this.#linked(self, peer)) throw new NodeError('UNREACHABLE', 'no miner there');
-        const [client, miner] = workStreamPair();
+        const [client, miner] = workStreamPair(systemClock);
         const served = handler(miner, self).catch(() => undefined);
         void served.then(() => {
           miner.close();

@@ -12,7 +12,7 @@ import { chainQuery, NO_STORE, noQuery } from '../app.ts';
 import { check } from '../check.ts';
 import type { Client } from '../clients.ts';
 import type { PageOrigins } from '../host-guard.ts';
-import { isAllowedOrigin } from '../host-guard.ts';
+import { requireAllowedOrigin } from '../host-guard.ts';
 import {
   COMMENT,
   deltaEvent,
@@ -32,6 +32,8 @@ import {
   PONG_WITHIN_MS,
 } from '../live/limits.ts';
 import type { EndReason, Wire } from '../live/session.ts';
+import { MAX_RELAYED_BYTES } from '../relay-limits.ts';
+import { WORK_PATH } from './market-work.ts';
 import { deltaText, failureText, LiveRequests, progressText, SUBPROTOCOL } from '../live/ws-protocol.ts';
 
 const StreamQuery = chainQuery({
@@ -58,7 +60,8 @@ const CLOSES: Readonly<Record<EndReason, readonly [code: number, text: string]>>
 export async function allowWebSockets(app: RpcApp): Promise<void> {
   await app.register(websocket, {
     options: {
-      maxPayload: MAX_MESSAGE_BYTES,
+      // Of the path that takes the largest ones; here they are looked at once more.
+      maxPayload: MAX_RELAYED_BYTES,
       perMessageDeflate: false,
       handleProtocols: (offered: ReadonlySet<string>) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     },
@@ -67,7 +70,8 @@ export async function allowWebSockets(app: RpcApp): Promise<void> {
 
 /** What else asks for an upgrade, HTTP/2 say, is a request like any other: its socket stays with the server's limits. */
 export function isWebSocketRequest({ method, url, headers }: IncomingMessage): boolean {
-  return method === 'GET' && /^\/ws(\?|$)/.test(url ?? '') && headers.upgrade?.toLowerCase() === 'websocket';
+  const path = (url ?? '').split('?', 1)[0];
+  return method === 'GET' && (path === '/ws' || path === WORK_PATH) && headers.upgrade?.toLowerCase() === 'websocket';
 }
 
 export interface LiveAccess {
@@ -81,13 +85,7 @@ export function liveRoutes(app: RpcApp, hub: LiveHub, { pages, access }: LiveAcc
     (query: TSchema) =>
     async (request: FastifyRequest): Promise<void> => {
       check(query, request.query, 'query');
-      const { origin, host } = request.headers;
-      if (!isAllowedOrigin(origin, host, pages)) {
-        throw new NodeError('FORBIDDEN', 'pages of other origins may not listen to this node', {
-          data: { origin: (origin ?? '').slice(0, 100) },
-          hint: 'serve the page from the address of the node, or add its origin to rpc.cors_origins of config.toml',
-        });
-      }
+      requireAllowedOrigin(request.headers, pages);
       hub.checkRoom(request.client);
     };
 
@@ -174,7 +172,10 @@ function serveSocket(hub: LiveHub, socket: Socket, { id: requestId, client, isGo
     cancelPong = null;
   });
   socket.on('message', (data, isBinary) => {
-    if (!session.ended) requests.receive(isBinary ? null : messageText(data));
+    if (session.ended) return;
+    const text = messageText(data);
+    if (Buffer.byteLength(text) > MAX_MESSAGE_BYTES) socket.close(1009, 'message too long');
+    else requests.receive(isBinary ? null : text);
   });
   // Of the protocol, or a message too long: the library closes with the code that says so.
   socket.on('error', () => undefined);

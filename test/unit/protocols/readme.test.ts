@@ -4,6 +4,7 @@ import { MAX_EVIDENCE } from '../../../src/chain/evidence.ts';
 import { MAX_BLOCK_TXS } from '../../../src/chain/block.ts';
 import { MAX_CHAIN_ID_BYTES } from '../../../src/chain/signing.ts';
 import { CHUNK_BYTES, MAX_CHUNKS, MAX_KEY_BYTES, MAX_VALUE_BYTES } from '../../../src/chain/state-chunks.ts';
+import { MAX_AHEAD_MS, MAX_OFFERS, MIN_OFFER_MS } from '../../../src/compute/offers.ts';
 import { MAX_SERVED } from '../../../src/net/request-server.ts';
 import {
   ANSWER_BYTES,
@@ -26,8 +27,9 @@ import {
   METHODS,
   REFUSAL_QUOTA,
   TOPICS,
+  WORK,
 } from '../../../protocols/registry.ts';
-import { protocolId, topicName } from '../../../protocols/topics.ts';
+import { protocolId, topicName, workProtocolId } from '../../../protocols/topics.ts';
 import { GOSSIP_VERDICTS } from '../../../protocols/verdicts.ts';
 
 const text = readFileSync(new URL('../../../protocols/README.md', import.meta.url), 'utf8');
@@ -82,6 +84,28 @@ describe('protocols/README.md', () => {
     says(`a host serves ${MAX_SERVED} requests at once`);
   });
 
+  it('gives the bounds of work streams and of offers', () => {
+    assert.deepEqual(
+      table('Work streams').map(([what, bound]) => [what, bound]),
+      [
+        ['streams', `${number(WORK.maxStreams)}, each direction`],
+        ['bytes that wait in all streams', number(WORK.maxHeldBytes)],
+        ['new streams by peer', quota(WORK.quota)],
+      ],
+    );
+    says(
+      WORK.quota.reason,
+      `at most ${number(WORK.maxFrameBytes)} bytes`,
+      `nothing for ${number(WORK.pingMs)} ms pings`,
+      `nothing for ${number(WORK.leaseMs)} ms, though`,
+      `not taken for ${number(WORK.stallMs)} ms`,
+      `reads ${number(WORK.readAheadBytes)} bytes ahead`,
+      `at least ${number(MIN_OFFER_MS)} ms later`,
+      `more than ${number(MAX_AHEAD_MS)} ms ahead`,
+      `beyond ${number(MAX_OFFERS)} miners`,
+    );
+  });
+
   it('lists every verdict and every action', () => {
     assert.deepEqual(table('Verdicts on gossip'), Object.entries(GOSSIP_VERDICTS));
     const points = Object.entries(PEER_ACTIONS).map(([name, value]) => [name, String(value).replace('-', '−')]);
@@ -105,6 +129,7 @@ describe('protocols/README.md', () => {
     for (const method of Object.keys(METHODS) as Method[]) {
       assert.equal(protocolId(chain, method), filled(names['request protocol'], method));
     }
+    assert.equal(workProtocolId(chain), filled(names['work stream'], ''));
     says(`1 to ${MAX_CHAIN_ID_BYTES} characters`);
   });
 

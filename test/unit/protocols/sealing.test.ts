@@ -42,9 +42,7 @@ describe('protocols/sealing', () => {
       enc: fromHex('37fda3567bdbd628e88668c3c8d7e97d1d1253b6d4ea6d44c150f741f1bf4431'),
       info: utf8('Ode on a Grecian Urn'),
       aad: utf8('Count-256'),
-      sealed: fromHex(
-        '957f9800542b0b8891badb026d79cc54597cb2d225b54c00c5238c25d05c30e3fbeda97d2e0e1aba483a2df9f2',
-      ),
+      sealed: fromHex('957f9800542b0b8891badb026d79cc54597cb2d225b54c00c5238c25d05c30e3fbeda97d2e0e1aba483a2df9f2'),
       sequence: 256,
     };
     const truth = 'Beauty is truth, truth beauty';
@@ -80,7 +78,12 @@ describe('protocols/sealing', () => {
     }
     const changed = await pair();
     const sealed = await changed.seal.seal(utf8('x'), place(0));
-    await fails(changed.opener.open(sealed.map((byte, i) => (i === 0 ? byte ^ 1 : byte)), place(0)));
+    await fails(
+      changed.opener.open(
+        sealed.map((byte, i) => (i === 0 ? byte ^ 1 : byte)),
+        place(0),
+      ),
+    );
     await fails(changed.opener.open(sealed, place(0)));
 
     const leftOut = await pair();

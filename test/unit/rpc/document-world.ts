@@ -8,6 +8,7 @@ import { addressOf } from '../../../src/chain/address.ts';
 import { agreementId } from '../../../src/chain/modules/compute/agreement.ts';
 import { openAgreement } from '../../../src/chain/modules/compute/agreement-client.ts';
 import { stake } from '../../../src/chain/modules/compute/stake.ts';
+import { decodeQuoteRequest, encodeQuote, encodeQuoteRequest } from '../../../src/chain/market/quote.ts';
 import type { ErrorCode } from '../../../src/errors.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
@@ -25,6 +26,7 @@ import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { addressText, fixtureGenesis, makeTransfer, signer } from '../../util/chain-fixture.ts';
 import type { TransferOptions } from '../../util/chain-fixture.ts';
 import { memoryAccess } from '../../util/access.ts';
+import { makeOffer, makeQuote, makeQuoteRequest } from '../../util/offers.ts';
 import { fakeNode, FakeNode } from './fake-node.ts';
 import type { Answer, Ask } from './http.ts';
 import { ask } from './http.ts';
@@ -52,6 +54,7 @@ export class World {
     for (const nonce of [0, 1, 2]) {
       world.node.produce([world.transfer({ nonce }), ...(market ? world.#market(nonce) : [])]);
     }
+    if (market) world.#offer();
     const failing = <T>(value: T, fault: Error | null): T => {
       if (fault) throw fault;
       return value;
@@ -83,6 +86,20 @@ export class World {
     const expiresAtMs = genesis.timeMs + 600_000;
     const open = { signer: signer('session').publicKey, miner, capUait: 10_000, expiresAtMs };
     return [buildTransaction(context('account-3'), options, openAgreement, open)];
+  }
+
+  /** The miner with the stake offers something, and quotes whatever is asked. */
+  #offer(): void {
+    const { chain } = this.node.genesis;
+    const miner = signer('account-2');
+    const offers = [makeOffer(chain, miner, { gpus: ['gpu'] })];
+    this.node.market.offers = () => offers;
+    this.node.market.quote = async (_, request) => encodeQuote(makeQuote(chain, miner, decodeQuoteRequest(request)));
+  }
+
+  /** Hex of a signed request for a quote. */
+  quoteRequest(): string {
+    return toHex(encodeQuoteRequest(makeQuoteRequest(this.node.genesis.chain, signer('account-3'))));
   }
 
   /** Of the one agreement. */
@@ -194,13 +211,18 @@ function forSubmissions<T>(value: T): Readonly<Record<string, T>> {
   return Object.fromEntries(SUBMISSIONS.map((path) => [path, value]));
 }
 
-const QUERIES: Readonly<Record<string, string>> = { '/rpc/blocks-range': '?start=1&end=2' };
+const QUOTE_PATH = '/v1/market/quote';
+const QUERIES: Readonly<Record<string, string>> = {
+  '/rpc/blocks-range': '?start=1&end=2',
+  [QUOTE_PATH]: `?miner=${addressText('account-2')}`,
+};
 
 const BODIES: Readonly<Record<string, (world: World) => string>> = {
   ...forSubmissions((world: World) => bodyOf(world.transfer())),
   '/api/keys': () => '{"name":"another","scopes":["read"]}',
   '/v1/auth/nonce': () => JSON.stringify({ wallet_address: addressText('account-0') }),
   '/v1/login': (world) => world.login(),
+  [QUOTE_PATH]: (world) => JSON.stringify({ request: world.quoteRequest() }),
   '/rpc': () => '{"jsonrpc":"2.0","id":1,"method":"get_head"}',
 };
 
@@ -310,6 +332,15 @@ const beforeFirstBlock: Provocation = async (world, target) => {
   }
 };
 
+/** The miner, or the way to it, answers with the code. */
+const quoteFails = (code: ErrorCode): Provocation => {
+  return (world, target) => {
+    world.node.market.quote = () => Promise.reject(new NodeError(code, 'a sentence'));
+    return send(world, target);
+  };
+};
+const badAfter: Provocation = (world, target) => send(world, target, { query: '?after=ait1nothing' });
+
 /** Where the way to a code is the operation's own. */
 const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>> = {
   '/rpc/head': { NOT_FOUND: beforeFirstBlock },
@@ -331,6 +362,34 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
     UNKNOWN_CHAIN: (world, target) => {
       const { message } = JSON.parse(world.login());
       return send(world, target, { body: world.login({ text: message.replace('ait-devnet', 'ait-mainnet') }) });
+    },
+  },
+  '/v1/miners': { BAD_ADDRESS: badAfter },
+  '/v1/marketplace/offers': { BAD_ADDRESS: badAfter },
+  [QUOTE_PATH]: {
+    ...Object.fromEntries(
+      (
+        [
+          ...([
+            'NO_MINER',
+            'NO_MODEL',
+            'PRICE',
+            'BUSY',
+            'BAD_JOB',
+            'STAKE_LOW',
+            'NOT_FUNDED',
+            'BAD_SIGNATURE',
+          ] as const),
+          ...(['EXPIRED', 'CONFLICT', 'SYNCING', 'NO_QUORUM', 'METHOD_DISABLED', 'CODEC', 'UNREACHABLE'] as const),
+          ...(['TIMEOUT', 'PEER_QUOTA', 'PEER_BANNED', 'RATE_LIMITED'] as const),
+        ] as const
+      ).map((code) => [code, quoteFails(code)]),
+    ),
+    PEER_PROTOCOL: quoteFails('GUARD'),
+    BAD_ADDRESS: (world, { path }) => {
+      const body = JSON.stringify({ request: world.quoteRequest() });
+      const headers = { 'content-type': 'application/json' };
+      return ask(world.server.url, `${path}?miner=ait1nothing`, { method: 'POST', headers, body });
     },
   },
   '/rpc/state/{key}': { NOT_FOUND: beforeFirstBlock },

@@ -24,6 +24,7 @@ import type {
   ConsensusPlace,
   ConsensusStatus,
   FinalBlock,
+  MarketApi,
   ChainSummary,
   NodeApi,
   NodeStatus,
@@ -242,6 +243,13 @@ export class FakeNode implements ChainApi {
   refusedPeers(): RefusedPeer[] {
     return this.refused;
   }
+
+  /** Miners that can be found and reached; a test replaces what it needs. */
+  readonly market: { -readonly [K in keyof MarketApi]: MarketApi[K] } = {
+    offers: () => [],
+    quote: () => Promise.reject(new NodeError('NO_MINER', 'no such miner')),
+    openWork: () => Promise.reject(new NodeError('NO_MINER', 'no such miner')),
+  };
 
   readiness(): ReadinessCheck[] {
     return this.checks;

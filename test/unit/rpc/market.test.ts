@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
-import { fromHex } from '../../../src/bytes.ts';
+import { fromHex, toHex } from '../../../src/bytes.ts';
+import { parseAddress } from '../../../src/chain/address.ts';
+import { decodeOffer } from '../../../src/chain/market/offer.ts';
 import { decodeAgreement } from '../../../src/chain/modules/compute/agreement.ts';
 import { decodeStake } from '../../../src/chain/modules/compute/stake.ts';
 import { createClient } from '../../../src/sdk/client.ts';
 import type { Client } from '../../../src/sdk/client.ts';
-import { addressText } from '../../util/chain-fixture.ts';
+import { addressText, signer } from '../../util/chain-fixture.ts';
+import { makeOffer } from '../../util/offers.ts';
 import { World } from './document-world.ts';
 
 describe('the market over RPC', () => {
@@ -49,6 +52,37 @@ describe('the market over RPC', () => {
     const none = await client.stake(addressText('account-1'), { proof: true });
     assert.equal(none.staked_uait, '0');
     assert.equal(none.proof?.value, null);
+  });
+
+  it('lists offers with what they are signed by, page by page, and those of a kind and model', async () => {
+    const { chain } = world.node.genesis;
+    const offers = ['account-1', 'account-2', 'account-3'].map((name) => makeOffer(chain, signer(name), { free: 2 }));
+    world.node.market.offers = () => offers;
+    const listed = await client.offers();
+    assert.deepEqual(
+      listed.map(({ offer }) => decodeOffer(fromHex(offer)).offer.name),
+      ['m1', 'm1', 'm1'],
+    );
+    const sorted = listed.map(({ provider }) => toHex(parseAddress(provider)));
+    assert.deepEqual(sorted, [...sorted].sort());
+    const [first] = listed;
+    assert.deepEqual(
+      { capacity: first?.capacity, price: first?.price, status: first?.status },
+      { capacity: 2, price: 20, status: 'open' },
+    );
+    const rest = await client.offers({ after: first?.provider ?? '' });
+    assert.deepEqual(rest, listed.slice(1));
+    assert.equal((await client.offers({ kind: 'llm.chat', model: 'demo' })).length, 3);
+    assert.deepEqual(await client.offers({ kind: 'llm.chat', model: 'other' }), []);
+    const { items, next_cursor } = await client.miners();
+    assert.deepEqual(
+      items.map(({ address, staked_uait }) => [address === addressText('account-2'), staked_uait]),
+      listed.map(({ provider }) => (provider === addressText('account-2') ? [true, '1000000'] : [false, '0'])),
+    );
+    assert.equal(next_cursor, null);
+    assert.deepEqual(await client.marketStats(), {
+      ...{ totalOffers: 3, openCapacity: 6, averagePrice: 20, activeBids: 0, slots: 6, models: 1 },
+    });
   });
 
   it('tells the parameters', async () => {

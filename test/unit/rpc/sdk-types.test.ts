@@ -23,6 +23,9 @@ describe('the types of the SDK', () => {
     keeps<market.AgreementResponse>()(schemas.Agreement);
     keeps<market.StakeResponse>()(schemas.Stake);
     keeps<market.MarketParamsResponse>()(schemas.MarketParams);
+    keeps<market.MinersResponse>()(schemas.Miners);
+    keeps<readonly market.OfferResponse[]>()(schemas.Offers);
+    keeps<market.MarketStatsResponse>()(schemas.MarketStats);
     keeps<sdk.StateValueResponse>()(schemas.StateValue);
     keeps<sdk.LightBlockResponse>()(schemas.LightBlock);
     keeps<Omit<sdk.ValidatorsResponse, 'proposals'>>()(schemas.Validators);
