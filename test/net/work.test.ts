@@ -4,7 +4,7 @@ import { decodeClientFrame, decodeMinerFrame } from '../../protocols/market/work
 import type { WorkStream } from '../../protocols/market/work-stream.ts';
 import { WORK } from '../../protocols/registry.ts';
 import { workProtocolId } from '../../protocols/topics.ts';
-import { NodeError } from '../../src/errors.ts';
+import type { NodeError } from '../../src/errors.ts';
 import { waitFor } from '../util/wait.ts';
 import type { TestHost } from './fixtures.ts';
 import { addressOf, devnet, meshed, startHost, stopAllHosts } from './fixtures.ts';
