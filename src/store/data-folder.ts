@@ -6,8 +6,8 @@
  *     identity/node_key          libp2p key
  *     identity/store_key         key for encrypted databases, unless it is kept elsewhere
  *     run/admin.sock             what the operator asks, while the node runs
- *     chains/<chain id>/         genesis.json, db/, validator_key, sign_guard-<key>/, snapshots/,
- *                                joining/
+ *     chains/<chain id>/         genesis.json, join.json, db/, validator_key, sign_guard-<key>/,
+ *                                snapshots/, joining/
  */
 import { chmod, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { quorumOf, survivalOf, survivalSentence } from '../../../testnet/survival.ts';
+import { quorumOf, survivalOf, survivalSentence } from '../../../../src/cli/network/survival.ts';
 
-describe('testnet survival', () => {
+describe('survival of equal validators', () => {
   it('agrees with 3·power >= 2·total and power < 1/3', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 200 }), (n) => {
