@@ -185,7 +185,12 @@ export function verifyJoinDocument(
     throw fault('expired', 'it has expired', { validUntilMs }, 'ask the operators of the network for a new one');
   }
   if (issuedAtMs > nowMs + MAX_JOIN_CLOCK_DRIFT_MS) {
-    throw fault('early', 'it was issued in the future', { issuedAtMs }, 'set the clock of this machine, then try again');
+    throw fault(
+      'early',
+      'it was issued in the future',
+      { issuedAtMs },
+      'set the clock of this machine, then try again',
+    );
   }
   return signers;
 }

@@ -25,8 +25,7 @@ export function register(program: Command): void {
 }
 
 async function init(context: Context, options: InitOptions): Promise<void> {
-  const genesis =
-    options.genesis === undefined ? null : await readGenesisBytes(options.genesis, context.options.chain);
+  const genesis = options.genesis === undefined ? null : await readGenesisBytes(options.genesis, context.options.chain);
   const { layout, files, peerId, validator, genesisHash, storeKeyPath } = await makeHome(context, {
     config: configOf(options),
     genesis,

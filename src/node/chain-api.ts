@@ -22,11 +22,14 @@ import type {
   SeenVote,
   TxPool,
 } from '../rpc/api.ts';
+import { chainFolderOf } from '../store/data-folder.ts';
+import { JoinDocumentFile } from './join-document-file.ts';
 
 /** With transactions pending, a head older than this is a standstill. */
 const STANDSTILL_MS = 10_000;
 
 export interface ChainApiModules {
+  readonly home: string;
   readonly name: string;
   readonly version: string;
   readonly crypto: Crypto;
@@ -40,7 +43,10 @@ interface ApiModules extends ChainApiModules {
 
 export function createChainApi(around: ChainApiModules, { chain, genesisJson, closed }: OpenChain): ChainApi {
   const modules = { ...around, chain };
-  const { host, crypto, clock, name, version } = around;
+  const { host, crypto, clock, name, version, home } = around;
+  const { genesis } = chain;
+  const { joinDocumentFile } = chainFolderOf(home, genesis.chain.chainId);
+  const joinDocument = new JoinDocumentFile({ path: joinDocumentFile, crypto, genesis, genesisJson });
   const lastCommit = { atMs: clock.monotonic() };
   chain.onCommit(() => {
     lastCommit.atMs = clock.monotonic();
@@ -48,8 +54,9 @@ export function createChainApi(around: ChainApiModules, { chain, genesisJson, cl
   return {
     node: { name, version, peerId: host.peerId, validator: chain.validatorKey },
     crypto,
-    genesis: chain.genesis,
+    genesis,
     genesisJson,
+    joinDocument: () => joinDocument.read(clock.now()),
     chain: createChainView(modules),
     pool: createTxPool(chain),
     closed,

@@ -26,6 +26,8 @@ export interface ChainFolder {
   /** Where the sign guards lie too. */
   readonly folder: string;
   readonly genesisFile: string;
+  /** What others join the chain with; not every home has one. */
+  readonly joinDocumentFile: string;
   readonly dbFolder: string;
   readonly snapshotsFolder: string;
   /** What a node that joins by a snapshot has fetched. */
@@ -98,6 +100,7 @@ export function chainFolderOf(home: string, chainId: string): ChainFolder {
   return {
     folder,
     genesisFile: join(folder, 'genesis.json'),
+    joinDocumentFile: join(folder, 'join.json'),
     dbFolder: join(folder, 'db'),
     snapshotsFolder: join(folder, 'snapshots'),
     joinFolder: join(folder, 'joining'),

@@ -86,7 +86,7 @@ function decrypt(key: Buffer, head: Head, sealed: Uint8Array): string {
 
 /** As EIP-2335 has it, the same text typed on another keyboard is the same password. */
 function deriveKey(password: string, { scryptN: N, salt }: Head): Promise<Buffer> {
-  const limits = { N, r: SCRYPT_R, p: 1, maxmem: 256 * N * SCRYPT_R };
+  const limits = { N, r: SCRYPT_R, p: 1, maxmem: 128 * SCRYPT_R * (N + 64) };
   return new Promise((resolve, reject) => {
     scrypt(password.normalize('NFKD'), salt, 32, limits, (error, key) => {
       if (error) reject(error);
@@ -157,5 +157,7 @@ function asBundle<T>(read: () => T): T {
 }
 
 function notBundle(why: string): NodeError {
-  return new NodeError('KEY_FILE', `this is not a bundle: ${why}`, { hint: 'aitbc network new makes one for each node' });
+  return new NodeError('KEY_FILE', `this is not a bundle: ${why}`, {
+    hint: 'aitbc network new makes one for each node',
+  });
 }

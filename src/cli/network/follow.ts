@@ -44,10 +44,14 @@ export async function followUntilSynced({ client, patienceMs, tell, ended }: Fol
     last = place;
     tell(`${sentence(status)}; ${status.peers} connected`);
     if (patienceMs !== null && nowMs - movedAtMs > patienceMs) {
-      throw new NodeError('TIMEOUT', `not synced: nothing has moved for ${Math.round(patienceMs / 1000)} s (${sentence(status)})`, {
-        data: { chain_id: status.chain_id, height: status.height, peers: status.peers },
-        hint: 'what was fetched is kept. aitbc doctor says what is wrong; aitbc start goes on, or try again with a longer --timeout',
-      });
+      throw new NodeError(
+        'TIMEOUT',
+        `not synced: nothing has moved for ${Math.round(patienceMs / 1000)} s (${sentence(status)})`,
+        {
+          data: { chain_id: status.chain_id, height: status.height, peers: status.peers },
+          hint: 'what was fetched is kept. aitbc doctor says what is wrong; aitbc start goes on, or try again with a longer --timeout',
+        },
+      );
     }
     await sleep(POLL_MS, undefined, { signal: ended }).catch(() => undefined);
   }

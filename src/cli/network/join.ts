@@ -151,7 +151,10 @@ async function sync(
     synced = await followUntilSynced({
       client: createClient({ url: node.rpcUrl, chainId }),
       patienceMs: isStaying ? null : context.timeoutMs,
-      ...{ tell: teller.tell, ended: ended.signal },
+      tell: (line) => {
+        teller.tell(line);
+      },
+      ended: ended.signal,
     });
   } catch (error) {
     await node.stop();
@@ -180,7 +183,7 @@ async function sync(
 }
 
 /** e.g. "Synced: ait-testnet, block 5012 1f0c…9a21, in 3.1 s from the snapshot of height 5000; each step proven by certificates". */
-export function syncedSentence({ status, snapshotHeight, tookMs }: Synced): string {
+function syncedSentence({ status, snapshotHeight, tookMs }: Synced): string {
   const { chain_id, height, hash } = status;
   const head = hash === null ? 'no block yet' : `block ${height} ${shortHash(hash)}`;
   const from = snapshotHeight === null ? '' : ` from the snapshot of height ${snapshotHeight}`;

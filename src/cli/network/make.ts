@@ -43,7 +43,13 @@ export async function makeNetwork(spec: NetworkSpec): Promise<MadeNetwork> {
     const keys = { node: drawSeed(), validator: drawSeed(), operator: drawSeed() };
     const peerId = peerIdOf(createNativeSigner(keys.node).publicKey);
     const operator = formatAddress(addressOf(nativeCrypto, createNativeSigner(keys.operator).publicKey));
-    return { ...node, keys, operator, validator: createNativeSigner(keys.validator), peer: `${node.address}/p2p/${peerId}` };
+    return {
+      ...node,
+      keys,
+      operator,
+      validator: createNativeSigner(keys.validator),
+      peer: `${node.address}/p2p/${peerId}`,
+    };
   });
   const { json: genesisJson, genesis } = buildGenesis(
     chainId,

@@ -80,7 +80,9 @@ export function withRpcUrls(sites: readonly SitePlan[], urls: readonly string[])
   });
   const wrong = planned.flatMap(({ rpc }) => rpc).find((url) => !isRpcUrl(url));
   if (wrong === undefined) return planned;
-  throw new NodeError('USAGE', `${wrong} is no plain http or https URL`, { hint: 'e.g. --rpc-url at1=https://at1.example' });
+  throw new NodeError('USAGE', `${wrong} is no plain http or https URL`, {
+    hint: 'e.g. --rpc-url at1=https://at1.example',
+  });
 }
 
 /** @param hosts `at1=HOST[:PORT]`, of a site or of one node of it @throws NodeError USAGE */

@@ -58,13 +58,13 @@ async function loadUnverified(source: string, options: LoadOptions): Promise<Omi
       hint: 'take the document from elsewhere: this one does not lead to the network you mean',
     });
   }
-  const genesisJson = document.genesis ?? (await options.localGenesis?.(chainId)) ?? (await askGenesis(document, options.timeoutMs));
+  const genesisJson =
+    document.genesis ?? (await options.localGenesis?.(chainId)) ?? (await askGenesis(document, options.timeoutMs));
   const genesis = checkGenesis(nativeCrypto, genesisJson, genesisHash);
   return { document, genesis, genesisJson };
 }
 
-/** @throws NodeError USAGE */
-export function hashOf(text: string): Uint8Array {
+function hashOf(text: string): Uint8Array {
   if (/^[0-9a-f]{64}$/.test(text)) return fromHex(text, 32);
   throw new NodeError('USAGE', '--genesis-hash takes 64 hex digits');
 }
@@ -75,7 +75,8 @@ async function readSource(source: string, { timeoutMs, chainId }: LoadOptions): 
       hint: 'give the URL of a node or of the document, or a file; the peers to connect with stand in it',
     });
   }
-  if (!/^https?:\/\//i.test(source)) return readSmallText(source, MAX_JOIN_DOCUMENT_CHARACTERS, 'a join document', 'NOT_FOUND');
+  if (!/^https?:\/\//i.test(source))
+    return readSmallText(source, MAX_JOIN_DOCUMENT_CHARACTERS, 'a join document', 'NOT_FOUND');
   if (!URL.canParse(source)) throw new NodeError('USAGE', `${source} is no URL`);
   const url = new URL(source);
   if (url.pathname === '/' && url.search === '') {
@@ -102,7 +103,9 @@ async function fetchText(url: URL, timeoutMs: number): Promise<string> {
     const isLate = error instanceof DOMException && error.name === 'TimeoutError';
     throw new NodeError(isLate ? 'TIMEOUT' : 'UNREACHABLE', `cannot get ${url.href}`, {
       data: { url: url.href },
-      hint: isLate ? 'try again, or with a longer --timeout' : 'check the address; another node of the network serves the same',
+      hint: isLate
+        ? 'try again, or with a longer --timeout'
+        : 'check the address; another node of the network serves the same',
       cause: error,
     });
   }
@@ -140,8 +143,12 @@ async function askGenesis({ chain, sites }: JoinDocument, timeoutMs: number): Pr
       faults.push(`${url}: ${error.message}`);
     }
   }
-  throw new NodeError('UNREACHABLE', `no node of the document gave its genesis. ${faults.join('; ') || 'It names none.'}`, {
-    data: { genesis_hash: toHex(chain.genesisHash) },
-    hint: 'get the genesis file from the operators: aitbc init --genesis FILE, then join again',
-  });
+  throw new NodeError(
+    'UNREACHABLE',
+    `no node of the document gave its genesis. ${faults.join('; ') || 'It names none.'}`,
+    {
+      data: { genesis_hash: toHex(chain.genesisHash) },
+      hint: 'get the genesis file from the operators: aitbc init --genesis FILE, then join again',
+    },
+  );
 }

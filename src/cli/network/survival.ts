@@ -41,6 +41,8 @@ export interface LayoutSurvival {
   /** Sites of which any one may be lost while blocks still come; and those whose loss halts the chain. */
   readonly spared: readonly string[];
   readonly needed: readonly string[];
+  /** As many sites may be lost at once, whichever they are. */
+  readonly sites: number;
   /** Validators, whichever they are. */
   readonly crashes: number;
   readonly traitors: number;
@@ -51,9 +53,10 @@ export interface LayoutSurvival {
 export function layoutSurvival(sites: readonly SitePowers[]): LayoutSurvival {
   const powers = sites.flatMap((site) => site.powers).sort((a, b) => b - a);
   const totalPower = sum(powers);
-  const mostOfWhich = (holds: (lost: number) => boolean): number => {
+  const largestSites = sites.map((site) => sum(site.powers)).sort((a, b) => b - a);
+  const mostOf = (units: readonly number[], holds: (power: number) => boolean): number => {
     let count = 0;
-    while (count < powers.length && holds(sum(powers.slice(0, count + 1)))) count++;
+    while (count < units.length && holds(sum(units.slice(0, count + 1)))) count++;
     return count;
   };
   const goesOnWithout = (lost: number): boolean => 3 * (totalPower - lost) >= 2 * totalPower;
@@ -65,8 +68,9 @@ export function layoutSurvival(sites: readonly SitePowers[]): LayoutSurvival {
     quorum: Math.ceil((2 * totalPower) / 3),
     spared: namesOf(goesOnWithout),
     needed: namesOf((power) => !goesOnWithout(power)),
-    crashes: mostOfWhich(goesOnWithout),
-    traitors: mostOfWhich(bears),
+    sites: mostOf(largestSites, goesOnWithout),
+    crashes: mostOf(powers, goesOnWithout),
+    traitors: mostOf(powers, bears),
     trusted: namesOf((power) => !bears(power)),
   };
 }
@@ -74,12 +78,12 @@ export function layoutSurvival(sites: readonly SitePowers[]): LayoutSurvival {
 /** What the layout survives and what it does not, a sentence each. */
 export function layoutSentences(sites: readonly SitePowers[]): string[] {
   const survival = layoutSurvival(sites);
-  const { spared, needed, crashes, traitors, trusted, totalPower, quorum } = survival;
+  const { crashes, traitors, trusted, totalPower, quorum } = survival;
   const count = sites.reduce((all, { powers }) => all + powers.length, 0);
   const unit = totalPower === count ? 'of them' : `of ${totalPower} of the power`;
   return [
     `${plural(count, 'validator')} on ${plural(sites.length, 'site')}; agreement needs ${quorum} ${unit}.`,
-    siteSentence(spared, needed),
+    siteSentence(survival),
     crashes === 0
       ? 'Survives the crash of no validator.'
       : `Survives the crash of any ${plural(crashes, 'validator')}.`,
@@ -92,8 +96,10 @@ export function layoutSentences(sites: readonly SitePowers[]): string[] {
   ];
 }
 
-function siteSentence(spared: readonly string[], needed: readonly string[]): string {
-  if (needed.length === 0) return 'Survives the loss of any one site; losing two may halt it until one returns.';
+function siteSentence({ spared, needed, sites }: LayoutSurvival): string {
+  if (needed.length === 0) {
+    return `Survives the loss of any ${sites === 1 ? 'one site' : `${sites} sites`}; losing more may halt it until they return.`;
+  }
   const halts = `Losing ${needed.join(' or ')} halts the chain until it returns`;
   return spared.length === 0 ? `${halts}.` : `Survives the loss of ${spared.join(' or ')}. ${halts}.`;
 }
