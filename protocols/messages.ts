@@ -112,6 +112,8 @@ export interface Methods {
   light: { request: LightRequest; response: LightAnswer };
   snapshot: { request: SnapshotRequest; response: StateManifest | null };
   chunk: { request: ChunkRequest; response: Uint8Array };
+  /** The text of the join document, in UTF-8; null asks for nothing in particular. */
+  join: { request: null; response: Uint8Array };
 }
 
 export type Method = keyof Methods;

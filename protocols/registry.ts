@@ -5,7 +5,7 @@
 import { MAX_BLOCK_TXS } from '../src/chain/block.ts';
 import { MAX_BLOCK_BYTES } from '../src/chain/block.ts';
 import { MAX_CHUNK_BYTES, MAX_MANIFEST_BYTES } from '../src/chain/state-chunks.ts';
-import { ANSWER_BYTES, MAX_BATCH_BYTES, MAX_TX_IDS } from './codec.ts';
+import { ANSWER_BYTES, MAX_BATCH_BYTES, MAX_JOIN_ANSWER_BYTES, MAX_TX_IDS } from './codec.ts';
 import type { Method, Methods, Topic } from './messages.ts';
 import type { QuotaRule } from './quotas.ts';
 
@@ -136,6 +136,20 @@ export const METHODS: { readonly [M in Method]: MethodRule<M> } = {
       refillPerSecond: 256,
       unit: 'chunks',
       reason: 'some 200 KiB each: what one asker may draw in bytes, and twice as many small ones',
+    },
+    cost: one,
+  },
+  join: {
+    name: 'join',
+    maxRequestBytes: 0,
+    maxResponseBytes: MAX_JOIN_ANSWER_BYTES,
+    timeoutMs: 8_000,
+    maxInFlight: 1,
+    quota: {
+      capacity: 4,
+      refillPerSecond: 1,
+      unit: 'requests',
+      reason: 'asked once, by who knows chain and genesis hash and nothing else of the network',
     },
     cost: one,
   },

@@ -79,7 +79,6 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
   ends.push({ name: 'chains', end: () => chains.close() });
   await chains.openAll();
   const api = createNodeApi({
-    home: folder.home,
     name: config.name,
     version: VERSION,
     chains,

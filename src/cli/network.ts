@@ -61,7 +61,7 @@ export function register(program: Command): void {
   network
     .command('show')
     .description('check a join document, and say what it leads to and what the network survives')
-    .argument('<source>', 'URL of a node or of a join document, or a file')
+    .argument('<source>', 'URL of a node or of a join document, a file, or the multiaddr of a peer')
     .action(async (source: string, _options: object, command: Command) => {
       const { show } = await work();
       await show(createContext(command), source);

@@ -22,14 +22,11 @@ import type {
   SeenVote,
   TxPool,
 } from '../rpc/api.ts';
-import { chainFolderOf } from '../store/data-folder.ts';
-import { JoinDocumentFile } from './join-document-file.ts';
 
 /** With transactions pending, a head older than this is a standstill. */
 const STANDSTILL_MS = 10_000;
 
 export interface ChainApiModules {
-  readonly home: string;
   readonly name: string;
   readonly version: string;
   readonly crypto: Crypto;
@@ -41,12 +38,12 @@ interface ApiModules extends ChainApiModules {
   readonly chain: RunningChain;
 }
 
-export function createChainApi(around: ChainApiModules, { chain, genesisJson, closed }: OpenChain): ChainApi {
+export function createChainApi(
+  around: ChainApiModules,
+  { chain, genesisJson, joinDocument, closed }: OpenChain,
+): ChainApi {
   const modules = { ...around, chain };
-  const { host, crypto, clock, name, version, home } = around;
-  const { genesis } = chain;
-  const { joinDocumentFile } = chainFolderOf(home, genesis.chain.chainId);
-  const joinDocument = new JoinDocumentFile({ path: joinDocumentFile, crypto, genesis, genesisJson });
+  const { host, crypto, clock, name, version } = around;
   const lastCommit = { atMs: clock.monotonic() };
   chain.onCommit(() => {
     lastCommit.atMs = clock.monotonic();
@@ -54,9 +51,9 @@ export function createChainApi(around: ChainApiModules, { chain, genesisJson, cl
   return {
     node: { name, version, peerId: host.peerId, validator: chain.validatorKey },
     crypto,
-    genesis,
+    genesis: chain.genesis,
     genesisJson,
-    joinDocument: () => joinDocument.read(clock.now()),
+    joinDocument,
     chain: createChainView(modules),
     pool: createTxPool(chain),
     closed,

@@ -71,6 +71,11 @@ describe('a network of three sites', function () {
       return answers.every(({ status }) => status === 200);
     });
     const home = join(folder, 'at1');
+    const { json } = await get(`${rpcOf(0)}/rpc/join`);
+    const [peer = ''] = json.sites[0].peers as string[];
+    assert.match(peer, /^\/dns\/localhost\//);
+    await here('network', 'show', peer, '--chain', 'ait-devnet', '--genesis-hash', json.genesis_hash);
+
     const to = (JSON.parse(await here('wallet', 'list', '--home', join(folder, 'ns3'), '--json')) as Wallets).wallets;
     await here('send', to[0]?.address ?? '', '5', '--home', home, '-y');
 

@@ -1,4 +1,4 @@
-/** Join documents from where people have them: a file, a URL, a node; read up to a bound and believed only when verified. */
+/** Join documents from where people have them: a file, a URL, a peer; read up to a bound and believed only when verified. */
 import { equalBytes, fromHex, toHex } from '../../bytes.ts';
 import type { Genesis } from '../../chain/genesis.ts';
 import type { JoinDocument, JoinSigners } from '../../chain/join-document.ts';
@@ -69,11 +69,15 @@ function hashOf(text: string): Uint8Array {
   throw new NodeError('USAGE', '--genesis-hash takes 64 hex digits');
 }
 
-async function readSource(source: string, { timeoutMs, chainId }: LoadOptions): Promise<string> {
+async function readSource(source: string, { timeoutMs, chainId, genesisHash }: LoadOptions): Promise<string> {
   if (/^\/(?:ip4|ip6|dns|dns4|dns6|dnsaddr)\//.test(source)) {
-    throw new NodeError('USAGE', 'a peer alone tells no genesis: a join document is needed', {
-      hint: 'give the URL of a node or of the document, or a file; the peers to connect with stand in it',
-    });
+    if (chainId === undefined || genesisHash === undefined) {
+      throw new NodeError('USAGE', 'a peer is asked about the one network that is meant', {
+        hint: 'give both: --chain ID --genesis-hash HASH',
+      });
+    }
+    const { askPeer } = await import('./ask-peer.ts');
+    return askPeer(source, { chainId, genesisHash: hashOf(genesisHash) }, timeoutMs);
   }
   if (!/^https?:\/\//i.test(source))
     return readSmallText(source, MAX_JOIN_DOCUMENT_CHARACTERS, 'a join document', 'NOT_FOUND');
