@@ -1,8 +1,8 @@
-/** A network in words, before anyone joins it or signs for it. */
+/** A network in words, before anyone joins it or signs for it: every address that is signed among them. */
 import { toHex } from '../../bytes.ts';
 import type { Site } from '../../chain/join-document.ts';
 import type { ValidatorSet } from '../../chain/validator-set.ts';
-import { fields, plural, printable } from '../output.ts';
+import { fields, printable } from '../output.ts';
 import type { LoadedNetwork } from './source.ts';
 import type { SitePowers } from './survival.ts';
 
@@ -17,7 +17,7 @@ export function describeNetwork({ document, signers }: LoadedNetwork): string {
       ['validators', set.validators.map(({ name }) => name).join(', ')],
       ['signed by', by],
       ['valid until', new Date(validUntilMs).toISOString()],
-      ['sites', sites.map(({ name, peers }) => `${name} (${plural(peers.length, 'peer')})`).join(', ')],
+      ...sites.map(({ name, peers, rpc }) => [name, [...peers, ...rpc].join(' ')] as const),
     ]),
   );
 }

@@ -156,6 +156,10 @@ describe('aitbc join', () => {
     await refused(url, 'UNREACHABLE', 5, '-y');
     text('{}', 404);
     await refused(url, 'NOT_FOUND', 4, '-y');
+    text(textOf(made.network.join).replace('{', '{"\\u001b[31mred":1,'));
+    const { stderr } = await cliHere(['join', url, '--home', at('refused'), '-y']);
+    assert.match(stderr, /unknown key "\\u\{1b\}\[31mred"/);
+    assert.ok(!stderr.includes('\u001b[31mred'), 'a stranger moves the cursor');
     text('<html>');
     await refused(url, 'BAD_JOIN_DOCUMENT', 10, '-y');
     writeFileSync(at('large.json'), Buffer.alloc(MAX_JOIN_DOCUMENT_CHARACTERS + 1, 0x20));
