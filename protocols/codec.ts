@@ -60,6 +60,8 @@ export const MAX_PEER_ID_BYTES = 64;
 
 /** Answers of several items stop before the item that would exceed this; the first item always fits. */
 export const ANSWER_BYTES = 2 * 1024 * 1024;
+/** A genesis of 1 MiB, and the lists of a join document at their caps. */
+export const MAX_JOIN_ANSWER_BYTES = (1024 + 256) * 1024;
 
 const MIN_CERTIFICATE_BYTES = 1 + 8 + 4 + 32 + 2;
 const MIN_HEADER_BYTES = 2 + 1 + 8 + 8 + 9 * 32;
@@ -119,6 +121,10 @@ export const METHOD_CODECS: {
   quote: {
     request: { encode: encodeQuoteRequest, decode: (_, bytes) => decodeQuoteRequest(bytes) },
     response: { encode: encodeQuote, decode: (_, bytes) => decodeQuote(bytes) },
+  },
+  join: {
+    request: { encode: () => new Uint8Array(), decode: (_, bytes) => decodeJoinRequest(bytes) },
+    response: { encode: cappedJoinResponse, decode: (_, bytes) => cappedJoinResponse(bytes) },
   },
 };
 
@@ -387,6 +393,17 @@ function encodeChunkResponse(chunk: Uint8Array): Uint8Array {
 /** As it is: who asked checks it against the manifest, entries and all. */
 function decodeChunkResponse(bytes: Uint8Array): Uint8Array {
   if (bytes.length > MAX_CHUNK_BYTES) throw new Reader(bytes, 'chunk response').reject('over-cap');
+  return bytes;
+}
+
+function decodeJoinRequest(bytes: Uint8Array): null {
+  new Reader(bytes, 'join request').end();
+  return null;
+}
+
+/** As it is: who asked reads it as a join document, and verifies it. */
+function cappedJoinResponse(bytes: Uint8Array): Uint8Array {
+  if (bytes.length > MAX_JOIN_ANSWER_BYTES) throw new Reader(bytes, 'join response').reject('over-cap');
   return bytes;
 }
 

@@ -115,6 +115,8 @@ export interface Methods {
   snapshot: { request: SnapshotRequest; response: StateManifest | null };
   chunk: { request: ChunkRequest; response: Uint8Array };
   quote: { request: SignedQuoteRequest; response: SignedQuote };
+  /** The text of the join document, in UTF-8; null asks for nothing in particular. */
+  join: { request: null; response: Uint8Array };
 }
 
 export type Method = keyof Methods;

@@ -7,7 +7,7 @@ import { MAX_BLOCK_BYTES } from '../src/chain/block.ts';
 import { MAX_OFFER_BYTES } from '../src/chain/market/offer.ts';
 import { MAX_QUOTE_BYTES, MAX_QUOTE_REQUEST_BYTES } from '../src/chain/market/quote.ts';
 import { MAX_CHUNK_BYTES, MAX_MANIFEST_BYTES } from '../src/chain/state-chunks.ts';
-import { ANSWER_BYTES, MAX_BATCH_BYTES, MAX_TX_IDS } from './codec.ts';
+import { ANSWER_BYTES, MAX_BATCH_BYTES, MAX_JOIN_ANSWER_BYTES, MAX_TX_IDS } from './codec.ts';
 import { LEASE_MS, MAX_WORK_FRAME_BYTES, PING_MS } from './market/work-frames.ts';
 import type { Method, Methods, Topic } from './messages.ts';
 import type { QuotaRule } from './quotas.ts';
@@ -153,6 +153,20 @@ export const METHODS: { readonly [M in Method]: MethodRule<M> } = {
       refillPerSecond: 256,
       unit: 'quotes',
       reason: 'one for each job that a coordinator considers a miner for, and a node relays those of its clients',
+    },
+    cost: one,
+  },
+  join: {
+    name: 'join',
+    maxRequestBytes: 0,
+    maxResponseBytes: MAX_JOIN_ANSWER_BYTES,
+    timeoutMs: 8_000,
+    maxInFlight: 1,
+    quota: {
+      capacity: 4,
+      refillPerSecond: 1,
+      unit: 'requests',
+      reason: 'asked once, by who knows chain and genesis hash and nothing else of the network',
     },
     cost: one,
   },

@@ -6,6 +6,7 @@ import type { Hash, PublicKey } from './bytes.ts';
 import type { BatchVerifier, Crypto, Signer } from './chain/crypto/types.ts';
 import type { AppliedBlock } from './chain/execute.ts';
 import type { Genesis } from './chain/genesis.ts';
+import type { JsonObject } from './chain/modules/types.ts';
 import { getKeyRecord } from './chain/modules/validators-state.ts';
 import type { Transaction } from './chain/tx.ts';
 import { decodeTransaction } from './chain/tx.ts';
@@ -13,7 +14,7 @@ import { findValidator, hasQuorum } from './chain/validator-set.ts';
 import type { Clock } from './clock.ts';
 import type { Timeouts } from './consensus/types.ts';
 import { Listeners } from './chains/listeners.ts';
-import { blocksOf, chunkOf, lightAnswer, transactionsOf } from './chains/serving.ts';
+import { createServing } from './chains/serving.ts';
 import { syncTarget } from './chains/sync-target.ts';
 import type { MarketLink } from './compute/link.ts';
 import { createMarketLink } from './compute/link.ts';
@@ -67,6 +68,8 @@ export interface ChainModules {
   readonly snapshots: Snapshots | null;
   /** How, and where, a snapshot that others give is taken; null where none is. */
   readonly joining: (JoinOptions & { readonly folder: JoinFolder }) | null;
+  /** What others join with; absent where none is kept. @throws NodeError NOT_FOUND | STORAGE */
+  readonly joinDocument?: () => Promise<JsonObject>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: MetricsRegister;
@@ -439,7 +442,7 @@ class ChainRuntime implements RunningChain {
   // What peers ask
 
   #createHandlers(): ChainHandlers {
-    const { store, snapshots } = this.#modules;
+    const { snapshots, joinDocument } = this.#modules;
     return {
       gossip: {
         tx: (txs) => (this.sync.progress ? Promise.resolve('NOT_READY') : this.admission.onGossip(txs)),
@@ -458,12 +461,8 @@ class ChainRuntime implements RunningChain {
           this.sync.hint(from, status);
           return Promise.resolve(this.sync.ownStatus());
         },
-        blocks: async (request) => blocksOf(store, request),
-        txs: (request) => Promise.resolve(transactionsOf((id) => this.#transaction(id), request)),
+        ...createServing({ ledger: this.ledger, snapshots, find: (id) => this.#transaction(id), joinDocument }),
         votes: (request, from) => Promise.resolve(this.#intake.answer(request, from)),
-        light: async (request) => lightAnswer(this.ledger, request),
-        snapshot: ({ below }) => Promise.resolve(snapshots?.manifestBelow(below) ?? null),
-        chunk: (request) => chunkOf(snapshots, request),
         quote: (request, from) => this.market.onQuote(request, from),
       },
       onPeer: (peer) => {

@@ -59,6 +59,7 @@ export const ERRORS = {
   BAD_BLOCK: kind(422, -32003, 11, false, 'Block is invalid'),
   FORK: kind(409, -32015, 10, false, 'Two certified blocks of one height'),
   OUT_OF_TRUST: kind(409, -32015, 10, false, 'Too far from a trusted block'),
+  BAD_JOIN_DOCUMENT: kind(422, -32003, 10, false, 'Join document cannot be relied on'),
   BAD_GENESIS: kind(400, -32602, 3, false, 'Genesis is invalid'),
   UPGRADE_NEEDED: kind(409, -32015, 3, false, 'A newer program is needed'),
 

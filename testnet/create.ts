@@ -15,7 +15,8 @@ import {
   namedAccounts,
   operatorName,
 } from './accounts.ts';
-import { buildGenesis, genesisPath, templateOf } from './genesis.ts';
+import { buildGenesis, templateOf } from '../src/cli/network/genesis-template.ts';
+import { genesisPath } from './genesis.ts';
 import { DEFAULT_CHAIN, ensureSeed, nodeLayout, loadSeedPath, writePrivate } from './layout.ts';
 import type { Manifest, ManifestChain, ManifestNode } from './manifest.ts';
 import { readManifest, writeManifest } from './manifest.ts';
@@ -23,7 +24,7 @@ import { peerIdOfSeed, renderNodeConfig } from './node-config.ts';
 import type { NodePorts } from './ports.ts';
 import { freePorts, HOST, portsFromBase } from './ports.ts';
 import { readSettings, writeSettings } from './settings.ts';
-import { quorumOf } from './survival.ts';
+import { quorumOf } from '../src/cli/network/survival.ts';
 
 export const MAX_NODES = 32;
 

@@ -6,7 +6,7 @@ import type { FailoverResult } from './failover/run.ts';
 import { runFailover } from './failover/run.ts';
 import { tableLines } from './failover/scorecard.ts';
 import { columns, failureReport } from './report.ts';
-import { survivalSentence } from './survival.ts';
+import { survivalSentence } from '../src/cli/network/survival.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
   const args = parseFailoverArgs(

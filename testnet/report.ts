@@ -3,7 +3,7 @@ import { relative } from 'node:path';
 import { toNodeError } from '../src/errors.ts';
 import { DEFAULT_CHAIN, defaultDataDir } from './layout.ts';
 import type { Manifest } from './manifest.ts';
-import { survivalSentence } from './survival.ts';
+import { survivalSentence } from '../src/cli/network/survival.ts';
 import { isDevnet } from '../src/chain/genesis.ts';
 
 const UAIT = 1_000_000n;

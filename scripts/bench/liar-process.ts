@@ -90,6 +90,7 @@ function lyingHandlers(lie: PeerLie, store: ChainStore, genesisHash: Uint8Array)
       snapshot: () => Promise.resolve(null),
       chunk: nothing,
       quote: nothing,
+      join: nothing,
     },
     onPeer: () => undefined,
     onPeerGone: () => undefined,

@@ -14,7 +14,7 @@ import { createNativeSigner, nativeCrypto } from '../../src/native/crypto.ts';
 import type { VerifyPool } from '../../src/native/verify-pool.ts';
 import { createVerifyPool } from '../../src/native/verify-pool.ts';
 import { LOAD_BALANCE_UAIT } from '../../testnet/accounts.ts';
-import { buildGenesis } from '../../testnet/genesis.ts';
+import { buildGenesis } from '../../src/cli/network/genesis-template.ts';
 import { loadAccounts, roundRobin } from '../../testnet/load/transfers.ts';
 import { ChainMaker, openFreshLedger } from './chain-maker.ts';
 

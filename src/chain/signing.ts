@@ -23,7 +23,9 @@ export type SignKind =
   | 'receipt'
   | 'acknowledgement'
   | 'message'
-  | 'login';
+  | 'login'
+  | 'join-document'
+  | 'validator-card';
 
 /** What a signature is bound to besides its kind. */
 export interface ChainContext {

@@ -2,7 +2,7 @@
  * The chains of one node: each opened, started, stopped and started again by itself. What fails in one is kept in its
  * entry here and reaches no other.
  */
-import type { Json } from '../chain/modules/types.ts';
+import type { Json, JsonObject } from '../chain/modules/types.ts';
 import type { RunningChain } from '../chains.ts';
 import { NodeError, toNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -16,6 +16,8 @@ export interface OpenedChain {
   readonly chain: RunningChain;
   /** The source of its genesis. */
   readonly genesisJson: Json;
+  /** What others join with, signed by validators. @throws NodeError NOT_FOUND | STORAGE */
+  readonly joinDocument: () => Promise<JsonObject>;
 }
 
 /** A chain as it is held at this moment. */

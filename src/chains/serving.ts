@@ -1,6 +1,7 @@
 /** What peers are given of a chain: as much as was asked for and fits, found in the store and never computed. */
 import type { Hash } from '../bytes.ts';
-import { toHex } from '../bytes.ts';
+import { toHex, utf8 } from '../bytes.ts';
+import type { JsonObject } from '../chain/modules/types.ts';
 import type { Transaction } from '../chain/tx.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import type { Ledger } from '../engine/ledger.ts';
@@ -14,12 +15,39 @@ import type {
   LightRequest,
   TxsRequest,
 } from '../../protocols/messages.ts';
+import type { RequestHandlers } from '../../protocols/network.ts';
 import type { Snapshots } from '../store/snapshots.ts';
 import type { ChainStore } from '../store/types.ts';
 
 /** Served at once; the registry caps the bytes. */
 const MAX_BYTES_SERVED = 1_900_000;
 const MAX_TXS_SERVED = 2_048;
+
+export interface ServingModules {
+  readonly ledger: Ledger;
+  readonly snapshots: Snapshots | null;
+  /** Pending, or of a proposal. */
+  readonly find: (id: Hash) => Transaction | undefined;
+  /** Undefined where none is kept. */
+  readonly joinDocument: (() => Promise<JsonObject>) | undefined;
+}
+
+type Serving = Pick<RequestHandlers, 'blocks' | 'txs' | 'light' | 'snapshot' | 'chunk' | 'join'>;
+
+/** What is asked of the chain alone, whatever agreement does. */
+export function createServing({ ledger, snapshots, find, joinDocument }: ServingModules): Serving {
+  return {
+    blocks: async (request) => blocksOf(ledger.store, request),
+    txs: (request) => Promise.resolve(transactionsOf(find, request)),
+    light: async (request) => lightAnswer(ledger, request),
+    snapshot: ({ below }) => Promise.resolve(snapshots?.manifestBelow(below) ?? null),
+    chunk: (request) => chunkOf(snapshots, request),
+    join: async () => {
+      if (!joinDocument) throw new NodeError('NOT_FOUND', 'this node keeps no join document');
+      return utf8(JSON.stringify(await joinDocument()));
+    },
+  };
+}
 
 /**
  * Blocks from a height on as far as they are here, and as many as one answer takes. The stored bytes are those of the
@@ -43,7 +71,7 @@ export function blocksOf(store: ChainStore, { from, count }: BlocksRequest): Enc
   return found;
 }
 
-export function transactionsOf(find: (id: Hash) => Transaction | undefined, { ids }: TxsRequest): Transaction[] {
+function transactionsOf(find: (id: Hash) => Transaction | undefined, { ids }: TxsRequest): Transaction[] {
   const found: Transaction[] = [];
   let bytes = 0;
   for (const id of ids.slice(0, MAX_TXS_SERVED)) {
@@ -79,7 +107,7 @@ export function lightAnswer(ledger: Ledger, { height }: LightRequest): LightAnsw
 }
 
 /** @throws NodeError NOT_FOUND */
-export async function chunkOf(snapshots: Snapshots | null, { manifest, index }: ChunkRequest): Promise<Uint8Array> {
+async function chunkOf(snapshots: Snapshots | null, { manifest, index }: ChunkRequest): Promise<Uint8Array> {
   if (!snapshots) throw new NodeError('NOT_FOUND', 'this node keeps no snapshots');
   return snapshots.chunk(manifest, index);
 }

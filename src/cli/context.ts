@@ -118,7 +118,7 @@ function walletFolder(flag: string | undefined): string | undefined {
   return given ? resolve(given) : undefined;
 }
 
-function isLoopback(url: string): boolean {
+export function isLoopback(url: string): boolean {
   const host = URL.canParse(url) ? new URL(url).hostname : '';
   return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }

@@ -32,8 +32,9 @@ export function writeError(error: NodeError, json: boolean): void {
     );
     return;
   }
-  const lines = [`${paint('✗', 31)} ${error.message}   [${error.code}]`];
-  if (error.hint !== undefined) lines.push(`  ${error.hint}`);
+  // It may quote what others sent.
+  const lines = [`${paint('✗', 31)} ${printable(error.message)}   [${error.code}]`];
+  if (error.hint !== undefined) lines.push(`  ${printable(error.hint)}`);
   if (error.code === 'INTERNAL' && error.stack !== undefined) lines.push(error.stack);
   process.stderr.write(`${lines.join('\n')}\n`);
 }

@@ -22,6 +22,7 @@ interface CommandEntry {
 /** In the order of help. */
 const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   init: { summary: 'make keys, config.toml and the folder of a chain', load: () => import('./init.ts') },
+  join: { summary: 'become part of a network, and catch up until "Synced"', load: () => import('./join.ts') },
   start: { summary: 'run the node of this home', load: () => import('./start.ts') },
   status: { summary: 'what the node does', load: () => import('./status.ts') },
   doctor: { summary: 'what is wrong with a node, and the fix for each', load: () => import('./doctor.ts') },
@@ -47,6 +48,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   config: { summary: 'options of this node: show, and where each came from', load: () => import('./config.ts') },
   node: { summary: 'this node: id, peers, rotate-store-key', load: () => import('./node.ts') },
   key: { summary: 'API keys of this node: create, list, revoke', load: () => import('./key.ts') },
+  network: {
+    summary: 'make a network: new, seal; its join document: sign, renew, show',
+    load: () => import('./network.ts'),
+  },
   agreement: {
     summary: 'money set aside for a miner: show, open, topup, extend, close',
     load: () => import('./agreement.ts'),

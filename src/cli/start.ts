@@ -8,10 +8,7 @@ import { createContext } from './context.ts';
 import type { NodeOptions } from './node-options.ts';
 import { addNodeOptions, nodeSources } from './node-options.ts';
 import { tellReady } from './service-manager.ts';
-
-/** After a clean stop, whatever still holds the process is cut off. */
-const LINGER_MS = 3000;
-const SIGNAL_EXITS = { SIGINT: 130, SIGTERM: 143 } as const;
+import { endNode, watchSignals } from './signals.ts';
 
 export function register(program: Command): void {
   addNodeOptions(program.command('start').description('run the node of this home')).action(
@@ -49,30 +46,5 @@ async function start(context: Context, options: NodeOptions): Promise<void> {
     signals.onStop(resolve);
   });
   log.info('stopping', { again: 'a second signal ends at once' });
-  await node.stop();
-  process.exitCode = 0;
-  setTimeout(() => process.exit(0), LINGER_MS).unref();
-}
-
-/** The first signal asks to stop, also while the node still starts; the second ends the process. */
-function watchSignals(): { started(): void; onStop(stop: () => void): void } {
-  let asked = false;
-  let starting = true;
-  let stop: (() => void) | null = null;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      if (asked) process.exit(SIGNAL_EXITS[signal]);
-      asked = true;
-      if (!starting) stop?.();
-    });
-  }
-  return {
-    started: () => {
-      starting = false;
-    },
-    onStop: (fn) => {
-      stop = fn;
-      if (asked) fn();
-    },
-  };
+  await endNode(node);
 }

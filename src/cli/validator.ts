@@ -12,7 +12,8 @@ import { readKeyFile } from '../store/key-file.ts';
 import type { Context } from './context.ts';
 import { createContext } from './context.ts';
 import { readChain } from './genesis-file.ts';
-import { addSendOptions, wholeNumber } from './options.ts';
+import type { CardOptions } from './network/card.ts';
+import { addSendOptions, collect, positiveNumber, wholeNumber } from './options.ts';
 import { fields, plural, shortHash, table } from './output.ts';
 import { readValidators } from './reads.ts';
 import type { KeyOptions } from './signer.ts';
@@ -39,10 +40,26 @@ export function register(program: Command): void {
     });
   validator
     .command('show')
-    .description('one validator: that of this home unless a key is given')
+    .description('one validator: that of this home unless a key is given; --card for a network that is yet to be made')
     .argument('[public-key]')
-    .action(async (key: string | undefined, _options: object, command: Command) => {
-      await show(createContext(command), key);
+    .option(
+      '--card',
+      'write a signed card of this home instead, for aitbc network seal; needs --name, --operator, --host',
+    )
+    .option('--name <name>', 'of the card: name of the validator, e.g. at1-1')
+    .option('--site <name>', 'of the card: its site; the name without its number when absent')
+    .option('--operator <address>', 'of the card: account that votes for the key')
+    .option('--host <host[:port]>', 'of the card: where other nodes reach it (repeatable)', collect)
+    .option('--rpc-url <url>', 'of the card: where it is asked over HTTP (repeatable)', collect)
+    .option('--power <number>', 'of the card: its power; 1 when absent', positiveNumber)
+    .action(async (key: string | undefined, options: CardOptions & { readonly card?: boolean }, command: Command) => {
+      const context = createContext(command);
+      if (options.card !== true) {
+        await show(context, key);
+        return;
+      }
+      const { showCard } = await import('./network/card.ts');
+      await showCard(context, options);
     });
   validator
     .command('prove')

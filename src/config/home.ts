@@ -16,6 +16,8 @@ export interface HomeLayout {
   /** Folder of the chain: genesis, validator key, database, sign guard. */
   readonly chain: string;
   readonly genesis: string;
+  /** What others join the chain with, served over RPC; not every home has one. */
+  readonly joinDocument: string;
   readonly validatorKey: string;
 }
 
@@ -37,6 +39,7 @@ export function homeLayout(home: string, chainId: string): HomeLayout {
     keystore: join(home, 'keystore'),
     chain,
     genesis: join(chain, 'genesis.json'),
+    joinDocument: join(chain, 'join.json'),
     validatorKey: join(chain, 'validator_key'),
   };
 }

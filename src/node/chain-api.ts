@@ -43,7 +43,10 @@ interface ApiModules extends ChainApiModules {
   readonly chain: RunningChain;
 }
 
-export function createChainApi(around: ChainApiModules, { chain, genesisJson, closed }: OpenChain): ChainApi {
+export function createChainApi(
+  around: ChainApiModules,
+  { chain, genesisJson, joinDocument, closed }: OpenChain,
+): ChainApi {
   const modules = { ...around, chain };
   const { host, crypto, clock, name, version } = around;
   const lastCommit = { atMs: clock.monotonic() };
@@ -55,6 +58,7 @@ export function createChainApi(around: ChainApiModules, { chain, genesisJson, cl
     crypto,
     genesis: chain.genesis,
     genesisJson,
+    joinDocument,
     chain: createChainView(modules),
     pool: createTxPool(chain),
     closed,

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import type { BatchVerifier } from '../chain/crypto/types.ts';
 import type { Genesis } from '../chain/genesis.ts';
 import { parseGenesis } from '../chain/genesis.ts';
-import type { Json } from '../chain/modules/types.ts';
+import type { Json, JsonObject } from '../chain/modules/types.ts';
 import type { ChainModules } from '../chains.ts';
 import { openChain } from '../chains.ts';
 import type { OpenedChain } from '../chains/chain-set.ts';
@@ -27,6 +27,7 @@ import { readKeyFile } from '../store/key-file.ts';
 import { isEncrypted, readStoreKey, storeKeySource } from '../store/store-key.ts';
 import type { ChainStore } from '../store/types.ts';
 import { Snapshots } from '../store/snapshots.ts';
+import { JoinDocumentFile } from './join-document-file.ts';
 
 export interface ChainParts {
   readonly folder: ChainFolder;
@@ -56,6 +57,9 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
       ...{ hasher: nativeCrypto, clock: systemClock, metrics },
       log: log.child('snapshot'),
     });
+    const { joinDocumentFile: path } = folder;
+    const joinFile = new JoinDocumentFile({ path, crypto: nativeCrypto, genesis, genesisJson });
+    const joinDocument = (): Promise<JsonObject> => joinFile.read(systemClock.now());
     const { consensus, mempool } = config;
     const chain = await openChain(
       {
@@ -71,13 +75,14 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
         signing,
         snapshots,
         joining: joining(parts, joinFolder),
+        joinDocument,
         clock: systemClock,
         log,
         metrics,
         onFatal,
       },
     );
-    return { chain, genesisJson };
+    return { chain, genesisJson, joinDocument };
   } catch (error) {
     await store.close();
     throw error;

@@ -4,7 +4,7 @@ import type { Block } from '../chain/block.ts';
 import type { Crypto } from '../chain/crypto/types.ts';
 import type { Genesis } from '../chain/genesis.ts';
 import type { SignedOffer } from '../chain/market/offer.ts';
-import type { Json } from '../chain/modules/types.ts';
+import type { Json, JsonObject } from '../chain/modules/types.ts';
 import type { Receipt } from '../chain/receipt.ts';
 import type { StateKey, StateReader } from '../chain/state.ts';
 import type { StateProof } from '../chain/tree-proof.ts';
@@ -49,6 +49,8 @@ export interface ChainApi {
   readonly genesis: Genesis;
   /** The source the genesis was parsed from. */
   readonly genesisJson: Json;
+  /** What others join with, signed by the validators. @throws NodeError NOT_FOUND | STORAGE */
+  joinDocument(): Promise<JsonObject>;
   readonly chain: ChainView;
   readonly pool: TxPool;
   /** Aborted when the chain begins to stop. */

@@ -66,6 +66,17 @@ export const Block = strict({
   certificate: Certificate,
 });
 
+export const Join = strict({
+  format: Type.Literal('aitbc-join/1'),
+  chain_id: chainName,
+  genesis_hash: hex32,
+  issued_at_ms: count,
+  valid_until_ms: count,
+  sites: Type.Array(strict({ name: text, peers: Type.Array(text), rpc: Type.Array(text) })),
+  signatures: Type.Array(strict({ public_key: hex32, signature: hex })),
+  genesis: Type.Optional(anyObject),
+});
+
 export const Genesis = strict({ chain_id: chainName, hash: hex32, genesis: anyObject });
 
 const StateProof = strict({
@@ -417,6 +428,7 @@ export const COMPONENTS: Readonly<Record<string, TSchema>> = {
   Certificate,
   Block,
   Genesis,
+  Join,
   StateProof,
   StateValue,
   Account,

@@ -6,8 +6,8 @@
  *     identity/node_key          libp2p key
  *     identity/store_key         key for encrypted databases, unless it is kept elsewhere
  *     run/admin.sock             what the operator asks, while the node runs
- *     chains/<chain id>/         genesis.json, db/, validator_key, sign_guard-<key>/, snapshots/,
- *                                joining/
+ *     chains/<chain id>/         genesis.json, join.json, db/, validator_key, sign_guard-<key>/,
+ *                                snapshots/, joining/
  */
 import { chmod, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -26,6 +26,8 @@ export interface ChainFolder {
   /** Where the sign guards lie too. */
   readonly folder: string;
   readonly genesisFile: string;
+  /** What others join the chain with; not every home has one. */
+  readonly joinDocumentFile: string;
   readonly dbFolder: string;
   readonly snapshotsFolder: string;
   /** What a node that joins by a snapshot has fetched. */
@@ -98,6 +100,7 @@ export function chainFolderOf(home: string, chainId: string): ChainFolder {
   return {
     folder,
     genesisFile: join(folder, 'genesis.json'),
+    joinDocumentFile: join(folder, 'join.json'),
     dbFolder: join(folder, 'db'),
     snapshotsFolder: join(folder, 'snapshots'),
     joinFolder: join(folder, 'joining'),

@@ -72,6 +72,7 @@ export function recorder(code: GossipCode = 'OK'): Recorder {
         snapshot: async (request, from) => (await out.requests.snapshot?.(request, from)) ?? null,
         chunk: (request, from) => answered(out.requests.chunk?.(request, from)),
         quote: (request, from) => answered(out.requests.quote?.(request, from)),
+        join: (request, from) => answered(out.requests.join?.(request, from)),
       },
       onPeer: (peer) => out.joined.push(peer),
       onPeerGone: (peer) => out.gone.push(peer),

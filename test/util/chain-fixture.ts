@@ -4,6 +4,8 @@ import { addressOf, formatAddress } from '../../src/chain/address.ts';
 import type { Signer } from '../../src/chain/crypto/types.ts';
 import { parseGenesis } from '../../src/chain/genesis.ts';
 import type { Genesis } from '../../src/chain/genesis.ts';
+import type { JoinDocument } from '../../src/chain/join-document.ts';
+import { signJoinDocument } from '../../src/chain/join-document.ts';
 import { transfer } from '../../src/chain/modules/bank.ts';
 import type { Json } from '../../src/chain/modules/types.ts';
 import { leastFeeUait } from '../../src/chain/params.ts';
@@ -75,6 +77,19 @@ export function genesisJson(options: FixtureOptions = {}): Json {
 
 export function fixtureGenesis(options: FixtureOptions = {}): Genesis {
   return parseGenesis(nativeCrypto, genesisJson(options));
+}
+
+/** Signed by as many of the validators; valid from an hour ago, for a day. */
+export function joinDocument(genesis: Genesis, signatures = 3, nowMs = Date.now()): JoinDocument {
+  const issuedAtMs = nowMs - 3_600_000;
+  const peer = '/dns/at1.example/tcp/8005/p2p/12D3KooWEZXjE41uU4EL2gpkAQeDXYok6wghN7wwNVPF5bwkaNfS';
+  let document: JoinDocument = {
+    chain: genesis.chain,
+    ...{ issuedAtMs, validUntilMs: issuedAtMs + 86_400_000, genesis: null, signatures: [] },
+    sites: [{ name: 'at1', peers: [peer], rpc: ['https://at1.example'] }],
+  };
+  for (let i = 0; i < signatures; i++) document = signJoinDocument(document, signer(`validator-${i}`));
+  return document;
 }
 
 export interface TransferOptions {

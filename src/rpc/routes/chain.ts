@@ -8,7 +8,7 @@ import type { Operation } from '../operation.ts';
 import { final, fresh, OF_CHAIN, OF_STORE, operation } from '../operation.ts';
 import type { StoredBlock } from '../proofs.ts';
 import { storedBlock } from '../proofs.ts';
-import { Block, Genesis, Head } from '../schemas.ts';
+import { Block, Genesis, Head, Join } from '../schemas.ts';
 import { blockView, headView } from '../views.ts';
 
 export const BlockParams = strict({
@@ -68,6 +68,18 @@ export function chainOperations(node: NodeApi): Operation[] {
         const hash = toHex(genesis.chain.genesisHash);
         return final(hash, () => ({ chain_id: genesis.chain.chainId, hash, genesis: genesisJson }));
       },
+    }),
+    operation({
+      methods: ['get_join_document'],
+      verb: 'GET',
+      path: '/rpc/join',
+      summary: 'What a node joins the network with, signed by its validators: `aitbc join` takes it',
+      params: strict({}),
+      query: ofChain,
+      answers: { 200: { description: 'The join document, with the genesis unless that is large', schema: Join } },
+      errors: [...OF_CHAIN, 'NOT_FOUND', 'STORAGE'],
+      load: 'heavy',
+      handle: async ({ query }) => fresh(await node.chain(query.chain_id).joinDocument()),
     }),
   ];
 }

@@ -54,7 +54,7 @@ class Bench {
       start: () => this.#act('start', chainId),
       stop: () => this.#act('stop', chainId),
     };
-    return { chain: chain as unknown as RunningChain, genesisJson: null };
+    return { chain: chain as unknown as RunningChain, genesisJson: null, joinDocument: () => Promise.resolve({}) };
   }
 }
 

@@ -274,6 +274,16 @@ describe('protocols/codec', () => {
     assert.throws(() => METHOD_CODECS.chunk.response.decode(nativeHasher, larger), { code: 'CODEC' });
   });
 
+  it('bound: a join document as large as its cap, and a request without a byte', () => {
+    const { request, response } = METHOD_CODECS.join;
+    const text = new Uint8Array(METHODS.join.maxResponseBytes);
+    assert.equal(response.decode(nativeHasher, response.encode(text)), text);
+    assert.throws(() => response.encode(new Uint8Array(text.length + 1)), { code: 'CODEC' });
+    assert.throws(() => response.decode(nativeHasher, new Uint8Array(text.length + 1)), { code: 'CODEC' });
+    assert.equal(request.decode(nativeHasher, request.encode(null)), null);
+    assert.throws(() => request.decode(nativeHasher, new Uint8Array(1)), { code: 'CODEC' });
+  });
+
   it('keeps nothing of the batch alive but the transactions', () => {
     const [tx] = fc.sample(any.transaction, 1);
     assert.ok(tx);

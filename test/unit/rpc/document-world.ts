@@ -344,6 +344,12 @@ const badAfter: Provocation = (world, target) => send(world, target, { query: '?
 /** Where the way to a code is the operation's own. */
 const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>> = {
   '/rpc/head': { NOT_FOUND: beforeFirstBlock },
+  '/rpc/join': {
+    NOT_FOUND: (world, target) => {
+      world.node.joinFault = new NodeError('NOT_FOUND', 'there is none');
+      return send(world, target);
+    },
+  },
   '/rpc/accounts/{address}': { NOT_FOUND: beforeFirstBlock },
   '/v1/agreements/{agreement}': {
     NOT_FOUND: (world, target) => send(world, target, { params: { agreement: '00'.repeat(32) } }),

@@ -6,6 +6,8 @@ import { buildBlock, forkTree } from '../../../src/chain/execute.ts';
 import type { Signer } from '../../../src/chain/crypto/types.ts';
 import type { Genesis } from '../../../src/chain/genesis.ts';
 import { genesisBlockId, genesisState, parseGenesis } from '../../../src/chain/genesis.ts';
+import { joinDocumentToJson } from '../../../src/chain/join-document-json.ts';
+import type { JsonObject } from '../../../src/chain/modules/types.ts';
 import { getSets } from '../../../src/chain/modules/validators-state.ts';
 import { statePath } from '../../../src/chain/state.ts';
 import type { StateChanges, StateKey } from '../../../src/chain/state.ts';
@@ -34,7 +36,7 @@ import type {
   RefusedPeer,
 } from '../../../src/rpc/api.ts';
 import type { FixtureOptions } from '../../util/chain-fixture.ts';
-import { genesisJson, signer } from '../../util/chain-fixture.ts';
+import { genesisJson, joinDocument, signer } from '../../util/chain-fixture.ts';
 
 /** A node with these chains, the first of them the default one. */
 export function fakeNode(...chains: readonly FakeNode[]): NodeApi & { readonly acts: string[] } {
@@ -152,6 +154,19 @@ export class FakeNode implements ChainApi {
   onPeers(listener: () => void): () => void {
     this.#peerListeners.add(listener);
     return () => this.#peerListeners.delete(listener);
+  }
+
+  /** Why it has none to give. */
+  joinFault: NodeError | null = null;
+
+  readonly #madeAtMs = Date.now();
+
+  async joinDocument(): Promise<JsonObject> {
+    if (this.joinFault) throw this.joinFault;
+    return joinDocumentToJson({
+      ...joinDocument(this.genesis, this.#powers, this.#madeAtMs),
+      genesis: this.genesisJson,
+    });
   }
 
   place(): ConsensusPlace {

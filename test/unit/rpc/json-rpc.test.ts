@@ -58,6 +58,7 @@ describe('JSON-RPC', () => {
         ['get_light_block', { height: 'latest' }, ['latest'], '/rpc/light/latest'],
         ['get_state', { key: '0201' }, ['0201'], '/rpc/state/0201'],
         ['get_genesis', {}, [], '/rpc/genesis'],
+        ['get_join_document', {}, [], '/rpc/join'],
         ['list_blocks', { limit: 2 }, [2], '/rpc/blocks?limit=2'],
         ['list_txs', { limit: '1' }, [1], '/rpc/transactions?limit=1'],
         ['get_receipts', { height: 2 }, [2], '/rpc/blocks/2/receipts'],
