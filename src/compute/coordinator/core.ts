@@ -21,6 +21,7 @@ import { firstCreditUait } from './attempt-machine.ts';
 import { ChainView } from './chain-view.ts';
 import { Committer } from './committer.ts';
 import type { JobFault } from './coordinator.ts';
+import type { Deadline } from './deadlines.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Job } from './job.ts';
 import type { AttemptLoss, JobInput } from './job-machine.ts';
@@ -44,7 +45,6 @@ import { WorkLines } from './work-lines.ts';
 
 const BACKOFF_MS = 200;
 const MAX_BACKOFF_MS = 5_000;
-const HEAD_MS = 1_000;
 /** Of what a miner says of the agreement, after which it is not used again. */
 const SPOILED: ReadonlySet<ErrorCode> = new Set(['NOT_FOUND', 'NOT_FUNDED', 'CONFLICT', 'EXPIRED', 'BAD_SIGNATURE']);
 /** Said of what waiting jobs ask for, rather than of who is busy. */
@@ -85,6 +85,7 @@ export class Core {
   readonly deadlines: Deadlines;
   readonly lines: WorkLines;
   readonly client: Address;
+  onEnded: (job: Job) => void = () => undefined;
   /** Told when jobs are kept no longer. */
   onGone: (jobs: readonly Job[]) => void = () => undefined;
   contradictions = 0;
@@ -96,6 +97,7 @@ export class Core {
   #runningOutputBytes = 0;
   readonly #reserved = new Set<string>();
   #headMs = 0;
+  #pruning: Deadline | null = null;
   #endOffers: () => void = () => undefined;
 
   constructor(modules: CoreModules) {
@@ -157,7 +159,6 @@ export class Core {
       this.#takeOffers();
     });
     this.#takeOffers();
-    this.#followHead();
   }
 
   async close(): Promise<void> {
@@ -232,16 +233,24 @@ export class Core {
     this.pump();
   }
 
-  /** For terms of agreements, which are minutes: an answer that is a second old does. */
-  #followHead(): void {
-    this.deadlines.after(HEAD_MS, () => {
-      this.view.head().then(
-        ({ timeMs }) => {
-          this.#headMs = timeMs;
-        },
-        () => undefined,
-      );
-      this.#followHead();
+  /** For terms of agreements, which are minutes: what was true a moment ago does. */
+  #refreshHead(): void {
+    this.view.head().then(
+      ({ timeMs }) => {
+        this.#headMs = timeMs;
+      },
+      () => undefined,
+    );
+  }
+
+  /** Also when no further job ends. */
+  #pruneLater(): void {
+    this.#pruning ??= this.deadlines.after(this.#modules.limits.endedKeptMs, () => {
+      this.#pruning = null;
+      const { gone, rows } = this.archive.prune(Math.floor(this.#modules.clock.now()));
+      this.onGone(gone);
+      this.#keep(rows);
+      if (this.archive.size > 0) this.#pruneLater();
     });
   }
 
@@ -270,6 +279,7 @@ export class Core {
   }
 
   #launch(job: Job): void {
+    this.#refreshHead();
     this.#reserved.add(job.key);
     this.#runningOutputBytes += job.spec.maxOutputBytes;
     const own = this.agreements.ofJob(job.key);
@@ -468,7 +478,9 @@ export class Core {
     this.#modules.metrics.ended(job.progress.state);
     this.archive.add(job);
     const { gone, rows } = this.archive.prune(Math.floor(this.#modules.clock.now()));
-    this.onGone([job, ...gone]);
+    this.#pruneLater();
+    this.onEnded(job);
+    this.onGone(gone);
     queueMicrotask(() => {
       this.pump();
     });

@@ -96,8 +96,10 @@ class JobDoor implements Coordinator {
     this.#options = options;
     this.#core = options.core;
     this.#metrics = createCoordinatorMetrics(options.metrics);
-    this.#core.onGone = ([ended, ...gone]) => {
-      if (ended) this.#count(ended, -1);
+    this.#core.onEnded = (job) => {
+      this.#count(job, -1);
+    };
+    this.#core.onGone = (gone) => {
       for (const job of gone) this.#forget(job);
     };
   }
