@@ -91,7 +91,6 @@ function cursorAt(log: OutputLog, at: number): { piece: number; skip: number } {
 
 async function nextChange(job: Job, signal: AbortSignal): Promise<void> {
   const aborted = Promise.withResolvers<never>();
-  // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- whatever the caller aborted with
   const abort = (): void => aborted.reject(signal.reason);
   signal.addEventListener('abort', abort, { once: true });
   try {

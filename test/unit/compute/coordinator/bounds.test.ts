@@ -17,9 +17,10 @@ import type { ErrorCode } from '../../../../src/errors.ts';
 import { nativeCrypto } from '../../../../src/native/crypto.ts';
 import { encodeMinerFrame } from '../../../../protocols/market/work-frames.ts';
 import { manualClock } from '../../../net/manual-clock.ts';
+import { CHAIN, plainSealing } from './fixtures.ts';
 import type { Script } from './test-miner.ts';
 import { TestMiner } from './test-miner.ts';
-import { CHAIN, plainSealing, requestOf, settle, World } from './world.ts';
+import { requestOf, settle, World } from './world.ts';
 
 describe('coordinator: bounds', () => {
   let world: World;

@@ -3,8 +3,9 @@ import { toHex } from '../../../../src/bytes.ts';
 import { dueUait } from '../../../../src/chain/market/price.ts';
 import { acknowledgementCheck, receiptCheck } from '../../../../src/chain/market/receipt.ts';
 import { nativeCrypto } from '../../../../src/native/crypto.ts';
+import { CHAIN } from './fixtures.ts';
 import { TestMiner } from './test-miner.ts';
-import { CHAIN, requestOf, World } from './world.ts';
+import { requestOf, World } from './world.ts';
 
 const PRICE = { fixedUait: 10, inputUaitPerKib: 10, outputUaitPerKib: 1_000 };
 

@@ -33,7 +33,7 @@ import { createNativeSigner, nativeCrypto } from '../../../../src/native/crypto.
 import type { ClientFrame, MinerFrame } from '../../../../protocols/market/work-frames.ts';
 import { decodeClientFrame, encodeMinerFrame } from '../../../../protocols/market/work-frames.ts';
 import type { Opener, Seal } from '../../../../protocols/market/sealing.ts';
-import { CHAIN, plainSealing } from './world.ts';
+import { CHAIN, plainSealing } from './fixtures.ts';
 
 export interface Script {
   readonly pieces?: readonly string[];

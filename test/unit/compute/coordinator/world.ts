@@ -1,55 +1,21 @@
 /** A market in one process: a chain of agreements, rows that can crash, and miners by script. */
 import assert from 'node:assert/strict';
-import type { Address, Hash } from '../../../../src/bytes.ts';
+import type { Hash } from '../../../../src/bytes.ts';
 import { bytesKey, concatBytes, equalBytes } from '../../../../src/bytes.ts';
-import { addressOf } from '../../../../src/chain/address.ts';
 import type { SignedOffer } from '../../../../src/chain/market/offer.ts';
 import type { Agreement } from '../../../../src/chain/modules/compute/agreement.ts';
-import type { ChainContext } from '../../../../src/chain/signing.ts';
 import type { Coordinator, JobRequest, JobView } from '../../../../src/compute/coordinator/coordinator.ts';
 import { createCoordinator } from '../../../../src/compute/coordinator/create-coordinator.ts';
 import type { CoordinatorLimits } from '../../../../src/compute/coordinator/limits.ts';
 import type { Miners, Money, OpenFields, Row, Rows } from '../../../../src/compute/coordinator/ports.ts';
-import type { Sealing } from '../../../../src/compute/coordinator/work-lines.ts';
 import { NodeError } from '../../../../src/errors.ts';
 import { nopLogger } from '../../../../src/log.ts';
 import { nopRegister } from '../../../../src/metrics.ts';
 import { createNativeSigner, nativeCrypto } from '../../../../src/native/crypto.ts';
-import type { SealPlace } from '../../../../protocols/market/sealing.ts';
 import type { ManualClock } from '../../../net/manual-clock.ts';
 import { manualClock } from '../../../net/manual-clock.ts';
+import { ACCOUNT, CHAIN, CLIENT, plainSealing } from './fixtures.ts';
 import type { TestMiner } from './test-miner.ts';
-
-export const CHAIN: ChainContext = { chainId: 'ait-devnet', genesisHash: new Uint8Array(32).fill(7) };
-export const ACCOUNT = createNativeSigner(new Uint8Array(32).fill(9));
-export const CLIENT: Address = addressOf(nativeCrypto, ACCOUNT.publicKey);
-
-/** Seals by showing: what is sealed for one key and place opens there alone. */
-export const plainSealing: Sealing = {
-  deriveSealKeys: (secret) => {
-    const publicKey = nativeCrypto.hash(secret);
-    return Promise.resolve({ publicKey, privateKey: publicKey });
-  },
-  createSeal: ({ recipientKey }) =>
-    Promise.resolve({
-      encapsulation: recipientKey,
-      seal: (piece, place) => Promise.resolve(concatBytes([piece, tagOf(recipientKey, place)])),
-    }),
-  createOpener: ({ privateKey }) =>
-    Promise.resolve({
-      open: (sealed, place) => {
-        const tag = sealed.subarray(sealed.length - 16);
-        return equalBytes(tag, tagOf(privateKey, place))
-          ? Promise.resolve(sealed.subarray(0, sealed.length - 16))
-          : Promise.reject(new NodeError('BAD_PROOF', 'does not open'));
-      },
-    }),
-};
-
-function tagOf(key: Uint8Array, { attempt, direction, piece }: SealPlace): Uint8Array {
-  const place = new TextEncoder().encode(`${direction} ${piece}`);
-  return nativeCrypto.hash(concatBytes([key, attempt, place])).subarray(0, 16);
-}
 
 export class MemoryRows implements Rows {
   readonly kept = new Map<string, Row>();
