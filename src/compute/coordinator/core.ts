@@ -258,6 +258,7 @@ export class Core {
     this.#unreserve(job);
     const delayMs = job.round === 0 ? 0 : Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** Math.min(job.round - 1, 8));
     job.round++;
+    job.queuedMs = this.deadlines.nowMs;
     this.setDeadline(job);
     const push = (): void => {
       if (job.progress.state !== 'queued') return;
@@ -293,12 +294,12 @@ export class Core {
   }
 
   async #place(job: Job, held: readonly Held[]): Promise<void> {
-    const startedMs = this.deadlines.nowMs;
     try {
       const placed = await this.#placing.place(job, held);
-      this.#modules.metrics.matched((this.deadlines.nowMs - startedMs) / 1_000);
-      if (placed) this.#assign(job, placed);
-      else this.#back(job, this.#mostSaid(job) ?? { code: 'NO_MINER', message: 'no miner took it' });
+      if (placed) {
+        this.#modules.metrics.matched((this.deadlines.nowMs - job.queuedMs) / 1_000);
+        this.#assign(job, placed);
+      } else this.#back(job, this.#mostSaid(job) ?? { code: 'NO_MINER', message: 'no miner took it' });
     } catch (error) {
       this.#onPlacingFailed(job, toNodeError(error));
     }

@@ -25,6 +25,7 @@ import { checkRequest, contentOf, nonceOf, requestHash } from './request.ts';
 import type { Restored, RestoredJob } from './restore.ts';
 import { restore } from './restore.ts';
 import { encodeJobRow, encodeProgress, put, TABLE } from './rows.ts';
+import { createOpener, createSeal, deriveSealKeys } from '../../../protocols/market/sealing.ts';
 import type { Sealing } from './work-lines.ts';
 
 export interface CoordinatorOptions {
@@ -34,7 +35,8 @@ export interface CoordinatorOptions {
   readonly createSigner: (seed: Uint8Array) => Signer;
   /** Checks signatures elsewhere; without it they are checked on this thread. */
   readonly verifier?: BatchVerifier;
-  readonly sealing: Sealing;
+  /** HPKE unless given. */
+  readonly sealing?: Sealing;
   readonly miners: Miners;
   readonly money: Money;
   readonly rows: Rows;
@@ -46,12 +48,14 @@ export interface CoordinatorOptions {
   readonly limits?: Partial<CoordinatorLimits>;
 }
 
+const hpke: Sealing = { deriveSealKeys, createSeal, createOpener };
+
 /** An agreement outlasts twice the longest attempt, and this. */
 const TERM_MARGIN_MS = 10 * 60_000;
 
 /** Takes up what was kept: jobs go on. @throws NodeError CORRUPT | STORAGE | what the chain says */
 export async function createCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { crypto, rows, random, sealing, createSigner } = options;
+  const { crypto, rows, random, createSigner, sealing = hpke } = options;
   const restored = await restore(rows);
   const keys = restored.keys ?? { session: random(32), seal: random(32) };
   if (restored.keys === null) {
@@ -61,7 +65,7 @@ export async function createCoordinator(options: CoordinatorOptions): Promise<Co
   const session = createSigner(keys.session);
   const core = new Core({
     ...options,
-    ...{ session, limits, crypto },
+    ...{ session, limits, crypto, sealing },
     verifier: options.verifier ?? null,
     sealKeys: await sealing.deriveSealKeys(keys.seal),
     metrics: createCoordinatorMetrics(options.metrics),

@@ -43,7 +43,8 @@ export class Job {
   readonly distrusted = new Set<string>();
   /** Turns of looking for a miner. */
   round = 0;
-  /** Monotonic. */
+  /** Monotonic: since when it waits, and until when it may. */
+  queuedMs = 0;
   queueUntilMs = 0;
   totalUntilMs = 0;
   deadline: Deadline | null = null;
