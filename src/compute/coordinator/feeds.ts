@@ -11,38 +11,35 @@ import type { OutputLog } from './output-log.ts';
 
 export async function* readOutput(job: Job, from: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   let log = job.output;
-  let cursor = cursorAt(log, from);
   let at = from;
   for (;;) {
     signal.throwIfAborted();
-    if (job.output !== log) {
-      const next = job.output;
-      // Before the next attempt has as much, all that it has must be what was given.
-      const common = Math.min(next.length, at);
-      if (!equalBytes(next.slice(0, common), log.slice(0, common))) throw otherOutput();
-      if (common === at) {
-        log = next;
-        cursor = cursorAt(log, at);
-      } else if (isOver(job)) throw faultOf(job) ?? otherOutput();
-    }
-    if (job.output === log) {
-      for (let piece = log.piece(cursor.piece); piece !== undefined; piece = log.piece(cursor.piece)) {
-        const rest = piece.subarray(cursor.skip);
-        cursor = { piece: cursor.piece + 1, skip: 0 };
-        at += rest.length;
-        if (rest.length > 0) yield rest;
-        signal.throwIfAborted();
-        if (job.output !== log) break;
-      }
-      if (job.output === log && isOver(job) && log.piece(cursor.piece) === undefined) {
-        const fault = faultOf(job);
-        if (fault) throw fault;
-        return;
-      }
-      if (job.output !== log) continue;
-    }
-    await nextChange(job, signal);
+    if (job.output !== log && isSame(job, log, at)) log = job.output;
+    const more = job.output === log ? log.at(at) : NOTHING;
+    if (more.length > 0) {
+      at += more.length;
+      yield more;
+    } else if (isOver(job)) {
+      const fault = faultOf(job);
+      if (fault) throw fault;
+      if (job.output !== log) throw otherOutput();
+      return;
+    } else await nextChange(job, signal);
   }
+}
+
+const NOTHING = new Uint8Array();
+
+/**
+ * Whether the next attempt has given all that the reader has of an earlier one.
+ *
+ * @throws NodeError LEASE_LOST as soon as it gives anything else
+ */
+function isSame({ output, isOutputDropped }: Job, earlier: OutputLog, at: number): boolean {
+  if (isOutputDropped) return false;
+  const common = Math.min(output.length, at);
+  if (!equalBytes(output.whole(common), earlier.whole(common))) throw otherOutput();
+  return common === at;
 }
 
 export async function* readEvents(job: Job, from: number, signal: AbortSignal): AsyncGenerator<JobEvent> {
@@ -77,16 +74,6 @@ function otherOutput(): NodeError {
   return new NodeError('LEASE_LOST', 'the miner was lost, and the next one gives other output', {
     hint: 'read the output again from the beginning: the job goes on',
   });
-}
-
-function cursorAt(log: OutputLog, at: number): { piece: number; skip: number } {
-  let piece = 0;
-  let skip = at;
-  for (let next = log.piece(0); next !== undefined && skip >= next.length; next = log.piece(piece)) {
-    skip -= next.length;
-    piece++;
-  }
-  return { piece, skip };
 }
 
 async function nextChange(job: Job, signal: AbortSignal): Promise<void> {

@@ -1,35 +1,45 @@
 /** Output as it comes, and the waking of those who wait for it. */
 import { concatBytes } from '../../bytes.ts';
 
-/** Output of one attempt, in pieces. */
+interface Block {
+  readonly start: number;
+  readonly bytes: Uint8Array;
+  used: number;
+}
+
+const MIN_BLOCK_BYTES = 256;
+const MAX_BLOCK_BYTES = 64 * 1024;
+
+/** Output of one attempt. It takes twice its length at most, however small the pieces that it comes in. */
 export class OutputLog {
-  readonly #pieces: Uint8Array[] = [];
+  readonly #blocks: Block[] = [];
   #length = 0;
 
   get length(): number {
     return this.#length;
   }
 
-  get pieceCount(): number {
-    return this.#pieces.length;
-  }
-
-  piece(i: number): Uint8Array | undefined {
-    return this.#pieces[i];
-  }
-
   push(piece: Uint8Array): void {
-    this.#pieces.push(piece);
+    let last = this.#blocks.at(-1);
+    if (last === undefined || last.used + piece.length > last.bytes.length) {
+      const size = Math.max(piece.length, MIN_BLOCK_BYTES, Math.min(MAX_BLOCK_BYTES, this.#length));
+      last = { start: this.#length, bytes: new Uint8Array(size), used: 0 };
+      this.#blocks.push(last);
+    }
+    last.bytes.set(piece, last.used);
+    last.used += piece.length;
     this.#length += piece.length;
   }
 
-  whole(): Uint8Array {
-    const [only] = this.#pieces;
-    return only !== undefined && this.#pieces.length === 1 ? only : concatBytes(this.#pieces);
+  /** What there is from a byte on, or the beginning of it; nothing at the end. */
+  at(from: number): Uint8Array {
+    const block = this.#blocks.findLast(({ start }) => start <= from);
+    return block ? block.bytes.subarray(from - block.start, block.used) : new Uint8Array();
   }
 
-  slice(from: number, to: number): Uint8Array {
-    return this.whole().subarray(from, to);
+  /** @param to bytes from the beginning; all without it */
+  whole(to: number = this.#length): Uint8Array {
+    return concatBytes(this.#blocks.map(({ bytes, used }) => bytes.subarray(0, used))).subarray(0, to);
   }
 }
 

@@ -14,6 +14,8 @@ import type { Money } from './ports.ts';
 /** A step of credit that pays so much output is small whatever share of the job it is. */
 const SMALL_TICK_BYTES = 16 * 1024;
 const LARGEST_TICK_SHARE = 0.25;
+/** So many vouchers an attempt may take, each of them signed and kept. */
+const MAX_TICKS = 8_192;
 
 export interface QuoteTerms {
   readonly request: Hash;
@@ -75,6 +77,9 @@ function checkPrice({ price, tickUait }: Quote, terms: QuoteTerms): void {
   const wantedBytes = terms.isRetry ? Math.ceil(terms.maxOutputBytes / 2) : terms.maxOutputBytes;
   const maxUait = dueUait(price, terms.inputBytes, wantedBytes);
   if (maxUait > terms.leftUait) throw tooDear(`the quote comes to ${maxUait} uait, ${terms.leftUait} are left`);
+  if (terms.offered.streams && tickUait * MAX_TICKS < maxAttemptUait(price, terms)) {
+    throw tooDear(`the quote wants credit in steps of ${tickUait} uait, which are too many`);
+  }
   const smallUait = dueUait({ ...price, fixedUait: 0 }, 0, SMALL_TICK_BYTES);
   const largestUait = Math.max(smallUait, maxAttemptUait(price, terms) * LARGEST_TICK_SHARE);
   if (terms.offered.streams && tickUait > largestUait) {

@@ -10,6 +10,11 @@ interface Counted {
 
 const MAX_MESSAGE = 256;
 
+/** Text of others, for people: short, and nothing in it that a terminal obeys. */
+export function plainText(text: string): string {
+  return text.slice(0, MAX_MESSAGE).replace(/\p{C}/gu, '?');
+}
+
 /** What to do about it, for the person whose job it is. */
 const HINTS: Partial<Record<ErrorCode, string>> = {
   NO_MINER: 'wait, or see `aitbc miners` for who is there',
@@ -37,7 +42,7 @@ export class Reasons {
 
   add(code: ErrorCode, message: string): void {
     const known = this.#counted.get(code);
-    const text = message.slice(0, MAX_MESSAGE);
+    const text = plainText(message);
     if (known) {
       known.count++;
       known.message = text;

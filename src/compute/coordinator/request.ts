@@ -12,7 +12,7 @@ import { NodeError } from '../../errors.ts';
 import type { JobRequest } from './coordinator.ts';
 import { MAX_OWNER_BYTES } from './rows.ts';
 
-export const MAX_IDEMPOTENCY_KEY_BYTES = 255;
+const MAX_IDEMPOTENCY_KEY_BYTES = 255;
 const ASCII = /^[\x20-\x7e]*$/;
 
 /** @throws NodeError BAD_JOB | TOO_LARGE */

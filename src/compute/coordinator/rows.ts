@@ -37,7 +37,7 @@ export const TABLE = {
   contradiction: 11,
 } as const;
 
-export function rowKey(table: number, id: Uint8Array): Uint8Array {
+function rowKey(table: number, id: Uint8Array): Uint8Array {
   return concatBytes([new Uint8Array([table]), id]);
 }
 

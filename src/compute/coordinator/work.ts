@@ -24,12 +24,15 @@ import type { Job } from './job.ts';
 import { exposureUait } from './ledger.ts';
 import type { KnownMiner } from './miner-index.ts';
 import type { Row } from './ports.ts';
+import { plainText } from './reasons.ts';
 import type { AttemptRow, ResultRow } from './rows.ts';
 import { drop, TABLE } from './rows.ts';
 import type { LineFrame, LineUser, WorkLine, WorkLines } from './work-lines.ts';
 
 const RECONNECT_MS = 250;
 const MAX_RECONNECT_MS = 2_000;
+/** Ticks and ends that say nothing new, each of which costs a check of its signature. */
+const MAX_REPEATS = 32;
 const MAX_AGAIN_MS = 5_000;
 /** Of a stream, by which the miner shows that it is not one to be met again. */
 const BREACHES: ReadonlySet<string> = new Set(['CODEC', 'PEER_PROTOCOL', 'BAD_PROOF', 'TOO_LARGE']);
@@ -89,6 +92,7 @@ export class Work implements LineUser {
   #acknowledgement: Uint8Array | null = null;
   #line: WorkLine | null = null;
   #isSent = false;
+  #repeats = 0;
   #lastHeardMs: number;
   #reconnectMs = RECONNECT_MS;
   readonly #timers = new Set<Deadline>();
@@ -166,9 +170,14 @@ export class Work implements LineUser {
   }
 
   async onFrame(frame: LineFrame): Promise<void> {
+    if (frame.type === 'output') this.#repeats = 0;
+    else if (++this.#repeats > MAX_REPEATS) {
+      this.#step({ type: 'lose', code: 'PEER_PROTOCOL', message: 'the miner repeats itself' });
+      return;
+    }
     switch (frame.type) {
       case 'refuse':
-        this.#step({ type: 'refuse', code: frame.code, message: frame.text, afterMs: frame.afterMs });
+        this.#step({ type: 'refuse', code: frame.code, message: plainText(frame.text), afterMs: frame.afterMs });
         return;
       case 'accept':
         return;
@@ -186,7 +195,7 @@ export class Work implements LineUser {
       }
       case 'fail': {
         const isSigned = await this.#isSigned(this.#tickCheck(frame.tick));
-        this.#step({ type: 'fail', signed: frame.tick, isSigned, code: frame.code, message: frame.text });
+        this.#step({ type: 'fail', signed: frame.tick, isSigned, code: frame.code, message: plainText(frame.text) });
         return;
       }
       case 'end':
@@ -265,8 +274,9 @@ export class Work implements LineUser {
       return;
     }
     const { dueUait } = this.#state;
-    const sumUait = agreements.step(this.agreement, { type: 'acknowledge', dueUait });
-    const voucher = this.#sign(sumUait ?? this.agreement.ledger.givenUait);
+    const sumUait = agreements.step(this.agreement, { type: 'acknowledge', dueUait }) ?? this.#voucher.creditUait;
+    // One that gives no more than the last is the last.
+    const voucher = sumUait === this.#voucher.creditUait ? this.#voucher : this.#sign(sumUait);
     const signature = acknowledge(chain, session, receiptId(crypto, chain, receipt.receipt));
     this.#voucher = voucher;
     this.#acknowledgement = signature;

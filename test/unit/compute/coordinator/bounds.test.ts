@@ -162,6 +162,24 @@ describe('coordinator: bounds', () => {
     assert.ok(scheduler.size < 200, `${scheduler.size} wait`);
   });
 
+  it('bound: what output takes that comes byte by byte', () => {
+    const output = new OutputLog();
+    for (let i = 0; i < 100_000; i++) output.push(new Uint8Array([i & 0xff]));
+    assert.equal(output.length, 100_000);
+    let reads = 0;
+    const whole: Uint8Array[] = [];
+    for (let at = 0, more = output.at(0); more.length > 0; at += more.length, more = output.at(at)) {
+      whole.push(more);
+      reads++;
+      if (reads > 50) break;
+    }
+    assert.ok(reads < 20, `${reads} blocks`);
+    assert.deepEqual(
+      output.whole(),
+      Uint8Array.from({ length: 100_000 }, (_, i) => i & 0xff),
+    );
+  });
+
   it('bound: output kept of ended jobs', () => {
     const archive = new Archive({ ...DEFAULT_COORDINATOR_LIMITS, maxEndedOutputBytes: 100 });
     for (let i = 0; i < 50; i++) {

@@ -111,6 +111,7 @@ describe('coordinator: a miner that cheats', () => {
     'is dearer than its offer': { offeredPrice: { fixedUait: 1 } },
     'comes to more than the maximum': { price: { outputUaitPerKib: 90_000 } },
     'wants all credit at once of what streams': { tickUait: 50_000, price: { outputUaitPerKib: 300 } },
+    'wants a voucher for each byte': { tickUait: 1, price: { outputUaitPerKib: 300 } },
     'is for another request': { changeQuote: (quote) => ({ ...quote, request: new Uint8Array(32) }) },
     'is for another kind': { changeQuote: (quote) => ({ ...quote, kind: 'image.ocr' }) },
     'is over before it began': { changeQuote: (quote) => ({ ...quote, validUntilHeight: 1 }) },
@@ -133,6 +134,14 @@ describe('coordinator: a miner that cheats', () => {
     const view = await world.run({ queueMs: 2_000 });
     assert.equal(view.fault?.code, 'STAKE_LOW');
     assert.equal(miner.quotes, 1, 'nor is it asked again soon');
+  });
+
+  it('bound: ticks that say nothing new', async () => {
+    const miner = world.add(new TestMiner(1, { chatty: true }));
+    await world.start();
+    const { id } = await world.coordinator.submit(requestOf());
+    await world.until('it is left', () => world.coordinator.why(id)?.reasons[0]?.code === 'PEER_PROTOCOL', 0);
+    assert.ok(miner.takableUait <= FIRST_UAIT + TICK_UAIT);
   });
 
   it('gets no acknowledgement twice for one that it never says it keeps', async () => {

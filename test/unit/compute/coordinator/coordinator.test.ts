@@ -5,7 +5,7 @@ import { acknowledgementCheck, receiptCheck } from '../../../../src/chain/market
 import { nativeCrypto } from '../../../../src/native/crypto.ts';
 import { CHAIN } from './fixtures.ts';
 import { TestMiner } from './test-miner.ts';
-import { requestOf, World } from './world.ts';
+import { requestOf, settle, World } from './world.ts';
 
 const PRICE = { fixedUait: 10, inputUaitPerKib: 10, outputUaitPerKib: 1_000 };
 
@@ -209,6 +209,32 @@ describe('coordinator', () => {
     const { agreement } = await world.run({ agreement: 'single' });
     await world.until('its close', () => world.closed.length > 0, 5_000);
     assert.deepEqual(world.closed[0], agreement);
+  });
+
+  it('shows nothing of a miner’s words that a terminal obeys', async () => {
+    const miner = new TestMiner(1, { fail: { code: 'BAD_JOB', times: 9 }, words: '\u001b[2Jgone\u0007' });
+    await start(miner);
+    assert.equal((await world.run()).fault?.message, '?[2Jgone?');
+  });
+
+  it('goes on with the output of the next attempt where it is the same, and says so where it is not', async () => {
+    for (const [pieces, rest] of [
+      [['Vienna', ' is it.'], 'Vienna is it.'],
+      [['Graz', ' is not.'], null],
+    ] as const) {
+      const lost = new TestMiner(1, { silentAfter: 1, price: { outputUaitPerKib: 10 } });
+      await start(lost);
+      const { id } = await world.coordinator.submit(requestOf());
+      await world.until('some output', () => world.view(id).outputBytes > 0, 0);
+      const read = world.output(id);
+      await settle();
+      world.add(new TestMiner(2, { pieces }));
+      const checked = rest === null ? assert.rejects(read, { code: 'LEASE_LOST' }) : read;
+      assert.equal((await world.ended(id)).state, 'completed');
+      if (rest === null) await checked;
+      else assert.equal(await checked, rest);
+      await world.coordinator.close();
+    }
   });
 
   it('gives readers all output from any byte on, as it comes', async () => {

@@ -46,6 +46,7 @@ export interface Script {
   /** Asked for a quote. */
   readonly decline?: { readonly code: ErrorCode; readonly afterMs?: number; times: number };
   readonly refuse?: { readonly code: ErrorCode; readonly afterMs: number; times: number };
+  readonly words?: string;
   readonly fail?: { readonly code: ErrorCode; times: number };
   /** After so many pieces nothing comes any more. */
   silentAfter?: number;
@@ -63,6 +64,8 @@ export interface Script {
   /** Does not end when it is stopped. */
   readonly deaf?: boolean;
   readonly neverDone?: boolean;
+  /** Sends the same tick again and again. */
+  readonly chatty?: boolean;
 }
 
 interface Attempt {
@@ -324,6 +327,10 @@ class Stream {
     const current = this.#current;
     const { script } = this.#miner;
     if (!current || current.state !== 'running') return;
+    if (script.chatty === true) {
+      for (let i = 0; i < 1_000; i++) this.#send({ type: 'tick', tick: this.#tick(current) });
+      return;
+    }
     const pieces = script.pieces ?? ['Vienna', ' is', ' the', ' capital.'];
     for (;;) {
       const at = current.sent.length;
@@ -353,7 +360,12 @@ class Stream {
     const { script } = this.#miner;
     if (script.fail && script.fail.times-- > 0) {
       current.state = 'over';
-      this.#send({ type: 'fail', tick: this.#tick(current), code: script.fail.code, text: 'it failed' });
+      this.#send({
+        type: 'fail',
+        tick: this.#tick(current),
+        code: script.fail.code,
+        text: script.words ?? 'it failed',
+      });
       return;
     }
     const { assignment } = current.assignment;

@@ -17,7 +17,7 @@ import { manualClock } from '../../../net/manual-clock.ts';
 import { ACCOUNT, CHAIN, CLIENT, plainSealing } from './fixtures.ts';
 import type { TestMiner } from './test-miner.ts';
 
-export class MemoryRows implements Rows {
+class MemoryRows implements Rows {
   readonly kept = new Map<string, Row>();
   writes = 0;
   /** Before that write, and at each after it, the process is gone: nothing is kept, nothing answers. */
