@@ -6,9 +6,7 @@ import type { Address } from '../../bytes.ts';
 import type { BatchVerifier, Crypto, Signer } from '../../chain/crypto/types.ts';
 import { signAssignment } from '../../chain/market/assignment.ts';
 import { quoteId } from '../../chain/market/quote.ts';
-import { encodeReceipt, receiptId } from '../../chain/market/receipt.ts';
 import type { ChainContext } from '../../chain/signing.ts';
-import { Writer } from '../../chain/codec.ts';
 import type { Clock } from '../../clock.ts';
 import type { ErrorCode, NodeError } from '../../errors.ts';
 import { toNodeError } from '../../errors.ts';
@@ -16,7 +14,6 @@ import type { Logger } from '../../log.ts';
 import type { SealKeyPair } from '../../../protocols/market/sealing.ts';
 import { Agreements } from './agreements.ts';
 import { Archive } from './archive.ts';
-import type { AttemptOutcome } from './attempt-machine.ts';
 import { firstCreditUait } from './attempt-machine.ts';
 import { ChainView } from './chain-view.ts';
 import { Committer } from './committer.ts';
@@ -24,19 +21,19 @@ import type { JobFault } from './coordinator.ts';
 import type { Deadline } from './deadlines.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Job } from './job.ts';
-import type { AttemptLoss, JobInput } from './job-machine.ts';
+import type { JobInput } from './job-machine.ts';
 import { isWithMiner, stepJob } from './job-machine.ts';
 import type { CoordinatorLimits } from './limits.ts';
 import { classOf, MinerIndex } from './miner-index.ts';
-import type { Experience } from './miner-record.ts';
 import { Memory } from './memory.ts';
 import type { CoordinatorMetrics } from './metrics.ts';
+import { Outcomes } from './outcomes.ts';
 import { OutputLog } from './output-log.ts';
 import type { Miners, Money, Row, Rows } from './ports.ts';
 import type { Held, Placed } from './placing.ts';
 import { Placing } from './placing.ts';
 import type { AttemptRow, ResultRow } from './rows.ts';
-import { drop, encodeAttempt, encodeProgress, encodeResult, put, TABLE } from './rows.ts';
+import { drop, encodeAttempt, encodeProgress, put, TABLE } from './rows.ts';
 import { Scheduler } from './scheduler.ts';
 import type { WorkPlan } from './work.ts';
 import { Work } from './work.ts';
@@ -45,8 +42,6 @@ import { WorkLines } from './work-lines.ts';
 
 const BACKOFF_MS = 200;
 const MAX_BACKOFF_MS = 5_000;
-/** Of what a miner says of the agreement, after which it is not used again. */
-const SPOILED: ReadonlySet<ErrorCode> = new Set(['NOT_FOUND', 'NOT_FUNDED', 'CONFLICT', 'EXPIRED', 'BAD_SIGNATURE']);
 /** Said of what waiting jobs ask for, rather than of who is busy. */
 const TELLING: ReadonlySet<ErrorCode> = new Set([
   'PRICE',
@@ -84,11 +79,11 @@ export class Core {
   readonly memory: Memory;
   readonly deadlines: Deadlines;
   readonly lines: WorkLines;
+  readonly outcomes: Outcomes;
   readonly client: Address;
   onEnded: (job: Job) => void = () => undefined;
   /** Told when jobs are kept no longer. */
   onGone: (jobs: readonly Job[]) => void = () => undefined;
-  contradictions = 0;
   readonly #modules: CoreModules;
   readonly #placing: Placing;
   readonly #scheduler: Scheduler;
@@ -135,6 +130,19 @@ export class Core {
       ...{ chain, crypto, clock, miners, money, session, view, deadlines, limits },
       ...{ index: this.index, agreements: this.agreements, record: (key: string) => this.memory.of(key) },
       onMatched: (job) => void this.apply(job, { type: 'match' }),
+    });
+    const { agreements, memory, index } = this;
+    this.outcomes = new Outcomes({
+      ...{ chain, hasher: crypto, agreements, memory, log, nowMs, maxContradictions: limits.maxContradictions },
+      ...{ metrics: modules.metrics, wallMs: () => Math.floor(clock.now()) },
+      offering: (classKey) => index.offering(classKey),
+      release: (miner) => {
+        this.#placing.release(miner);
+      },
+      apply: (job, input) => this.apply(job, input),
+      pump: () => {
+        this.pump();
+      },
     });
   }
 
@@ -378,77 +386,13 @@ export class Core {
       signal: this.#stop.signal,
       miner: (key) => this.index.miner(key),
       onStart: (job) => void this.apply(job, { type: 'start' }),
-      onDelivered: (work, result, dueUait) => this.#onDelivered(work, result, dueUait),
-      onOver: (work, outcome, lossUait) => this.#onOver(work, outcome, lossUait),
+      onDelivered: (work, result, dueUait) => this.outcomes.onDelivered(work, result, dueUait),
+      onOver: (work, outcome, lossUait) => this.outcomes.onOver(work, outcome, lossUait),
     };
     return this.#shared;
   }
 
   #shared: ConstructorParameters<typeof Work>[0] | null = null;
-
-  #onDelivered({ job }: Work, result: ResultRow, dueUait: number): Row[] {
-    const { crypto, chain } = this.#modules;
-    const { receipt } = result.receipt;
-    job.result = result;
-    job.receiptId = receiptId(crypto, chain, receipt);
-    const rows = [put(TABLE.result, job.id, encodeResult(result))];
-    if (job.output.length > 0) rows.push(put(TABLE.output, job.id, job.output.whole()));
-    return [...rows, ...this.apply(job, { type: 'deliver', dueUait, canceled: receipt.finish === 'canceled' })];
-  }
-
-  #onOver(work: Work, outcome: AttemptOutcome, lossUait: number | null): Row[] {
-    const { job, agreement, held } = work;
-    const rows: Row[] = [];
-    if (held) this.#placing.release(held);
-    const experience = this.#experience(work, outcome);
-    const nowMs = Math.floor(this.#modules.clock.now());
-    if (experience) rows.push(...this.memory.learn(work.minerKey, experience, nowMs));
-    const isSpoiled = outcome.how === 'faulty' || ('code' in outcome && SPOILED.has(outcome.code));
-    if (agreement.job !== null || isSpoiled) this.agreements.retire(agreement);
-    if (outcome.how === 'faulty') {
-      job.distrusted.add(work.minerKey);
-      rows.push(...this.#contradiction(work, outcome));
-    }
-    if (outcome.how === 'done' || lossUait === null) {
-      this.pump();
-      return rows;
-    }
-    job.avoided.add(work.minerKey);
-    const code: ErrorCode = outcome.how === 'faulty' ? 'BAD_RECEIPT' : outcome.code;
-    const loss: AttemptLoss = { how: outcome.how, code, message: outcome.message, exposureUait: lossUait };
-    const { kind, model } = job.spec;
-    job.queueUntilMs = this.deadlines.nowMs + job.spec.queueMs;
-    job.round = outcome.how === 'refused' ? Math.max(1, job.round) : 1;
-    rows.push(...this.apply(job, { type: 'loss', loss, hasOthers: this.index.offering(classOf(kind, model)) > 1 }));
-    this.#modules.metrics.lost(outcome.how);
-    return rows;
-  }
-
-  #experience(work: Work, outcome: AttemptOutcome): Experience | null {
-    if (outcome.how === 'done') {
-      const seconds = Math.max(0.001, (this.deadlines.nowMs - work.startedMs) / 1_000);
-      return { type: 'success', bytesPerSecond: work.outputBytes > 0 ? work.outputBytes / seconds : null };
-    }
-    if (outcome.how === 'faulty') return { type: 'fault' };
-    // What the client broke off, or did wrong, says nothing of the miner.
-    const isOurs = outcome.code === 'CANCELED' || outcome.code === 'BAD_JOB' || outcome.code === 'TOO_LARGE';
-    return outcome.how === 'refused' || isOurs ? null : { type: 'loss' };
-  }
-
-  /** The miner's own signed word, kept to be shown; a bounded number of them. */
-  #contradiction({ job, quote }: Work, { message, evidence }: AttemptOutcome & { readonly how: 'faulty' }): Row[] {
-    const { log, limits, clock } = this.#modules;
-    log.warn('a miner contradicted itself', { what: message });
-    if (evidence === null || this.contradictions >= limits.maxContradictions) return [];
-    this.contradictions++;
-    const writer = new Writer(2_048).fixed(quote.miner, 32).u64(Math.floor(clock.now())).ascii8(message.slice(0, 200));
-    if ('receipt' in evidence) writer.u8(1).bytes16(encodeReceipt(evidence));
-    else writer.u8(2).fixed(evidence.tick.attempt, 32).u32(evidence.tick.chunks).fixed(evidence.tick.link, 32);
-    if ('tick' in evidence) {
-      writer.u32(evidence.tick.outputBytes).u64(evidence.tick.dueUait).fixed(evidence.signature, 64);
-    }
-    return [put(TABLE.contradiction, job.id, writer.finish())];
-  }
 
   #onDeadline(job: Job): void {
     job.deadline = null;

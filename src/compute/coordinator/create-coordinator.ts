@@ -214,7 +214,7 @@ class JobDoor implements Coordinator {
   /** Jobs without an assignment queue again, those with one go on with the same attempt. */
   restore({ jobs, agreements, records, contradictions }: Restored): void {
     const core = this.#core;
-    core.contradictions = contradictions;
+    core.outcomes.contradictions = contradictions;
     for (const [key, value] of records)
       core.memory.restore(
         Uint8Array.from(key, (c) => c.charCodeAt(0)),

@@ -12,9 +12,15 @@ import type { OutputLog } from './output-log.ts';
 export async function* readOutput(job: Job, from: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   let log = job.output;
   let at = from;
+  /** How far the next attempt's output was found to be the same. */
+  let next = { log, sameTo: 0 };
   for (;;) {
     signal.throwIfAborted();
-    if (job.output !== log && isSame(job, log, at)) log = job.output;
+    if (job.output !== log && !job.isOutputDropped) {
+      if (next.log !== job.output) next = { log: job.output, sameTo: 0 };
+      next.sameTo = sameTo(log, next.log, next.sameTo, at);
+      if (next.sameTo === at) log = next.log;
+    }
     const more = job.output === log ? log.at(at) : NOTHING;
     if (more.length > 0) {
       at += more.length;
@@ -30,16 +36,16 @@ export async function* readOutput(job: Job, from: number, signal: AbortSignal): 
 
 const NOTHING = new Uint8Array();
 
-/**
- * Whether the next attempt has given all that the reader has of an earlier one.
- *
- * @throws NodeError LEASE_LOST as soon as it gives anything else
- */
-function isSame({ output, isOutputDropped }: Job, earlier: OutputLog, at: number): boolean {
-  if (isOutputDropped) return false;
-  const common = Math.min(output.length, at);
-  if (!equalBytes(output.whole(common), earlier.whole(common))) throw otherOutput();
-  return common === at;
+/** @returns up to where both have the same, `to` at most @throws NodeError LEASE_LOST where they differ */
+function sameTo(earlier: OutputLog, later: OutputLog, from: number, to: number): number {
+  let at = from;
+  for (;;) {
+    const [was, is] = [earlier.at(at), later.at(at)];
+    const length = Math.min(was.length, is.length, to - at);
+    if (length <= 0) return at;
+    if (!equalBytes(was.subarray(0, length), is.subarray(0, length))) throw otherOutput();
+    at += length;
+  }
 }
 
 export async function* readEvents(job: Job, from: number, signal: AbortSignal): AsyncGenerator<JobEvent> {

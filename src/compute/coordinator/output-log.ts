@@ -37,9 +37,8 @@ export class OutputLog {
     return block ? block.bytes.subarray(from - block.start, block.used) : new Uint8Array();
   }
 
-  /** @param to bytes from the beginning; all without it */
-  whole(to: number = this.#length): Uint8Array {
-    return concatBytes(this.#blocks.map(({ bytes, used }) => bytes.subarray(0, used))).subarray(0, to);
+  whole(): Uint8Array {
+    return concatBytes(this.#blocks.map(({ bytes, used }) => bytes.subarray(0, used)));
   }
 }
 
