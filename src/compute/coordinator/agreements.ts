@@ -166,6 +166,11 @@ export class Agreements {
     return put(TABLE.ledger, agreement.id, encodeLedger(ledgerRow(agreement)));
   }
 
+  /** Its job goes on under it. */
+  keepFor(agreement: HeldAgreement, jobKey: string): void {
+    this.#byJob.set(jobKey, agreement);
+  }
+
   /** No further job comes under it. */
   retire(agreement: HeldAgreement): void {
     this.#unlist(agreement);

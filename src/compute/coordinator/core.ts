@@ -23,6 +23,7 @@ import { Deadlines } from './deadlines.ts';
 import type { Job } from './job.ts';
 import type { JobInput } from './job-machine.ts';
 import { isWithMiner, stepJob } from './job-machine.ts';
+import { exposureUait } from './ledger.ts';
 import type { CoordinatorLimits } from './limits.ts';
 import { classOf, MinerIndex } from './miner-index.ts';
 import { Memory } from './memory.ts';
@@ -129,6 +130,10 @@ export class Core {
     this.#placing = new Placing({
       ...{ chain, crypto, clock, miners, money, session, view, deadlines, limits },
       ...{ index: this.index, agreements: this.agreements, record: (key: string) => this.memory.of(key) },
+      onLeft: (job, agreement) => {
+        this.agreements.retire(agreement);
+        this.#keep(this.apply(job, { type: 'spend', exposureUait: exposureUait(agreement.ledger) }));
+      },
       onMatched: (job) => void this.apply(job, { type: 'match' }),
     });
     const { agreements, memory, index } = this;
@@ -397,8 +402,7 @@ export class Core {
   #onDeadline(job: Job): void {
     job.deadline = null;
     if (this.deadlines.nowMs >= job.totalUntilMs) {
-      const exposureUait = job.exposureUait();
-      this.#keep(this.apply(job, { type: 'timeout', of: 'total', exposureUait }));
+      this.#keep(this.apply(job, { type: 'timeout', of: 'total', exposureUait: job.exposureUait() }));
     } else if (!isWithMiner(job.progress.state) && this.deadlines.nowMs >= job.queueUntilMs) {
       this.#keep(this.apply(job, { type: 'timeout', of: 'queue', reason: this.#mostSaid(job) }));
     } else this.setDeadline(job);
@@ -419,7 +423,10 @@ export class Core {
     this.#scheduler.onEnded();
     job.content = null;
     const own = this.agreements.ofJob(job.key);
-    if (own && own.running === null) this.agreements.retire(own);
+    if (own && own.running === null) {
+      this.agreements.retire(own);
+      job.progress = { ...job.progress, spentUait: job.progress.spentUait + exposureUait(own.ledger) };
+    }
     this.#modules.metrics.ended(job.progress.state);
     this.archive.add(job);
     const { gone, rows } = this.archive.prune(Math.floor(this.#modules.clock.now()));

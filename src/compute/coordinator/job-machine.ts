@@ -44,6 +44,8 @@ export type JobInput =
   | { readonly type: 'timeout'; readonly of: 'total'; readonly exposureUait: number }
   /** `reason`: what was said most often meanwhile. */
   | { readonly type: 'timeout'; readonly of: 'queue'; readonly reason: JobFault | null }
+  /** An agreement for it alone is left: what its vouchers may cost. */
+  | { readonly type: 'spend'; readonly exposureUait: number }
   | { readonly type: 'fail'; readonly fault: JobFault };
 
 export type JobEffect =
@@ -104,6 +106,8 @@ export function stepJob(job: JobProgress, input: JobInput, rules: JobRules): Job
       return cancel(job);
     case 'timeout':
       return input.of === 'queue' ? waitedTooLong(job, input.reason) : tookTooLong(job, input.exposureUait);
+    case 'spend':
+      return stay({ ...job, spentUait: job.spentUait + input.exposureUait });
     case 'fail':
       return end(job, 'failed', input.fault);
     default:

@@ -20,7 +20,7 @@ import { encodeResult, put, TABLE } from './rows.ts';
 import type { Work } from './work.ts';
 
 /** Of what a miner says of the agreement, after which it is not used again. */
-const SPOILED: ReadonlySet<ErrorCode> = new Set(['NOT_FOUND', 'NOT_FUNDED', 'CONFLICT', 'EXPIRED', 'BAD_SIGNATURE']);
+const SPOILED: ReadonlySet<ErrorCode> = new Set(['NOT_FOUND', 'NOT_FUNDED', 'CONFLICT', 'BAD_SIGNATURE']);
 /** What the client broke off, or did wrong, says nothing of the miner. */
 const OURS: ReadonlySet<ErrorCode> = new Set(['CANCELED', 'BAD_JOB', 'TOO_LARGE']);
 
@@ -70,7 +70,10 @@ export class Outcomes {
     const experience = this.#experience(work, outcome);
     if (experience) rows.push(...memory.learn(work.minerKey, experience, wallMs()));
     const isSpoiled = outcome.how === 'faulty' || ('code' in outcome && SPOILED.has(outcome.code));
-    if (agreement.job !== null || isSpoiled) agreements.retire(agreement);
+    // Nothing was done under it: the next quote of the same miner may be.
+    const isKept = agreement.job !== null && outcome.how === 'refused' && !isSpoiled && !job.isEnded;
+    if (isKept) agreements.keepFor(agreement, job.key);
+    else if (agreement.job !== null || isSpoiled) agreements.retire(agreement);
     if (outcome.how === 'faulty') {
       job.distrusted.add(work.minerKey);
       rows.push(...this.#contradiction(work, outcome));
@@ -81,7 +84,7 @@ export class Outcomes {
     }
     job.avoided.add(work.minerKey);
     const code: ErrorCode = outcome.how === 'faulty' ? 'BAD_RECEIPT' : outcome.code;
-    const loss: AttemptLoss = { how: outcome.how, code, message: outcome.message, exposureUait: lossUait };
+    const loss: AttemptLoss = { how: outcome.how, code, message: outcome.message, exposureUait: isKept ? 0 : lossUait };
     const { kind, model } = job.spec;
     job.queueUntilMs = nowMs() + job.spec.queueMs;
     job.round = outcome.how === 'refused' ? Math.max(1, job.round) : 1;

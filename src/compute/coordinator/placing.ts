@@ -28,6 +28,8 @@ import { rank, seededRandom } from './ranking.ts';
 const SAMPLE = 32;
 const FANOUT = 4;
 const WAVES = 2;
+/** Turns for which the miner that an agreement was opened with is waited for. */
+const OWN_ROUNDS = 6;
 const SHOWN_CANDIDATES = 8;
 const BLOCK_MS = 500;
 const MAX_BLOCK_MS = 10_000;
@@ -46,6 +48,8 @@ export interface PlacingModules {
   readonly index: MinerIndex;
   readonly agreements: Agreements;
   readonly record: (minerKey: string) => MinerRecord;
+  /** The agreement that was for the job alone is not used. */
+  readonly onLeft: (job: Job, agreement: HeldAgreement) => void;
   /** A miner was chosen, and money is about to be set aside. */
   readonly onMatched: (job: Job) => void;
   readonly deadlines: Deadlines;
@@ -175,10 +179,10 @@ export class Placing {
       await agreement.opened;
       return await this.#ask(job, held, agreement, now);
     } catch (error) {
-      const { code, message } = toNodeError(error);
-      job.reasons.add(code, message);
-      this.release(miner);
-      this.#modules.agreements.retire(agreement);
+      const failure = toNodeError(error);
+      this.#declined(job, held, failure);
+      if (failure.kind.retryable && job.round < OWN_ROUNDS) return null;
+      this.#modules.onLeft(job, agreement);
       return null;
     }
   }

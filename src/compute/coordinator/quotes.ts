@@ -9,10 +9,11 @@ import type { Quote, QuoteRequest, SignedQuote } from '../../chain/market/quote.
 import { encodeQuoteRequest, quoteRequestHash, quoteRequestSignBytes } from '../../chain/market/quote.ts';
 import type { ChainContext } from '../../chain/signing.ts';
 import { NodeError } from '../../errors.ts';
+import { MAX_PIECE_BYTES } from '../../../protocols/market/work-frames.ts';
 import type { Money } from './ports.ts';
 
-/** A step of credit that pays so much output is small whatever share of the job it is. */
-const SMALL_TICK_BYTES = 16 * 1024;
+/** A step of credit that pays a whole piece of output is small whatever share of the job it is. */
+const SMALL_TICK_BYTES = MAX_PIECE_BYTES;
 const LARGEST_TICK_SHARE = 0.25;
 /** So many vouchers an attempt may take, each of them signed and kept. */
 const MAX_TICKS = 8_192;

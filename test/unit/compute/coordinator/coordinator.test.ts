@@ -178,6 +178,16 @@ describe('coordinator', () => {
     assert.equal(world.sent, 1);
   });
 
+  it('uses what it opened for a job with the next quote of the same miner', async () => {
+    const miner = new TestMiner(1, { refuse: { code: 'EXPIRED', afterMs: 1, times: 1 } });
+    await start(miner);
+    const view = await world.run({ agreement: 'single', maxPriceUait: 4_500 });
+    assert.equal(view.state, 'completed');
+    assert.equal(view.attempt, 2);
+    assert.equal(world.sent, 1);
+    assert.equal(view.spentUait, world.coordinator.receipt(view.id)?.receipt.receipt.dueUait);
+  });
+
   it('fails a job that two miners call bad, and one that the only one does', async () => {
     const bad = { code: 'BAD_JOB', times: 9 } as const;
     await start(new TestMiner(1, { fail: { ...bad } }), new TestMiner(2, { fail: { ...bad } }));
