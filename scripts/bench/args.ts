@@ -12,7 +12,9 @@ export const USAGE = `Measurements on a cluster of real processes in a temporary
   npm run bench -- snapshot   [--nodes 2] [--accounts 1000000]
   npm run bench -- help       [--samples 20]
   npm run bench -- slow-clients [--nodes 1] [--clients 500] [--seconds 30]
+  npm run bench -- coordinator [--miners 1000] [--seconds 30] [--rate 500]
 
+  --miners M    simulated miners, in two processes
   --rate R      offers R transfers a second instead of looking for the highest rate that is kept up with
   --liar LIE    one of the serving peers lies: transaction, certificate, height or stall
   --json        the last line on stdout is the result as one object with "ok"
@@ -30,6 +32,7 @@ export const MODES = [
   'isolation',
   'snapshot',
   'slow-clients',
+  'coordinator',
   'help',
 ] as const;
 export type Mode = (typeof MODES)[number];
@@ -48,6 +51,7 @@ export interface BenchArgs {
   readonly blocks: number;
   readonly accounts: number;
   readonly clients: number;
+  readonly miners: number;
   readonly liar: Lie | undefined;
   readonly json: boolean;
   readonly timing: boolean;
@@ -63,6 +67,7 @@ const OPTIONS = {
   blocks: { type: 'string' },
   accounts: { type: 'string' },
   clients: { type: 'string' },
+  miners: { type: 'string' },
   liar: { type: 'string' },
   json: { type: 'boolean' },
   'no-timing': { type: 'boolean' },
@@ -88,6 +93,7 @@ export function parseBenchArgs(argv: readonly string[]): BenchArgs {
     blocks: integer('--blocks', values.blocks ?? (mode === 'start' || mode === 'scale' ? '100000' : '10000'), 1),
     accounts: integer('--accounts', values.accounts ?? '1000000', 1000),
     clients: integer('--clients', values.clients ?? '500', 1),
+    miners: integer('--miners', values.miners ?? '1000', 1),
     liar: lieOf(values.liar),
     json: values.json === true,
     timing: values['no-timing'] !== true,

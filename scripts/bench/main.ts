@@ -4,6 +4,7 @@ import { failureReport } from '../../testnet/report.ts';
 import type { BenchArgs } from './args.ts';
 import { parseBenchArgs, USAGE } from './args.ts';
 import { catchup } from './catchup.ts';
+import { coordinator } from './coordinator.ts';
 import { environment } from './environment.ts';
 import { finality } from './finality.ts';
 import { help } from './help.ts';
@@ -71,6 +72,8 @@ function measure(
       return help(args, tell);
     case 'slow-clients':
       return slowClients(args, tell);
+    case 'coordinator':
+      return coordinator(args, tell);
     default:
       return unreachable(args.mode);
   }

@@ -1,0 +1,318 @@
+/**
+ * Agreements of this client: opened, kept for further jobs, and left. What happens to their money is the ledger's; what is
+ * left of one that a miner does not release, the client closes.
+ */
+import type { Hash, PublicKey } from '../../bytes.ts';
+import { bytesKey } from '../../bytes.ts';
+import { isNodeError, NodeError, toNodeError } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import type { Committer } from './committer.ts';
+import type { Deadlines } from './deadlines.ts';
+import type { Ledger, LedgerInput } from './ledger.ts';
+import { canBegin, openLedger, stepLedger } from './ledger.ts';
+import type { Money } from './ports.ts';
+import type { AgreementPhase, AgreementRow, LedgerRow } from './rows.ts';
+import { drop, encodeAgreementRow, encodeLedger, put, TABLE } from './rows.ts';
+import type { Row } from './ports.ts';
+
+/** How long a miner has to release before the client looks. */
+const RETIRE_CHECK_MS = 60_000;
+const CLOSING_CHECK_MS = 90_000;
+const SEND_AGAIN_MS = 1_000;
+/** After so long without a job it is looked at before its next one. */
+const TRUSTED_MS = 120_000;
+const EXPIRY_MARGIN_MS = 120_000;
+/** Nothing is known about the transaction; sending it again changes nothing. */
+const AGAIN: ReadonlySet<string> = new Set([
+  'UNREACHABLE',
+  'TIMEOUT',
+  'SYNCING',
+  'NO_QUORUM',
+  'POOL_FULL',
+  'RATE_LIMITED',
+]);
+
+export interface HeldAgreement extends AgreementRow {
+  readonly id: Hash;
+  readonly minerKey: string;
+  /** By the client's count; one writer. */
+  ledger: Ledger;
+  phase: AgreementPhase;
+  /** The job whose attempt runs under it. */
+  running: Hash | null;
+  /** A match has it. */
+  isHeld: boolean;
+  usedAtMs: number;
+  /** Rejects when it will not be opened. */
+  opened: Promise<void>;
+}
+
+export interface OpenPlan {
+  readonly miner: PublicKey;
+  readonly minerAddress: Uint8Array;
+  readonly signer: PublicKey;
+  readonly capUait: number;
+  readonly expiresAtMs: number;
+  readonly validUntilHeight: number;
+  readonly job: Hash | null;
+}
+
+export interface AgreementsModules {
+  readonly money: Money;
+  readonly committer: Committer;
+  readonly deadlines: Deadlines;
+  readonly nowMs: () => number;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+export class Agreements {
+  readonly #modules: AgreementsModules;
+  readonly #all = new Map<string, HeldAgreement>();
+  readonly #byMiner = new Map<string, Set<HeldAgreement>>();
+  readonly #byJob = new Map<string, HeldAgreement>();
+
+  constructor(modules: AgreementsModules) {
+    this.#modules = modules;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  get(id: Hash): HeldAgreement | undefined {
+    return this.#all.get(bytesKey(id));
+  }
+
+  all(): IterableIterator<HeldAgreement> {
+    return this.#all.values();
+  }
+
+  /** Opened for this job alone, and not used yet. */
+  ofJob(jobKey: string): HeldAgreement | undefined {
+    return this.#byJob.get(jobKey);
+  }
+
+  /** That are open or will be, for further jobs. */
+  countOf(minerKey: string): number {
+    return this.#byMiner.get(minerKey)?.size ?? 0;
+  }
+
+  hasIdle(minerKey: string, need: { maxUait: number; executionMs: number; headMs: number }): boolean {
+    return this.#idle(minerKey, need) !== undefined;
+  }
+
+  /** Holds one of a miner that the attempt fits in. */
+  take(minerKey: string, need: { maxUait: number; executionMs: number; headMs: number }): HeldAgreement | null {
+    const agreement = this.#idle(minerKey, need);
+    if (!agreement) return null;
+    agreement.isHeld = true;
+    return agreement;
+  }
+
+  /** Whether the miner has not released one that stood idle meanwhile. */
+  async isStillOpen(agreement: HeldAgreement): Promise<boolean> {
+    if (this.#modules.nowMs() - agreement.usedAtMs < TRUSTED_MS) return true;
+    const found = await this.#modules.money.agreement(agreement.id);
+    if (found?.state.name === 'open') return true;
+    this.retire(agreement);
+    return false;
+  }
+
+  release(agreement: HeldAgreement): void {
+    agreement.isHeld = false;
+  }
+
+  /** Signs, keeps, sends. The result stands at once; `opened` tells when it is final. @throws NodeError */
+  async open(plan: OpenPlan): Promise<HeldAgreement> {
+    const { money, committer } = this.#modules;
+    const prepared = await money.prepareOpen({
+      miner: plan.minerAddress,
+      signer: plan.signer,
+      capUait: plan.capUait,
+      expiresAtMs: plan.expiresAtMs,
+      validUntilHeight: plan.validUntilHeight,
+    });
+    const agreement = this.#add(prepared.agreement, {
+      row: { miner: plan.miner, open: prepared.transaction, expiresAtMs: plan.expiresAtMs, job: plan.job },
+      ledger: { ...openLedger(plan.capUait), phase: 'opening', running: null },
+    });
+    agreement.isHeld = true;
+    await committer.keep([
+      put(TABLE.agreement, agreement.id, encodeAgreementRow(agreement)),
+      put(TABLE.ledger, agreement.id, encodeLedger(ledgerRow(agreement))),
+    ]);
+    this.#sendInBackground(agreement);
+    return agreement;
+  }
+
+  /** From rows; what was being opened is sent again, the same. */
+  restore(id: Hash, row: AgreementRow, ledger: LedgerRow): HeldAgreement {
+    const agreement = this.#add(id, { row, ledger });
+    if (agreement.phase === 'opening') this.#sendInBackground(agreement);
+    if (agreement.phase === 'retired') this.#checkLater(agreement, RETIRE_CHECK_MS);
+    return agreement;
+  }
+
+  /** @returns its voucher's sum, when one is due */
+  step(agreement: HeldAgreement, input: LedgerInput): number | null {
+    const { state, effects } = stepLedger(agreement.ledger, input);
+    agreement.ledger = state;
+    agreement.usedAtMs = this.#modules.nowMs();
+    return effects[0]?.creditUait ?? null;
+  }
+
+  rowOf(agreement: HeldAgreement): Row {
+    return put(TABLE.ledger, agreement.id, encodeLedger(ledgerRow(agreement)));
+  }
+
+  /** Its job goes on under it. */
+  keepFor(agreement: HeldAgreement, jobKey: string): void {
+    this.#byJob.set(jobKey, agreement);
+  }
+
+  /** No further job comes under it. */
+  retire(agreement: HeldAgreement): void {
+    this.#unlist(agreement);
+    if (agreement.phase === 'retired') return;
+    agreement.phase = 'retired';
+    void this.#modules.committer.keep([this.rowOf(agreement)]).catch(() => undefined);
+    this.#checkLater(agreement, RETIRE_CHECK_MS);
+  }
+
+  #idle(
+    minerKey: string,
+    { maxUait, executionMs, headMs }: { maxUait: number; executionMs: number; headMs: number },
+  ): HeldAgreement | undefined {
+    for (const agreement of this.#byMiner.get(minerKey) ?? []) {
+      if (agreement.phase !== 'open' || agreement.isHeld || agreement.running !== null) continue;
+      const isExpiring = agreement.expiresAtMs - headMs <= 2 * executionMs + EXPIRY_MARGIN_MS;
+      if (!isExpiring && canBegin(agreement.ledger, maxUait)) return agreement;
+      // Short jobs may fit still; one that takes nothing any more makes room for another.
+      if (isExpiring || agreement.ledger.capUait - agreement.ledger.baseUait < maxUait) this.retire(agreement);
+    }
+    return undefined;
+  }
+
+  #add(id: Hash, from: { readonly row: AgreementRow; readonly ledger: LedgerRow }): HeldAgreement {
+    const { phase, running, ...ledger } = from.ledger;
+    const agreement: HeldAgreement = {
+      ...from.row,
+      id,
+      minerKey: bytesKey(from.row.miner),
+      ledger,
+      phase,
+      running,
+      isHeld: false,
+      usedAtMs: this.#modules.nowMs(),
+      opened: Promise.resolve(),
+    };
+    this.#all.set(bytesKey(id), agreement);
+    if (phase !== 'retired') this.#list(agreement);
+    return agreement;
+  }
+
+  #list(agreement: HeldAgreement): void {
+    if (agreement.job !== null) {
+      if (agreement.running === null) this.#byJob.set(bytesKey(agreement.job), agreement);
+      return;
+    }
+    const ofMiner = this.#byMiner.get(agreement.minerKey) ?? new Set();
+    this.#byMiner.set(agreement.minerKey, ofMiner.add(agreement));
+  }
+
+  #unlist(agreement: HeldAgreement): void {
+    if (agreement.job !== null) this.#byJob.delete(bytesKey(agreement.job));
+    const ofMiner = this.#byMiner.get(agreement.minerKey);
+    if (ofMiner?.delete(agreement) === true && ofMiner.size === 0) this.#byMiner.delete(agreement.minerKey);
+  }
+
+  /** Whoever waits for it learns what became of it. */
+  #sendInBackground(agreement: HeldAgreement): void {
+    agreement.opened = this.#send(agreement);
+    agreement.opened.catch(() => undefined);
+  }
+
+  async #send(agreement: HeldAgreement): Promise<void> {
+    const { money, committer, signal } = this.#modules;
+    const sent = (async (): Promise<void> => {
+      for (;;) {
+        try {
+          await money.send(agreement.open, signal);
+          if (agreement.phase === 'opening') agreement.phase = 'open';
+          await committer.keep([this.rowOf(agreement)]);
+          return;
+        } catch (error) {
+          if (signal.aborted || !isNodeError(error) || !AGAIN.has(error.code)) throw toNodeError(error);
+        }
+        await this.#pause(SEND_AGAIN_MS);
+      }
+    })();
+    try {
+      await sent;
+    } catch (error) {
+      if (!signal.aborted) await this.#neverOpened(agreement);
+      throw error;
+    }
+  }
+
+  /** The chain says that it is not, and will not be; one that is there all the same is left as any other. */
+  async #neverOpened(agreement: HeldAgreement): Promise<void> {
+    this.#unlist(agreement);
+    const found = await this.#modules.money.agreement(agreement.id).catch(() => undefined);
+    if (found === null) this.#forget(agreement);
+    else this.retire(agreement);
+  }
+
+  #checkLater(agreement: HeldAgreement, ms: number): void {
+    this.#modules.deadlines.after(ms, () => {
+      this.#check(agreement).catch((error: unknown) => {
+        if (this.#modules.signal.aborted) return;
+        this.#modules.log.debug('an agreement could not be closed, it is tried again', {
+          code: toNodeError(error).code,
+        });
+        this.#checkLater(agreement, RETIRE_CHECK_MS);
+      });
+    });
+  }
+
+  async #check(agreement: HeldAgreement): Promise<void> {
+    const { money, signal } = this.#modules;
+    if (agreement.running !== null) {
+      this.#checkLater(agreement, RETIRE_CHECK_MS);
+      return;
+    }
+    const found = await money.agreement(agreement.id);
+    if (found === null || found.state.name === 'closed') {
+      this.#forget(agreement);
+      return;
+    }
+    if (found.state.name === 'open') await money.send(await money.prepareClose(agreement.id), signal);
+    this.#checkLater(agreement, CLOSING_CHECK_MS);
+  }
+
+  #forget(agreement: HeldAgreement): void {
+    this.#all.delete(bytesKey(agreement.id));
+    const rows = [drop(TABLE.agreement, agreement.id), drop(TABLE.ledger, agreement.id)];
+    void this.#modules.committer.keep(rows).catch(() => undefined);
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { deadlines, signal } = this.#modules;
+    return new Promise((resolve, reject) => {
+      const stopped = (): void => {
+        deadlines.drop(deadline);
+        reject(new NodeError('UNREACHABLE', 'the coordinator stops'));
+      };
+      const deadline = deadlines.after(ms, () => {
+        signal.removeEventListener('abort', stopped);
+        resolve();
+      });
+      signal.addEventListener('abort', stopped, { once: true });
+    });
+  }
+}
+
+function ledgerRow({ ledger, phase, running }: HeldAgreement): LedgerRow {
+  return { ...ledger, phase, running };
+}

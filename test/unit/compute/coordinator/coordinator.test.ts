@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict';
+import { toHex } from '../../../../src/bytes.ts';
+import { dueUait } from '../../../../src/chain/market/price.ts';
+import { acknowledgementCheck, receiptCheck } from '../../../../src/chain/market/receipt.ts';
+import { nativeCrypto } from '../../../../src/native/crypto.ts';
+import { CHAIN } from './fixtures.ts';
+import { TestMiner } from './test-miner.ts';
+import { requestOf, settle, World } from './world.ts';
+
+const PRICE = { fixedUait: 10, inputUaitPerKib: 10, outputUaitPerKib: 1_000 };
+
+describe('coordinator', () => {
+  let world: World;
+  const start = async (...miners: TestMiner[]): Promise<World> => {
+    world = new World();
+    for (const miner of miners) world.add(miner);
+    await world.start();
+    return world;
+  };
+  afterEach(async () => {
+    await world.coordinator.close();
+    assert.equal(world.clock.pending, 0, 'no timer is left');
+  });
+
+  it('has a job done, pays what came, and keeps the receipt', async () => {
+    const miner = new TestMiner(1);
+    await start(miner);
+    const view = await world.run();
+    assert.equal(view.state, 'completed');
+    assert.equal(await world.output(view.id), 'Vienna is the capital.');
+    const kept = world.coordinator.receipt(view.id);
+    assert.ok(kept);
+    const { receipt } = kept.receipt;
+    assert.equal(receipt.dueUait, dueUait(PRICE, receipt.inputBytes, 22));
+    assert.equal(view.spentUait, receipt.dueUait);
+    for (const check of [
+      receiptCheck(CHAIN, kept.receipt),
+      acknowledgementCheck(CHAIN, kept.id, kept.acknowledgement, receipt.signer),
+    ]) {
+      assert.ok(nativeCrypto.verify(check.message, check.signature, check.publicKey));
+    }
+    await world.until('the miner has its acknowledgement', () => miner.earnedUait === receipt.dueUait);
+  });
+
+  it('uses the agreement of a session again, and opens one anew for each single job', async () => {
+    const miner = new TestMiner(1);
+    await start(miner);
+    for (let i = 0; i < 5; i++) assert.equal((await world.run()).state, 'completed');
+    assert.equal(world.sent, 1);
+    assert.equal((await world.run({ agreement: 'single' })).state, 'completed');
+    assert.equal((await world.run({ agreement: 'single' })).state, 'completed');
+    assert.equal(world.sent, 3);
+    await world.until('all is acknowledged', () => miner.earnedUait > 0);
+  });
+
+  it('tells each state once, in order', async () => {
+    await start(new TestMiner(1));
+    const { id } = await world.run();
+    const states: string[] = [];
+    const sequences: number[] = [];
+    for await (const event of world.coordinator.events(id, 1, new AbortController().signal)) {
+      states.push(event.state);
+      sequences.push(event.sequence);
+    }
+    assert.deepEqual(states, ['queued', 'matched', 'funded', 'leased', 'running', 'delivered', 'completed']);
+    assert.deepEqual(
+      sequences,
+      sequences.map((_, i) => i + 1),
+    );
+  });
+
+  it('waits for a miner, says so, and goes on at once when one comes', async () => {
+    await start();
+    const { id } = await world.coordinator.submit(requestOf({ model: 'tiny' }));
+    await world.until('it waits', () => world.view(id).state === 'queued', 0);
+    const why = world.coordinator.why(id);
+    assert.match(why?.summary ?? '', /there is none now/);
+    assert.equal(why?.reasons[0]?.code, 'NO_MINER');
+    world.add(new TestMiner(1));
+    assert.equal((await world.ended(id, 0)).state, 'completed');
+  });
+
+  it('ends a job that nobody takes in its time, with the reason told most', async () => {
+    await start(new TestMiner(1, { price: { outputUaitPerKib: 1_000_000 } }));
+    const view = await world.run({ queueMs: 5_000 });
+    assert.equal(view.state, 'expired');
+    assert.equal(view.fault?.code, 'PRICE');
+    assert.equal(world.sent, 0, 'no money was set aside');
+  });
+
+  it('is one job under one idempotency key, and CONFLICT for another request', async () => {
+    const miner = new TestMiner(1);
+    await start(miner);
+    const request = requestOf({ idempotencyKey: 'k', owner: 'me' });
+    const [first, again] = await Promise.all([world.coordinator.submit(request), world.coordinator.submit(request)]);
+    assert.equal(toHex(first.id), toHex(again.id));
+    await world.ended(first.id);
+    await world.crash();
+    assert.equal(toHex((await world.coordinator.submit(request)).id), toHex(first.id), 'after a restart too');
+    await assert.rejects(world.coordinator.submit({ ...request, maxOutputBytes: 1 }), { code: 'CONFLICT' });
+    const other = await world.coordinator.submit({ ...request, owner: 'you' });
+    assert.notEqual(toHex(other.id), toHex(first.id));
+    await world.ended(other.id);
+    assert.equal(miner.started, 2);
+  });
+
+  it('asks up to four miners, takes the best, and tries the next ones when they decline', async () => {
+    const busy = [1, 2, 3, 4].map(
+      (seed) => new TestMiner(seed, { decline: { code: 'BUSY', times: 9 }, price: { outputUaitPerKib: 10 } }),
+    );
+    const free = new TestMiner(5);
+    await start(...busy, free);
+    const view = await world.run();
+    assert.equal(view.state, 'completed');
+    assert.deepEqual(view.miner, free.address);
+    assert.ok((world.coordinator.why(view.id)?.reasons[0]?.count ?? 0) >= 3);
+  });
+
+  it('cancels a job that waits at once, and one that runs by a stop that the miner answers', async () => {
+    const miner = new TestMiner(1, { silentAfter: 2 });
+    await start();
+    const waiting = await world.coordinator.submit(requestOf());
+    assert.equal((await world.coordinator.cancel(waiting.id)).state, 'canceled');
+    world.add(miner);
+    const { id } = await world.coordinator.submit(requestOf());
+    await world.until('output', () => world.view(id).outputBytes > 0, 0);
+    delete miner.script.silentAfter;
+    const canceled = await world.coordinator.cancel(id);
+    assert.equal(canceled.state, 'canceled');
+    assert.equal(canceled.finish, 'canceled');
+    assert.equal(miner.stopped, 1);
+    assert.ok(world.coordinator.receipt(id), 'what was done is paid, and has its receipt');
+  });
+
+  it('cancels after the lease when the miner says nothing', async () => {
+    const miner = new TestMiner(1, { silentAfter: 2, deaf: true });
+    await start(miner);
+    const { id } = await world.coordinator.submit(requestOf());
+    await world.until('output', () => world.view(id).outputBytes > 0, 0);
+    const canceling = world.coordinator.cancel(id);
+    await world.ended(id, 1_000);
+    const view = await canceling;
+    assert.equal(view.state, 'canceled');
+    assert.equal(view.spentUait, miner.takableUait, 'what it may take is counted');
+  });
+
+  it('has a job done elsewhere when its miner falls silent, under the next number', async () => {
+    const silent = new TestMiner(1, { silentAfter: 2, price: { outputUaitPerKib: 100 } });
+    const other = new TestMiner(2);
+    await start(silent, other);
+    const view = await world.run();
+    assert.equal(view.state, 'completed');
+    if (view.attempt === 1) return assert.deepEqual(view.miner, other.address);
+    assert.equal(view.attempt, 2);
+    assert.deepEqual(view.miner, other.address);
+    assert.equal(
+      view.spentUait,
+      silent.takableUait + (world.coordinator.receipt(view.id)?.receipt.receipt.dueUait ?? 0),
+    );
+  });
+
+  it('goes on with the same attempt when a stream breaks', async () => {
+    const miner = new TestMiner(1, { breakAfter: 2 });
+    await start(miner);
+    const view = await world.run();
+    assert.equal(view.state, 'completed');
+    assert.equal(view.attempt, 1);
+    assert.equal(miner.started, 1);
+    assert.equal(await world.output(view.id), 'Vienna is the capital.');
+  });
+
+  it('sends the same assignment again while the miner does not see the agreement', async () => {
+    const miner = new TestMiner(1, { refuse: { code: 'NOT_FUNDED', afterMs: 200, times: 3 } });
+    await start(miner);
+    const view = await world.run({ agreement: 'single', maxPriceUait: 4_500 });
+    assert.equal(view.state, 'completed');
+    assert.equal(view.attempt, 1);
+    assert.equal(world.sent, 1);
+  });
+
+  it('uses what it opened for a job with the next quote of the same miner', async () => {
+    const miner = new TestMiner(1, { refuse: { code: 'EXPIRED', afterMs: 1, times: 1 } });
+    await start(miner);
+    const view = await world.run({ agreement: 'single', maxPriceUait: 4_500 });
+    assert.equal(view.state, 'completed');
+    assert.equal(view.attempt, 2);
+    assert.equal(world.sent, 1);
+    assert.equal(view.spentUait, world.coordinator.receipt(view.id)?.receipt.receipt.dueUait);
+  });
+
+  it('fails a job that two miners call bad, and one that the only one does', async () => {
+    const bad = { code: 'BAD_JOB', times: 9 } as const;
+    await start(new TestMiner(1, { fail: { ...bad } }), new TestMiner(2, { fail: { ...bad } }));
+    const twice = await world.run();
+    assert.equal(twice.state, 'failed');
+    assert.equal(twice.fault?.code, 'BAD_JOB');
+    assert.equal(twice.attempt, 2);
+  });
+
+  it('fails after its attempts, and never pays above the maximum', async () => {
+    const failing = new TestMiner(1, { fail: { code: 'EXECUTOR', times: 99 } });
+    await start(failing);
+    const view = await world.run({ maxPriceUait: 9_000 });
+    assert.ok(['failed', 'expired'].includes(view.state));
+    assert.ok(view.spentUait <= 9_000 && failing.takableUait <= 9_000);
+  });
+
+  it('is over at its total time, with what it cost', async () => {
+    const miner = new TestMiner(1, { silentAfter: 1 });
+    await start(miner);
+    const view = await world.run({ totalMs: 5_000 });
+    assert.equal(view.state, 'expired');
+    assert.equal(view.fault?.code, 'TIMEOUT');
+    assert.equal(view.spentUait, miner.takableUait);
+  });
+
+  it('closes what a miner does not release', async () => {
+    await start(new TestMiner(1));
+    const { agreement } = await world.run({ agreement: 'single' });
+    await world.until('its close', () => world.closed.length > 0, 5_000);
+    assert.deepEqual(world.closed[0], agreement);
+  });
+
+  it('shows nothing of a miner’s words that a terminal obeys', async () => {
+    const miner = new TestMiner(1, { fail: { code: 'BAD_JOB', times: 9 }, words: '\u001b[2Jgone\u0007' });
+    await start(miner);
+    assert.equal((await world.run()).fault?.message, '?[2Jgone?');
+  });
+
+  it('goes on with the output of the next attempt where it is the same, and says so where it is not', async () => {
+    for (const [pieces, rest] of [
+      [['Vienna', ' is it.'], 'Vienna is it.'],
+      [['Graz', ' is not.'], null],
+    ] as const) {
+      const lost = new TestMiner(1, { silentAfter: 1, price: { outputUaitPerKib: 10 } });
+      await start(lost);
+      const { id } = await world.coordinator.submit(requestOf());
+      await world.until('some output', () => world.view(id).outputBytes > 0, 0);
+      const read = world.output(id);
+      await settle();
+      world.add(new TestMiner(2, { pieces }));
+      const checked = rest === null ? assert.rejects(read, { code: 'LEASE_LOST' }) : read;
+      assert.equal((await world.ended(id)).state, 'completed');
+      if (rest === null) await checked;
+      else assert.equal(await checked, rest);
+      await world.coordinator.close();
+    }
+  });
+
+  it('gives readers all output from any byte on, as it comes', async () => {
+    const miner = new TestMiner(1, { silentAfter: 1 });
+    await start(miner);
+    const { id } = await world.coordinator.submit(requestOf());
+    const read = world.output(id);
+    await world.until('some output', () => world.view(id).outputBytes > 0, 0);
+    delete miner.script.silentAfter;
+    miner.breakStreams();
+    await world.ended(id);
+    assert.equal(await read, 'Vienna is the capital.');
+    const rest: Uint8Array[] = [];
+    for await (const piece of world.coordinator.output(id, 10, new AbortController().signal)) rest.push(piece);
+    assert.equal(Buffer.concat(rest).toString(), 'the capital.');
+  });
+});
