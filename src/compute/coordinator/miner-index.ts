@@ -18,6 +18,8 @@ export interface KnownMiner {
   /** null: not asked yet. */
   stakedUait: number | null;
   stakeAtMs: number;
+  /** Time in the last request for a quote: two that say the same would be one. */
+  askedAtMs: number;
   /** By class, where it stands in the pool of those that are available. */
   readonly places: Map<string, number>;
   isGone: boolean;
@@ -110,6 +112,7 @@ export class MinerIndex {
       blockedUntilMs: 0,
       stakedUait: null,
       stakeAtMs: 0,
+      askedAtMs: 0,
       places: new Map(),
       isGone: false,
     };

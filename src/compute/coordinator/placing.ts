@@ -243,6 +243,7 @@ export class Placing {
     const { spec } = job;
     const agreement = own ?? (job.row.isSingle ? null : await this.#idleAgreement(job, held, now));
     try {
+      miner.askedAtMs = Math.max(miner.askedAtMs + 1, Math.floor(clock.now()));
       const request: QuoteRequest = {
         client: spec.client,
         agreement: agreement?.id ?? null,
@@ -251,7 +252,7 @@ export class Placing {
         inputBytes: spec.inputBytes,
         maxOutputBytes: spec.maxOutputBytes,
         maxPriceUait: job.leftUait,
-        atMs: Math.floor(clock.now()),
+        atMs: miner.askedAtMs,
       };
       const { encoded, hash } = signedRequest(
         { chain, hasher: crypto, money: this.#modules.money },
