@@ -19,7 +19,9 @@ export class Job {
   sequence = 0;
   endedAtMs: number | null = null;
   readonly reasons: Reasons;
-  candidates: JobReasons['candidates'] = [];
+  /** The best of the last match. */
+  candidates: readonly { readonly miner: Uint8Array; readonly score: number; readonly why: () => readonly string[] }[] =
+    [];
   output = new OutputLog();
   isOutputDropped = false;
   readonly events: JobEvent[] = [];
@@ -114,7 +116,8 @@ export class Job {
 
   why(offering: number): JobReasons {
     const reasons = this.reasons.list();
-    return { state: this.progress.state, summary: this.#summary(offering), reasons, candidates: this.candidates };
+    const candidates = this.candidates.map(({ miner, score, why }) => ({ miner, score, why: why() }));
+    return { state: this.progress.state, summary: this.#summary(offering), reasons, candidates };
   }
 
   #summary(offering: number): string {

@@ -29,7 +29,8 @@ export interface RankedJob {
 export interface Ranked {
   readonly candidate: Candidate;
   readonly score: number;
-  readonly why: readonly string[];
+  /** What the score is made of, a line each. */
+  readonly why: () => readonly string[];
 }
 
 const WEIGHT = { price: 3, record: 3, speed: 1.5, stake: 0.5, agreement: 1, warm: 0.5, free: 1 } as const;
@@ -48,28 +49,47 @@ export function rank(candidates: readonly Candidate[], job: RankedJob, next: () 
     .sort((a, b) => b.score - a.score);
 }
 
+/** Words are made when they are asked for: few scores are ever read. */
 function scored(candidate: Candidate, job: RankedJob, isExplored: boolean, tie: number): Ranked {
-  const { offer, model, record, stakedUait } = candidate;
-  const costUait = dueUait(model.price, job.inputBytes, job.maxOutputBytes);
-  const bytesPerSecond = record.bytesPerSecond > 0 ? record.bytesPerSecond : model.bytesPerSecond / 2;
   let score = tie * 0.05;
-  const why: string[] = [];
-  const add = (points: number, reason: string): void => {
+  weigh(candidate, job, isExplored, (points) => {
     score += points;
-    why.push(`${points < 0 ? '' : '+'}${points.toFixed(2)} ${reason}`);
+  });
+  const why = (): string[] => {
+    const lines: string[] = [];
+    weigh(candidate, job, isExplored, (points, reason) => {
+      lines.push(`${points < 0 ? '' : '+'}${points.toFixed(2)} ${reason()}`);
+    });
+    return lines;
   };
-  add(WEIGHT.price * cheapness(costUait, job.maxUait), `at most ${costUait} uait, of ${job.maxUait}`);
-  add(WEIGHT.record * reliability(record), `record ${round(record.successes)} done, ${round(record.losses)} lost`);
-  const source = record.bytesPerSecond > 0 ? 'measured' : 'by its own word, counted half';
-  add(WEIGHT.speed * half(bytesPerSecond, HALF_SPEED), `${Math.round(bytesPerSecond)} bytes/s ${source}`);
-  if (stakedUait !== null) add(WEIGHT.stake * half(stakedUait, HALF_STAKE_UAIT), `stake ${stakedUait} uait`);
-  if (candidate.hasAgreement) add(WEIGHT.agreement, 'an agreement with it is open');
-  if (model.warm) add(WEIGHT.warm, 'loaded');
-  if (offer.free === 0) add(-WEIGHT.free, 'no free slot by its last word');
-  if (candidate.isAvoided) add(LAST.avoided, 'an attempt at this job came to nothing there');
-  if (isDistrusted(record)) add(LAST.distrusted, `contradicted itself, ${round(record.faults)} times`);
-  else if (isExplored && !candidate.isAvoided) add(MORE_THAN_ANY_SCORE, 'chosen by chance, to come to know it');
   return { candidate, score, why };
+}
+
+function weigh(
+  { offer, model, record, stakedUait, hasAgreement, isAvoided }: Candidate,
+  job: RankedJob,
+  isExplored: boolean,
+  add: (points: number, reason: () => string) => void,
+): void {
+  const costUait = dueUait(model.price, job.inputBytes, job.maxOutputBytes);
+  const isMeasured = record.bytesPerSecond > 0;
+  const bytesPerSecond = isMeasured ? record.bytesPerSecond : model.bytesPerSecond / 2;
+  add(WEIGHT.price * cheapness(costUait, job.maxUait), () => `at most ${costUait} uait, of ${job.maxUait}`);
+  add(
+    WEIGHT.record * reliability(record),
+    () => `record ${round(record.successes)} done, ${round(record.losses)} lost`,
+  );
+  add(
+    WEIGHT.speed * half(bytesPerSecond, HALF_SPEED),
+    () => `${Math.round(bytesPerSecond)} bytes/s ${isMeasured ? 'measured' : 'by its own word, counted half'}`,
+  );
+  if (stakedUait !== null) add(WEIGHT.stake * half(stakedUait, HALF_STAKE_UAIT), () => `stake ${stakedUait} uait`);
+  if (hasAgreement) add(WEIGHT.agreement, () => 'an agreement with it is open');
+  if (model.warm) add(WEIGHT.warm, () => 'loaded');
+  if (offer.free === 0) add(-WEIGHT.free, () => 'no free slot by its last word');
+  if (isAvoided) add(LAST.avoided, () => 'an attempt at this job came to nothing there');
+  if (isDistrusted(record)) add(LAST.distrusted, () => `contradicted itself, ${round(record.faults)} times`);
+  else if (isExplored && !isAvoided) add(MORE_THAN_ANY_SCORE, () => 'chosen by chance, to come to know it');
 }
 
 /** 1 for nothing, 0 for all that there is, below 0 beyond it. */
