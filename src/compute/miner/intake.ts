@@ -18,7 +18,7 @@ import type { Books } from './books.ts';
 import type { HeldQuote } from './desk.ts';
 import { creditOf, withChain, withVoucher } from './ledger.ts';
 import type { Ledger } from './ledger.ts';
-import type { MinerChain, Sealing } from './ports.ts';
+import type { MinerChain } from './ports.ts';
 import type { Refusal } from './refusal.ts';
 import { refusal } from './refusal.ts';
 import type { AttemptRun } from './run.ts';
@@ -36,7 +36,6 @@ export interface IntakeModules {
   readonly slots: Slots;
   readonly verifier: BatchVerifier;
   readonly clock: Clock;
-  readonly sealing: Sealing;
   readonly sealKey: SealKeyPair;
   /** Why no work is taken now. */
   readonly closed: () => Refusal | null;
@@ -45,14 +44,12 @@ export interface IntakeModules {
 
 export class Intake implements SessionHost {
   readonly chain: ChainContext;
-  readonly sealing: Sealing;
   readonly sealKey: SealKeyPair;
   readonly #modules: IntakeModules;
 
   constructor(modules: IntakeModules) {
     this.#modules = modules;
     this.chain = modules.rules.chain;
-    this.sealing = modules.sealing;
     this.sealKey = modules.sealKey;
   }
 

@@ -12,6 +12,7 @@ import { NodeError, toNodeError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { MetricsRegister } from '../../metrics.ts';
 import type { SealKeyPair } from '../../../protocols/market/sealing.ts';
+import { createSealKeys } from '../../../protocols/market/sealing.ts';
 import type { WorkStream } from '../../../protocols/market/work-stream.ts';
 import type { Rows } from '../coordinator/ports.ts';
 import type { MinerDoor } from '../link.ts';
@@ -24,7 +25,7 @@ import { Monitor } from './monitor.ts';
 import type { OffersOptions } from './offers.ts';
 import { Offers } from './offers.ts';
 import { Outbox } from './outbox.ts';
-import type { MinerChain, MinerExecutors, MinerNet, Sealing } from './ports.ts';
+import type { MinerChain, MinerExecutors, MinerNet } from './ports.ts';
 import type { Prices } from './prices.ts';
 import { Quoting } from './quoting.ts';
 import type { Refusal } from './refusal.ts';
@@ -52,7 +53,6 @@ export interface MinerModules {
   readonly net: MinerNet;
   readonly rows: Rows;
   readonly executors: MinerExecutors;
-  readonly sealing: Sealing;
   /** The account that has the stake. */
   readonly signer: Signer;
   readonly hasher: Hasher;
@@ -76,11 +76,11 @@ export interface Miner extends MinerDoor {
 
 /** Comes back to what rows tell. @throws NodeError CORRUPT | STORAGE */
 export async function createMiner(options: MinerOptions, modules: MinerModules): Promise<Miner> {
-  const { rows, hasher, chain, clock, log, sealing } = modules;
+  const { rows, hasher, chain, clock, log } = modules;
   const found = await restore(rows, { hasher, chain: chain.context }, clock.now());
   if (found.changes.length > 0) await rows.persist(found.changes);
   if (found.cutOff > 0) log.warn('work was cut off by the last stop', { attempts: found.cutOff });
-  const miner = new RunningMiner(options, modules, await sealing.createKeyPair(), found);
+  const miner = new RunningMiner(options, modules, await createSealKeys(), found);
   await miner.probe();
   return miner;
 }
@@ -108,7 +108,7 @@ class RunningMiner implements Miner {
   #closed: Promise<void> | null = null;
 
   constructor(options: MinerOptions, modules: MinerModules, sealKey: SealKeyPair, found: Restored) {
-    const { chain, hasher, signer, clock, executors, verifier, sealing, rows, log, net, random } = modules;
+    const { chain, hasher, signer, clock, executors, verifier, rows, log, net, random } = modules;
     this.#options = options;
     this.#modules = modules;
     this.address = addressOf(hasher, signer.publicKey);
@@ -151,7 +151,7 @@ class RunningMiner implements Miner {
     this.#intake = new Intake({
       rules: { hasher, chain: chain.context, address: this.address },
       ...common,
-      ...{ source: chain, runs: this.#runs, verifier, sealing, sealKey, closed: closedFor, onFatal },
+      ...{ source: chain, runs: this.#runs, verifier, sealKey, closed: closedFor, onFatal },
     });
     this.#books.restore(found.ledgers, found.sums);
     this.#outbox.restore(found.transactions);

@@ -3,7 +3,6 @@ import type { Address, Hash } from '../../bytes.ts';
 import type { SignedOffer } from '../../chain/market/offer.ts';
 import type { Agreement } from '../../chain/modules/compute/agreement.ts';
 import type { ChainContext } from '../../chain/signing.ts';
-import type { OpenFrom, Opener, Seal, SealKeyPair, SealTo } from '../../../protocols/market/sealing.ts';
 import type { Capability, Executor } from '../executors/executor.ts';
 import type { Refusal } from './refusal.ts';
 
@@ -26,13 +25,6 @@ export interface MinerChain {
   onOpening(miner: Address, listener: (client: Address) => void): () => void;
   /** After each new head. @returns ends it */
   onHead(listener: () => void): () => void;
-}
-
-/** protocols/market/sealing.ts */
-export interface Sealing {
-  createKeyPair(): Promise<SealKeyPair>;
-  createSeal(to: SealTo): Promise<Seal>;
-  createOpener(from: OpenFrom): Promise<Opener>;
 }
 
 /** Back ends, as one. */

@@ -1,14 +1,15 @@
 /** One work stream of a client: hello, then one attempt after the other. What a client sends is read no faster than it is done. */
 import type { Hash } from '../../bytes.ts';
 import { equalBytes } from '../../bytes.ts';
+import type { SignedAssignment } from '../../chain/market/assignment.ts';
 import type { ChainContext } from '../../chain/signing.ts';
 import { NodeError } from '../../errors.ts';
 import type { Opener, Seal, SealKeyPair } from '../../../protocols/market/sealing.ts';
+import { createOpener, createSeal } from '../../../protocols/market/sealing.ts';
 import type { ClientFrame, MinerFrame } from '../../../protocols/market/work-frames.ts';
 import { decodeClientFrame, encodeMinerFrame } from '../../../protocols/market/work-frames.ts';
 import type { WorkStream } from '../../../protocols/market/work-stream.ts';
 import type { AssignFrame } from './assign.ts';
-import type { Sealing } from './ports.ts';
 import type { Refusal } from './refusal.ts';
 import { refusal } from './refusal.ts';
 import type { AttemptRun, Listener } from './run.ts';
@@ -16,7 +17,6 @@ import type { AttemptRun, Listener } from './run.ts';
 /** What a session asks of the miner it belongs to. */
 export interface SessionHost {
   readonly chain: ChainContext;
-  readonly sealing: Sealing;
   readonly sealKey: SealKeyPair;
   attemptOf(frame: AssignFrame): Hash;
   /** Verified and kept when it resolves; not attached yet. */
@@ -101,9 +101,9 @@ export class Session implements Listener {
 
   async #hello({ encapsulation, sealTo }: ClientFrame & { readonly type: 'hello' }): Promise<void> {
     if (this.#seals) throw new NodeError('PEER_PROTOCOL', 'a second hello on one work stream');
-    const { sealing, chain, sealKey } = this.#host;
-    const output = await sealing.createSeal({ chain, recipientKey: sealTo });
-    const input = await sealing.createOpener({ chain, privateKey: sealKey.privateKey, encapsulation });
+    const { chain, sealKey } = this.#host;
+    const output = await createSeal({ chain, recipientKey: sealTo });
+    const input = await createOpener({ chain, privateKey: sealKey.privateKey, encapsulation });
     this.#seals = { output, input, sealTo };
     await this.send({ type: 'hello', encapsulation: output.encapsulation });
   }
@@ -115,18 +115,23 @@ export class Session implements Listener {
       await this.#refuse(attempt, refusal('BUSY', 'the attempt of this stream is at work: use another stream', 1_000));
       return;
     }
-    await this.#begin(attempt, await this.#host.assign(frame), 0);
+    const found = this.#isSealedTo(frame.assignment) ? await this.#host.assign(frame) : otherKey();
+    await this.#begin(attempt, found, 0);
+  }
+
+  /** Frames pass through relays: only what the client signed says who may read the answer. */
+  #isSealedTo({ assignment }: SignedAssignment): boolean {
+    return equalBytes(assignment.sealTo, this.#sealed().sealTo);
   }
 
   async #begin(attempt: Hash, found: AttemptRun | Refusal, piecesHad: number): Promise<void> {
-    const { sealTo } = this.#sealed();
+    this.#sealed();
     if ('code' in found) {
       await this.#refuse(attempt, found);
       return;
     }
-    // Frames pass through relays: only what the client signed says who may read the answer.
-    if (!equalBytes(found.state.terms.assignment.assignment.sealTo, sealTo)) {
-      await this.#refuse(attempt, refusal('BAD_JOB', 'the stream is sealed to another key than the assignment'));
+    if (!this.#isSealedTo(found.state.terms.assignment)) {
+      await this.#refuse(attempt, otherKey());
       return;
     }
     if (this.#run !== found) {
@@ -157,4 +162,8 @@ export class Session implements Listener {
     if (this.#seals) return this.#seals;
     throw new NodeError('PEER_PROTOCOL', 'a work stream begins with a hello');
   }
+}
+
+function otherKey(): Refusal {
+  return refusal('BAD_JOB', 'the stream is sealed to another key than the assignment');
 }
