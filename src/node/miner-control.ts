@@ -61,9 +61,9 @@ function noMiner(isEnabled: boolean, fault: NodeError | null): NodeError {
   if (!isEnabled) {
     return new NodeError('NOT_FOUND', 'this node has no miner', { hint: 'aitbc miner init, then aitbc miner start' });
   }
-  const why = fault ? `${fault.code}: ${fault.message}` : 'its chain does not run';
+  const why = fault ? `${fault.code}: ${fault.message}` : 'it is starting, or its chain does not run';
   return new NodeError('NOT_FOUND', `the miner of this node does not run: ${why}`, {
     data: { code: fault?.code ?? null },
-    hint: fault?.hint ?? 'start the node again',
+    hint: fault?.hint ?? 'ask again shortly; aitbc chain list tells whether the chain runs',
   });
 }

@@ -27,7 +27,7 @@ function noMiner(): NodeError {
 }
 
 export function ownMinerOperations(miner: MinerApi): Operation[] {
-  const shared = { methods: [], params: strict({}), query: noQuery } as const;
+  const shared = { methods: [], scope: null, params: strict({}), query: noQuery } as const;
   return [
     operation({
       ...shared,
@@ -35,7 +35,7 @@ export function ownMinerOperations(miner: MinerApi): Operation[] {
       path: '/api/miner',
       summary: 'The miner of this node: slots, models, agreements and earnings',
       answers: { 200: { description: 'The miner as it is now', schema: OwnMiner } },
-      errors: ['INTERNAL', 'NOT_FOUND'],
+      errors: ['NOT_FOUND'],
       handle: () => fresh(minerView(miner.status())),
     }),
     operation({
@@ -45,7 +45,7 @@ export function ownMinerOperations(miner: MinerApi): Operation[] {
       summary: 'Takes no more work until the node starts again; answers at once, while work goes on to its end',
       body: { forms: [], maxBytes: MAX_BODY_BYTES },
       answers: { 200: { description: 'The miner as it is now', schema: OwnMiner } },
-      errors: ['INTERNAL', 'NOT_FOUND'],
+      errors: ['NOT_FOUND'],
       handle: () => {
         // A failure of it is the miner's own to report.
         miner.drain().catch(() => undefined);

@@ -99,7 +99,15 @@ describe('the OpenAPI document', () => {
   it('has nothing that only the operator may do: that is on the admin socket, in a document of its own', async () => {
     assert.deepEqual(
       operatorTargets.map(({ path }) => path),
-      ['/api/chains/{id}/start', '/api/chains/{id}/stop', '/api/keys', '/api/keys', '/api/keys/{id}/revoke'],
+      [
+        '/api/chains/{id}/start',
+        '/api/chains/{id}/stop',
+        '/api/keys',
+        '/api/keys',
+        '/api/keys/{id}/revoke',
+        '/api/miner',
+        '/api/miner/drain',
+      ],
     );
     const { status, json } = await ask(await world.url('/api/chains/'), '/openapi.json');
     assert.equal(status, 200);

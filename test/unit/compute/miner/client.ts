@@ -133,7 +133,7 @@ export class TestClient {
   }
 
   async connect(work: Pick<Work, 'quote'>): Promise<void> {
-    const [client, miner] = workStreamPair();
+    const [client, miner] = workStreamPair(this.world.clock);
     this.stream = client;
     this.isClosed = false;
     this.world.miner
