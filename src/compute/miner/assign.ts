@@ -43,7 +43,7 @@ export interface AssignFacts {
 }
 
 /** @throws NodeError CODEC @returns null when these bytes open no agreement */
-export function readOpening(rules: Pick<AssignRules, 'hasher' | 'chain'>, bytes: Uint8Array): Opening | null {
+function readOpening(rules: Pick<AssignRules, 'hasher' | 'chain'>, bytes: Uint8Array): Opening | null {
   const tx = decodeTransaction(rules.hasher, bytes);
   if (tx.type !== openAgreement.type) return null;
   const id = agreementId(rules.hasher, rules.chain, tx.senderAddress, tx.nonce);

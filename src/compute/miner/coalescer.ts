@@ -7,7 +7,7 @@ import type { Clock } from '../../clock.ts';
 import { MAX_PIECE_BYTES } from '../../../protocols/market/work-frames.ts';
 
 export const FLUSH_MS = 20;
-export const FLUSH_BYTES = 1024;
+const FLUSH_BYTES = 1024;
 
 export class Coalescer {
   readonly #clock: Clock;

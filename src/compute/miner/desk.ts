@@ -11,13 +11,13 @@ import { refusal } from './refusal.ts';
 /** How long a quote stands. */
 export const QUOTE_MS = 30_000;
 /** How long a slot waits for an opening to be seen. */
-export const RESERVATION_MS = 5_000;
+const RESERVATION_MS = 5_000;
 /** A request is answered when it was made within this time, by this miner's clock. */
-export const REQUEST_MS = 60_000;
+const REQUEST_MS = 60_000;
 export const MAX_QUOTES = 1_024;
 export const MAX_REQUESTS = 8_192;
 /** When to ask again while all slots are taken. */
-export const BUSY_MS = 1_000;
+const BUSY_MS = 1_000;
 
 export interface HeldQuote {
   readonly id: Hash;

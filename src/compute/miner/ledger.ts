@@ -9,10 +9,10 @@ import { LEASE_MS } from '../../../protocols/market/work-frames.ts';
 
 /** Unsettled money above this share of the cap is taken. */
 const UNSETTLED_SHARE = 10;
-export const SETTLE_IDLE_MS = 60_000;
-export const RELEASE_IDLE_MS = 10 * 60_000;
+const SETTLE_IDLE_MS = 60_000;
+const RELEASE_IDLE_MS = 10 * 60_000;
 /** By header time, before the expiry. */
-export const EXPIRY_MARGIN_MS = 120_000;
+const EXPIRY_MARGIN_MS = 120_000;
 /** Receipts under one agreement: its root is made of all of them. */
 export const MAX_RECEIPTS = 16_384;
 

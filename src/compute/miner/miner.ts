@@ -42,7 +42,7 @@ export const MAX_STREAMS = 1_024;
 const TICK_MS = 5_000;
 const PROBE_MS = 30_000;
 /** A drain that waits for work gives clients so long to acknowledge. */
-export const CLOSE_MS = 2_000;
+const CLOSE_MS = 2_000;
 
 export interface MinerOptions extends OffersOptions {
   readonly prices: Prices;

@@ -6,11 +6,11 @@ import type { Clock } from '../../clock.ts';
 import type { Catalog } from './catalog.ts';
 import type { MinerChain, MinerNet } from './ports.ts';
 
-export const OFFER_MS = 30_000;
+const OFFER_MS = 30_000;
 /** Each offer comes up to so much earlier, so that miners started together do not speak together. */
 const JITTER = 0.2;
 /** Least time between two. */
-export const LEAST_PAUSE_MS = 2_000;
+const LEAST_PAUSE_MS = 2_000;
 const TTL_MS = 120_000;
 
 export interface OffersOptions {

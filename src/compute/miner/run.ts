@@ -22,9 +22,9 @@ import type { Refusal } from './refusal.ts';
 import { refusal } from './refusal.ts';
 
 /** All input must have come by then. */
-export const INPUT_MS = 30_000;
+const INPUT_MS = 30_000;
 /** An executor that has not stopped by then is left behind. */
-export const STOP_MS = 5_000;
+const STOP_MS = 5_000;
 
 /** Where frames go while a client listens. */
 export interface Listener {

@@ -16,10 +16,10 @@ import { AttemptRun } from './run.ts';
 import type { Slots } from './slots.ts';
 
 /** An end waits for its acknowledgement so long; others are remembered for those who ask again. */
-export const KEEP_ENDED_MS = 10 * 60_000;
-export const KEEP_OTHERS_MS = 60_000;
+const KEEP_ENDED_MS = 10 * 60_000;
+const KEEP_OTHERS_MS = 60_000;
 export const MAX_KEPT = 1_024;
-export const MAX_KEPT_BYTES = 64 * 1024 * 1024;
+const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 /** Jobs whose highest attempt is remembered. */
 export const MAX_FENCES = 8_192;
 

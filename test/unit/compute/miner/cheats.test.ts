@@ -1,10 +1,16 @@
 /** Clients that cheat a miner: each is refused, cut off or starved, and costs it nothing that no voucher pays. */
 import assert from 'node:assert/strict';
 import { closeAgreement } from '../../../../src/chain/modules/compute/agreement-client.ts';
+import type { QuoteRequest } from '../../../../src/chain/market/quote.ts';
+import { judgeAssignment } from '../../../../src/compute/miner/assign.ts';
+import type { Ledger } from '../../../../src/compute/miner/ledger.ts';
+import { MAX_RECEIPTS } from '../../../../src/compute/miner/ledger.ts';
+import { nativeCrypto } from '../../../../src/native/crypto.ts';
 import { signer } from '../../../util/chain-fixture.ts';
+import { addressOfName } from '../../chain/modules/compute/market.ts';
 import type { Work } from './client.ts';
 import { TestClient } from './client.ts';
-import { CLIENT, World } from './world.ts';
+import { CLIENT, MINER, World } from './world.ts';
 
 const KIB_PIECES = 6;
 
@@ -237,6 +243,29 @@ describe('miner against cheating clients', () => {
     await poor.assign(work, 200);
     await poor.over();
     assert.equal(poor.last('refuse')?.code, 'NOT_FUNDED');
+  });
+
+  it('bound: jobs under one agreement', async () => {
+    client.openAgreement();
+    const { quote, job, assignment } = await client.draft();
+    const { chain } = world.market.chain.genesis;
+    const address = addressOfName(MINER);
+    const request = { client: job.spec.client, inputBytes: 4096, maxOutputBytes: 1e6 } as QuoteRequest;
+    const held = { id: assignment.assignment.quote, request, quote: quote.quote, reservedUntilMs: 0, isFunded: true };
+    const voucher = client.voucher(20_000);
+    const receipts = new Array<Uint8Array>(MAX_RECEIPTS).fill(new Uint8Array(32));
+    const ledger = { dueUait: 0, active: null, receipts } as unknown as Ledger;
+    const facts = {
+      agreement: world.agreement(client.agreement),
+      quote: held,
+      lastAttempt: 0,
+      headTimeMs: 0,
+      nowMs: 0,
+    };
+    const frame = { type: 'assign', job, assignment, voucher, open: client.open } as const;
+    const judge = (known: Ledger | undefined): string | undefined =>
+      judgeAssignment({ hasher: nativeCrypto, chain, address }, frame, { ...facts, ledger: known })?.code;
+    assert.deepEqual([judge(undefined), judge(ledger)], [undefined, 'NOT_FUNDED']);
   });
 
   it('a quote is good once, for who asked, and for its size', async () => {

@@ -41,7 +41,7 @@ export const PRICE = { fixedUait: 100, inputUaitPerKib: 1024, outputUaitPerKib: 
 export const TICK_UAIT = 1024;
 
 /** Rows as they would be on a disk, until they are cut off: then nothing is written and nobody is answered any more. */
-export class MemoryRows implements Rows {
+class MemoryRows implements Rows {
   readonly held: Map<string, Uint8Array>;
   calls = 0;
   /** That call and all after it never return; `isLost`: it is not written either. */
