@@ -8,7 +8,7 @@ import type { MinerApi } from '../api.ts';
 import { noQuery, strict } from '../app.ts';
 import type { Operation } from '../operation.ts';
 import { fresh, operation } from '../operation.ts';
-import { OwnMiner } from '../schemas.ts';
+import { OwnMiner } from '../own-miner-schema.ts';
 
 const MAX_BODY_BYTES = 1024;
 /** Agreements told one by one; the sums are of all. */
