@@ -41,7 +41,7 @@ export const PRICE = { fixedUait: 100, inputUaitPerKib: 1024, outputUaitPerKib: 
 export const TICK_UAIT = 1024;
 
 /** Rows as they would be on a disk, until they are cut off: then nothing is written and nobody is answered any more. */
-class MemoryRows implements Rows {
+export class MemoryRows implements Rows {
   readonly held: Map<string, Uint8Array>;
   calls = 0;
   /** That call and all after it never return; `isLost`: it is not written either. */
@@ -201,9 +201,14 @@ export class World {
       expiresAtMs: market.agreement(agreement)?.expiresAtMs ?? 0,
     };
     const open = market.chain.tx(openAgreement, client, nonce, payload, 5_000).bytes;
-    for (const listener of this.#openings) listener(addressOfName(client));
+    this.tellOpening(addressOfName(client));
     for (const listener of this.#heads) listener();
     return { agreement, open };
+  }
+
+  /** As the pool does when one comes. */
+  tellOpening(client: Address): void {
+    for (const listener of this.#openings) listener(client);
   }
 
   agreement(id: Hash): Agreement {
