@@ -72,6 +72,26 @@ export interface NodeConfig {
     /** Believed in place of the genesis; null: the genesis. */
     readonly trusted: { readonly height: number; readonly hash: Uint8Array } | null;
   };
+  readonly miner: MinerConfig;
+}
+
+export interface MinerConfig {
+  readonly enabled: boolean;
+  /** Absolute; empty: in the folder of the chain. */
+  readonly keyFile: string;
+  readonly name: string;
+  readonly slots: number;
+  /** 0: the least that the chain asks for. */
+  readonly stakeUait: number;
+  readonly prices: readonly string[];
+  readonly region: string;
+  /** Empty: as found. */
+  readonly gpus: readonly string[];
+  /** Absolute; empty: in the data folder. */
+  readonly models: string;
+  /** URLs; empty: as found on this machine. */
+  readonly ollama: readonly string[];
+  readonly openai: readonly string[];
 }
 
 /** Values by path, e.g. `{ 'rpc.listen': '127.0.0.1:8006' }`, in the form that config.toml has. */
@@ -83,6 +103,15 @@ export interface ConfigSources {
   /** Content of config.toml. */
   readonly fileText?: string;
 }
+
+const UAIT_PER_AIT = 1_000_000;
+
+/** Names of the replaced system's documents. */
+const ALIASES: Readonly<Record<string, ConfigPath>> = {
+  compute_enabled: 'miner.enabled',
+  stake_amount: 'miner.stake_amount',
+  gpu_devices: 'miner.gpu_devices',
+};
 
 /** Names of the environment that are not options. */
 const OTHER_ENV: ReadonlySet<string> = new Set(['AITBC_API_KEY_FILE', 'AITBC_HOME', 'AITBC_WALLET_DIR']);
@@ -185,6 +214,19 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
       sync: text('snapshot.sync') as NodeConfig['snapshot']['sync'],
       trusted: trustedBlock(number('snapshot.trust_height'), text('snapshot.trust_hash')),
     },
+    miner: {
+      enabled: flag('miner.enabled'),
+      keyFile: text('miner.key_file'),
+      name: text('miner.name') || text('name'),
+      slots: number('miner.slots'),
+      stakeUait: number('miner.stake_amount') * UAIT_PER_AIT,
+      prices: list('miner.prices'),
+      region: text('miner.region'),
+      gpus: list('miner.gpu_devices'),
+      models: text('miner.models'),
+      ollama: list('miner.ollama'),
+      openai: list('miner.openai'),
+    },
   };
 }
 
@@ -223,6 +265,7 @@ function fromFile(text: string): Map<ConfigPath, unknown> {
 
 function fromEnv(env: Readonly<Record<string, string | undefined>>): Map<ConfigPath, unknown> {
   const byName = new Map(PATHS.map((path) => [envName(path), path]));
+  for (const [name, path] of Object.entries(ALIASES)) byName.set(`AITBC_${name.toUpperCase()}`, path);
   const found = new Map<ConfigPath, unknown>();
   for (const [name, text] of Object.entries(env)) {
     if (!name.startsWith('AITBC_') || OTHER_ENV.has(name) || text === undefined) continue;
@@ -314,6 +357,8 @@ function refuseFlagOnly(found: ReadonlyMap<ConfigPath, unknown>, where: string):
 }
 
 function knownPath(path: string, where: string): ConfigPath {
+  const alias = Object.hasOwn(ALIASES, path) ? ALIASES[path] : undefined;
+  if (alias !== undefined) return alias;
   if (Object.hasOwn(OPTIONS, path)) return path as ConfigPath;
   throw unknownName(path, where, PATHS);
 }

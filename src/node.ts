@@ -3,9 +3,11 @@
  * program builds these parts.
  */
 import { existsSync } from 'node:fs';
+import type { OpenChain } from './chains/chain-set.ts';
 import { ChainSet } from './chains/chain-set.ts';
 import { systemClock } from './clock.ts';
 import type { NodeConfig } from './config.ts';
+import type { NodeError } from './errors.ts';
 import { toNodeError } from './errors.ts';
 import type { Logger } from './log.ts';
 import { chainLogger } from './log.ts';
@@ -20,6 +22,9 @@ import { createNetMetrics } from './net/metrics.ts';
 import { createNodeApi } from './node/api.ts';
 import { openAccess } from './node/access.ts';
 import { warnOfExposure } from './node/exposure.ts';
+import type { NodeMiner } from './node/miner.ts';
+import { startNodeMiner } from './node/miner.ts';
+import { openMinerControl } from './node/miner-control.ts';
 import { openNodeChain } from './node/open-chain.ts';
 import { startStatusLines } from './node/status-line.ts';
 import { VERSION } from './version.ts';
@@ -86,6 +91,11 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
     host,
     clock: systemClock,
   });
+  const miner = openMinerControl({
+    ...{ config, chains, log },
+    start: (chainId, open, onFatal) =>
+      startMiner({ folder, config, log, metrics, verifyPool, host }, chainId, open, onFatal),
+  });
   warnOfExposure(api, config.rpc.listen, log);
   const { access, keys, ledger } = await openAccess(folder, config, log.child('access'));
   ends.push({ name: 'budgets', end: () => ledger.close() });
@@ -93,7 +103,7 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
   ends.push({ name: 'rpc', end: () => rpc.close() });
   if (config.admin.socket !== 'off') {
     const socket = config.admin.socket || folder.adminSocket;
-    const admin = await startAdminServer(socket, { api, keys, log: log.child('admin') });
+    const admin = await startAdminServer(socket, { api, keys, miner, log: log.child('admin') });
     ends.push({ name: 'admin socket', end: () => admin.close() });
   }
   if (config.metrics.listen) {
@@ -101,6 +111,8 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
     ends.push({ name: 'metrics', end: () => server.close() });
   }
   await chains.joinAll();
+  ends.push({ name: 'miner', end: () => miner.close() });
+  await miner.start();
   const endStatusLines = startStatusLines(api, systemClock, log);
   ends.push({ name: 'status lines', end: () => Promise.resolve(endStatusLines()) });
 
@@ -141,6 +153,23 @@ function createChains({ folder, config, log, metrics, verifyPool, host }: Chains
     join: ({ genesis, handlers }) => host.addChain({ chain: genesis.chain, handlers }),
     onClosed: (chainId) => metrics.forget('chain', chainId),
     log,
+  });
+}
+
+async function startMiner(
+  { folder, config, log, metrics, verifyPool, host }: ChainsParts,
+  chainId: string,
+  { chain }: OpenChain,
+  onFatal: (error: NodeError) => void,
+): Promise<NodeMiner> {
+  return startNodeMiner({
+    home: folder.home,
+    folder: await folder.chain(chainId),
+    ...{ chain, config, onFatal },
+    verifier: verifyPool.share(chainId),
+    place: () => ({ peer: host.peerId, addresses: host.multiaddrs() }),
+    log: chainLogger(log, chainId).child('miner'),
+    metrics: chainRegister(metrics, chainId),
   });
 }
 

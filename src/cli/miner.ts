@@ -1,4 +1,4 @@
-/** `aitbc miner`: what a miner has at stake. */
+/** `aitbc miner`: doing work for others, and what a miner has at stake. */
 import type { Command } from 'commander';
 import { parseAddress } from '../chain/address.ts';
 import type { StakeAmount } from '../chain/modules/compute/stake.ts';
@@ -10,6 +10,9 @@ import { formatAit, parseAmount } from './amount.ts';
 import type { Context } from './context.ts';
 import { createContext } from './context.ts';
 import { addSendOptions } from './options.ts';
+import { registerMinerBench } from './miner-bench.ts';
+import { registerMinerNode } from './miner-node.ts';
+import { registerMinerOperator } from './miner-operate.ts';
 import { fields } from './output.ts';
 import { readMarketParams, readStake } from './reads.ts';
 import type { KeyOptions } from './signer.ts';
@@ -20,7 +23,10 @@ import { submit } from './submit.ts';
 type SendOptions = KeyOptions & SubmitOptions;
 
 export function register(program: Command): void {
-  const miner = program.command('miner').description('what a miner has at stake');
+  const miner = program.command('miner').description('do work for others and be paid; what a miner has at stake');
+  registerMinerNode(miner);
+  registerMinerOperator(miner);
+  registerMinerBench(miner);
   addSendOptions(
     miner
       .command('stake')

@@ -56,7 +56,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'money set aside for a miner: show, open, topup, extend, close',
     load: () => import('./agreement.ts'),
   },
-  miner: { summary: 'what a miner has at stake: show, stake, unstake', load: () => import('./miner.ts') },
+  miner: {
+    summary: 'do work for others: init, start, status, bench, drain, earnings; stake, unstake, show',
+    load: () => import('./miner.ts'),
+  },
   validator: { summary: 'who validates: list, show, propose, vote, prove', load: () => import('./validator.ts') },
   completion: { summary: 'completion for bash, zsh or fish', load: () => import('./completion.ts') },
   version: { summary: 'versions of the program and of Node', load: () => import('./version.ts') },

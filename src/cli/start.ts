@@ -1,5 +1,6 @@
 /** `aitbc start`: runs the node until a signal ends it. */
 import type { Command } from 'commander';
+import type { ConfigValues } from '../config.ts';
 import { loadConfig } from '../config.ts';
 import { NodeError } from '../errors.ts';
 import type { RunningNode } from '../node.ts';
@@ -13,15 +14,17 @@ import { endNode, watchSignals } from './signals.ts';
 export function register(program: Command): void {
   addNodeOptions(program.command('start').description('run the node of this home')).action(
     async (options: NodeOptions, command: Command) => {
-      await start(createContext(command), options);
+      await startNodeOf(createContext(command), options);
     },
   );
 }
 
-async function start(context: Context, options: NodeOptions): Promise<void> {
+/** @param flags options beside those of the command line */
+export async function startNodeOf(context: Context, options: NodeOptions, flags: ConfigValues = {}): Promise<void> {
   // Most of the program, which help does not need.
   const [{ createLogger }, { startNode }] = await Promise.all([import('../log.ts'), import('../node.ts')]);
-  const config = loadConfig(nodeSources(context, options));
+  const sources = nodeSources(context, options);
+  const config = loadConfig({ ...sources, flags: { ...sources.flags, ...flags } });
   if (options.signAbove !== undefined && config.chains.length > 1) {
     throw new NodeError('USAGE', '--sign-above is your word for one chain, and this home has several', {
       hint: `say which one: aitbc start --chain ${config.chains[0] ?? ''} --sign-above ${options.signAbove}; then start without both`,

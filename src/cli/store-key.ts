@@ -6,6 +6,7 @@ import { isNodeError, NodeError } from '../errors.ts';
 import { chainFolderOf, openDataFolder } from '../store/data-folder.ts';
 import { writeKeyFile } from '../store/key-file.ts';
 import { rotateStoreKey } from '../store/meta.ts';
+import { ROWS_SCHEMA } from '../store/rows.ts';
 import { readStoreKey, storeKeySource } from '../store/store-key.ts';
 import { errorCode, storageError } from '../store/storage-error.ts';
 import type { Context } from './context.ts';
@@ -29,7 +30,11 @@ export async function rotateStoreKeyOf(context: Context, to: string): Promise<vo
     const into = await ensureKey(target);
     const rotated: string[] = [];
     for (const chainId of await chainsOf(home)) {
-      if (await rotateStoreKey(chainFolderOf(home, chainId).dbFolder, from, into)) rotated.push(chainId);
+      const { dbFolder, market } = chainFolderOf(home, chainId);
+      for (const side of Object.values(market)) {
+        if (await hasDatabase(side)) await rotateStoreKey(side, from, into, ROWS_SCHEMA);
+      }
+      if (await rotateStoreKey(dbFolder, from, into)) rotated.push(chainId);
     }
     from.fill(0);
     into.fill(0);
@@ -64,11 +69,14 @@ async function chainsOf(home: string): Promise<string[]> {
   const chains: string[] = [];
   try {
     for (const chainId of await readdir(join(home, 'chains'))) {
-      const files = await readdir(chainFolderOf(home, chainId).dbFolder).catch((): string[] => []);
-      if (files.includes('CURRENT')) chains.push(chainId);
+      if (await hasDatabase(chainFolderOf(home, chainId).dbFolder)) chains.push(chainId);
     }
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw storageError(error, 'list the chains', home);
   }
   return chains;
+}
+
+async function hasDatabase(folder: string): Promise<boolean> {
+  return (await readdir(folder).catch((): string[] => [])).includes('CURRENT');
 }

@@ -19,6 +19,8 @@ export interface HomeLayout {
   /** What others join the chain with, served over RPC; not every home has one. */
   readonly joinDocument: string;
   readonly validatorKey: string;
+  /** Usual place of the miner's account. */
+  readonly minerKey: string;
 }
 
 /** The folder by `--home`, else AITBC_HOME, else the XDG data folder; absolute. */
@@ -41,5 +43,6 @@ export function homeLayout(home: string, chainId: string): HomeLayout {
     genesis: join(chain, 'genesis.json'),
     joinDocument: join(chain, 'join.json'),
     validatorKey: join(chain, 'validator_key'),
+    minerKey: join(chain, 'miner_key'),
   };
 }

@@ -206,6 +206,72 @@ export const OPTIONS = {
     check: (text: string) => (/^(?:[0-9a-f]{64})?$/.test(text) ? null : '64 characters of lower-case hex'),
   },
   'snapshot.keep': count(2, 1, 100, 'Snapshots kept; one in use by a node that joins must outlive its joining.'),
+  'miner.enabled': {
+    kind: 'boolean',
+    value: false,
+    help: 'Do work for others on the default chain, and be paid for it. `aitbc miner init` makes what it needs.',
+  },
+  'miner.key_file': {
+    kind: 'text',
+    value: '',
+    help: 'Account that has the stake and is paid; empty: miner_key in the folder of the chain.',
+    check: (path: string) => (path === '' || path.startsWith('/') ? null : 'an absolute path'),
+  },
+  'miner.name': {
+    kind: 'text',
+    value: '',
+    help: 'Shown to people beside its offers; empty: the name of the node.',
+    check: (name: string) => (/^[\x20-\x7e]{0,32}$/.test(name) ? null : 'at most 32 printable ASCII characters'),
+  },
+  // One at a time is what a CPU without GPU does well; back ends refuse more than they can.
+  'miner.slots': count(2, 1, 1_024, 'Jobs at once.'),
+  'miner.stake_amount': count(
+    0,
+    0,
+    9_000_000_000,
+    'AIT to hold at stake, put there from the balance as soon as it suffices; 0: the least that the chain asks for.',
+  ),
+  // A settlement costs its miner some 4,000 uait: the fixed price covers it.
+  'miner.prices': {
+    kind: 'list',
+    value: ['* 10000 1000 20000'],
+    help: 'KIND[:MODEL] FIXED INPUT OUTPUT: uait for a job, a KiB of input and a KiB of output; "*" for all other kinds.',
+    check: (list: readonly string[]) =>
+      list.every((line) => /^\S{1,161}(\s+\d{1,10}){3}$/.test(line))
+        ? null
+        : 'lines such as "llm.chat 10000 1000 20000": kind, then three whole numbers',
+  },
+  'miner.region': {
+    kind: 'text',
+    value: '',
+    help: 'Where it is, for people and for clients that choose by it.',
+    check: (text: string) => (/^[\x20-\x7e]{0,32}$/.test(text) ? null : 'at most 32 printable ASCII characters'),
+  },
+  'miner.gpu_devices': {
+    kind: 'list',
+    value: [],
+    help: 'GPUs as told in offers; empty: what nvidia-smi finds.',
+    check: (list: readonly string[]) =>
+      list.length <= 8 && list.every((name) => /^[\x20-\x7e]{1,160}$/.test(name)) ? null : 'at most 8 names',
+  },
+  'miner.models': {
+    kind: 'text',
+    value: '',
+    help: 'Folder with further GGUF models; empty: models in the data folder.',
+    check: (path: string) => (path === '' || path.startsWith('/') ? null : 'an absolute path'),
+  },
+  'miner.ollama': {
+    kind: 'list',
+    value: [],
+    help: 'URLs of Ollama servers; empty: those found on this machine.',
+    check: urls,
+  },
+  'miner.openai': {
+    kind: 'list',
+    value: [],
+    help: 'URLs of OpenAI-compatible servers; empty: those found on this machine.',
+    check: urls,
+  },
 } as const satisfies Record<string, Option>;
 
 export type ConfigPath = keyof typeof OPTIONS;
@@ -224,6 +290,12 @@ function multiaddrs(list: readonly string[]): string | null {
   return list.every((address) => address.length <= 512 && form.test(address))
     ? null
     : 'multiaddrs such as /ip4/127.0.0.1/tcp/8005';
+}
+
+function urls(list: readonly string[]): string | null {
+  return list.length <= 16 && list.every((url) => /^https?:/.test(url) && URL.canParse(url))
+    ? null
+    : 'at most 16 URLs such as http://127.0.0.1:11434';
 }
 
 function isOrigin(text: string): boolean {

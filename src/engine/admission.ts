@@ -69,6 +69,7 @@ export class TxAdmission {
   #regossipAtMs = -Infinity;
   readonly #own = new Map<string, Transaction>();
   #turn = 0;
+  readonly #listeners = new Set<(tx: Transaction) => void>();
   readonly #admitted;
   readonly #refused;
 
@@ -104,6 +105,12 @@ export class TxAdmission {
     };
   }
 
+  /** Called with each transaction that becomes pending, whoever sent it; must not throw. @returns ends it */
+  onAdmitted(listener: (tx: Transaction) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   /**
    * @param origin clients' transactions are journalled and gossiped; a peer's are relayed by gossip itself
    * @returns for each transaction null, or why it is not pending
@@ -121,6 +128,7 @@ export class TxAdmission {
       results[i] = verdict ?? pool.add(tx, view);
       if (results[i] !== null) return;
       added++;
+      for (const listener of this.#listeners) listener(tx);
       if (origin !== 'journal') this.#modules.journal.add(tx.id, tx.bytes);
       if (origin === 'peer') return;
       if (this.#own.size < MAX_OWN) this.#own.set(bytesKey(tx.id), tx);

@@ -33,7 +33,7 @@ export async function collectBackup(home: string, created: string): Promise<Back
     if (/^[A-Za-z0-9]/.test(name)) await add(`keystore/${name}`);
   for (const chain of await namesOf(join(home, 'chains'))) {
     const folder = `chains/${chain}`;
-    for (const name of ['genesis.json', 'validator_key']) await add(`${folder}/${name}`);
+    for (const name of ['genesis.json', 'validator_key', 'miner_key']) await add(`${folder}/${name}`);
     for (const name of await namesOf(join(home, folder))) {
       if (!/^sign_guard-[0-9a-f]{16}$/.test(name)) continue;
       const guard = await readGuard(join(home, folder, name));

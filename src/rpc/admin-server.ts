@@ -9,12 +9,13 @@ import { systemClock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import { nopRegister } from '../metrics.ts';
 import type { ApiKeys } from './access/api-keys.ts';
-import type { NodeApi } from './api.ts';
+import type { MinerApi, NodeApi } from './api.ts';
 import type { RpcApp } from './app.ts';
 import { answerRequests, MAX_BODY_BYTES, MAX_HEADER_BYTES, requestId } from './base-app.ts';
 import type { Client } from './clients.ts';
 import { registerOperations } from './http.ts';
 import { createAdminOperations } from './operations.ts';
+import { NO_MINER } from './routes/own-miner.ts';
 import { guardRates } from './rate-guard.ts';
 import type { Rates } from './rate-limits.ts';
 import { RateLimits } from './rate-limits.ts';
@@ -33,6 +34,8 @@ export interface AdminServer {
 export interface AdminModules {
   readonly api: NodeApi;
   readonly keys: ApiKeys;
+  /** None when absent. */
+  readonly miner?: MinerApi;
   readonly log: Logger;
   readonly clock?: Clock;
 }
@@ -40,7 +43,7 @@ export interface AdminModules {
 /** @param path absolute @throws NodeError CONFIG for a path or folder that cannot be used, PORT_IN_USE */
 export async function startAdminServer(
   path: string,
-  { api, keys, log, clock = systemClock }: AdminModules,
+  { api, keys, miner = NO_MINER, log, clock = systemClock }: AdminModules,
 ): Promise<AdminServer> {
   const app: RpcApp = Fastify({
     bodyLimit: MAX_BODY_BYTES,
@@ -68,7 +71,7 @@ export async function startAdminServer(
     }
     done();
   });
-  registerOperations(app, createAdminOperations(api, keys), limits);
+  registerOperations(app, createAdminOperations(api, keys, miner), limits);
   try {
     await listenOnSocket(app, path);
   } catch (error) {

@@ -11,6 +11,7 @@ import type { StateProof } from '../chain/tree-proof.ts';
 import type { Transaction } from '../chain/tx.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
+import type { MinerStatus } from '../compute/miner/status.ts';
 import type { Step } from '../consensus/types.ts';
 import type { NodeError } from '../errors.ts';
 import type { Refusal } from '../mempool.ts';
@@ -29,6 +30,14 @@ export interface NodeApi {
   /** @throws NodeError why it cannot be started */
   startChain(chainId: string): Promise<void>;
   stopChain(chainId: string): Promise<void>;
+}
+
+/** The miner of the node, for its operator. */
+export interface MinerApi {
+  /** @throws NodeError NOT_FOUND when it does not run, and why */
+  status(): MinerStatus;
+  /** Takes no more work; resolves when what is at work has ended. @throws NodeError NOT_FOUND */
+  drain(): Promise<void>;
 }
 
 /** One chain of the node. */

@@ -2,7 +2,7 @@
 import type { Logger } from '../log.ts';
 import type { Access } from './access/access.ts';
 import type { ApiKeys } from './access/api-keys.ts';
-import type { NodeApi } from './api.ts';
+import type { MinerApi, NodeApi } from './api.ts';
 import type { Operation } from './operation.ts';
 import { accountOperations } from './routes/accounts.ts';
 import { apiKeyOperations } from './routes/api-keys.ts';
@@ -18,6 +18,7 @@ import { loginOperations } from './routes/login.ts';
 import { marketOperations } from './routes/market.ts';
 import { minerOperations } from './routes/miners.ts';
 import { nodeOperations } from './routes/node.ts';
+import { ownMinerOperations } from './routes/own-miner.ts';
 import { proofOperations } from './routes/proofs.ts';
 import { transactionOperations } from './routes/transactions.ts';
 import type { TransactionDesks } from './tx-intake.ts';
@@ -54,7 +55,7 @@ export function createOperations(node: NodeApi, { desks, access, log }: Operatio
 }
 
 /** What only the admin socket answers. */
-export function createAdminOperations(node: NodeApi, keys: ApiKeys): readonly Operation[] {
-  const operations = [...chainActOperations(node), ...apiKeyOperations(keys)];
+export function createAdminOperations(node: NodeApi, keys: ApiKeys, miner: MinerApi): readonly Operation[] {
+  const operations = [...chainActOperations(node), ...apiKeyOperations(keys), ...ownMinerOperations(miner)];
   return [...operations, ...documentOperations(node, operations)];
 }

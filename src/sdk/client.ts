@@ -9,6 +9,7 @@ import type {
   MarketStatsResponse,
   MinersResponse,
   OfferResponse,
+  OwnMinerResponse,
   StakeResponse,
 } from './market-types.ts';
 import type {
@@ -101,6 +102,10 @@ export interface Client {
   createApiKey(key: NewApiKey): Promise<NewApiKeyResponse>;
   /** @throws NodeError NOT_FOUND */
   revokeApiKey(id: string): Promise<ApiKeyResponse>;
+  /** The miner of the node; over its admin socket alone. @throws NodeError NOT_FOUND when it has none, or why it does not run */
+  miner(): Promise<OwnMinerResponse>;
+  /** It takes no more work from then on; answers at once. */
+  drainMiner(): Promise<OwnMinerResponse>;
   /** @param bytes canonical bytes, signature included @throws NodeError why the node refuses it */
   sendTransaction(bytes: Uint8Array, mode?: SendMode): Promise<TransactionResponse>;
   /**
@@ -169,6 +174,8 @@ export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS, api
     apiKeys: () => request('/api/keys', {}),
     createApiKey: (key) => request('/api/keys', posted(key)),
     revokeApiKey: (id) => request(`/api/keys/${encodeURIComponent(id)}/revoke`, { method: 'POST' }),
+    miner: () => request('/api/miner', {}),
+    drainMiner: () => request('/api/miner/drain', { method: 'POST' }),
     sendTransaction: (bytes, mode = 'sync') =>
       request(
         `/rpc/transactions${queryText({ mode, chain_id: chainId })}`,

@@ -109,3 +109,47 @@ export interface MarketStatsResponse {
   readonly slots: number;
   readonly models: number;
 }
+
+/** The miner of a node, as its operator sees it. */
+export interface OwnMinerResponse {
+  readonly address: string;
+  /** `closed`: it takes nothing, for the reason beside it. */
+  readonly state: 'open' | 'draining' | 'closed';
+  readonly reason: { readonly code: string; readonly message: string } | null;
+  readonly slots: number;
+  readonly free: number;
+  readonly working: number;
+  readonly streams: number;
+  readonly staked_uait: string;
+  readonly balance_uait: string;
+  readonly models: readonly {
+    readonly kind: string;
+    readonly model: string;
+    readonly warm: boolean;
+    readonly streams: boolean;
+    readonly digest: string | null;
+    readonly fixed_uait: string;
+    readonly input_uait_per_kib: string;
+    readonly output_uait_per_kib: string;
+    /** Measured; 0: not yet. */
+    readonly bytes_per_second: number;
+    readonly first_output_ms: number | null;
+  }[];
+  /** Those that are not closed, a thousand at most. */
+  readonly agreements: readonly {
+    readonly agreement: string;
+    readonly client: string;
+    readonly state: 'open' | 'closing' | 'closed';
+    readonly cap_uait: string;
+    readonly due_uait: string;
+    readonly paid_uait: string;
+    readonly receipts: number;
+    readonly expires_at: string;
+  }[];
+  /** On their way to the chain. */
+  readonly settlements_pending: number;
+  /** Due and not paid yet. */
+  readonly unsettled_uait: string;
+  /** Sums over agreements that are closed. */
+  readonly closed: { readonly agreements: number; readonly receipts: number; readonly earned_uait: string };
+}

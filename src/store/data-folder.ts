@@ -7,7 +7,7 @@
  *     identity/store_key         key for encrypted databases, unless it is kept elsewhere
  *     run/admin.sock             what the operator asks, while the node runs
  *     chains/<chain id>/         genesis.json, join.json, db/, validator_key, sign_guard-<key>/,
- *                                snapshots/, joining/
+ *                                snapshots/, joining/, miner_key, market/
  */
 import { chmod, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -33,6 +33,10 @@ export interface ChainFolder {
   /** What a node that joins by a snapshot has fetched. */
   readonly joinFolder: string;
   readonly validatorKeyFile: string;
+  /** Databases of the market's sides, which nobody else has. */
+  readonly market: { readonly miner: string; readonly coordinator: string };
+  /** The miner's account; the usual place, which the configuration may replace. */
+  readonly minerKeyFile: string;
   /** Of the whole home; the usual place, which the configuration may replace. */
   readonly storeKeyFile: string;
 }
@@ -105,6 +109,8 @@ export function chainFolderOf(home: string, chainId: string): ChainFolder {
     snapshotsFolder: join(folder, 'snapshots'),
     joinFolder: join(folder, 'joining'),
     validatorKeyFile: join(folder, 'validator_key'),
+    market: { miner: join(folder, 'market', 'miner'), coordinator: join(folder, 'market', 'coordinator') },
+    minerKeyFile: join(folder, 'miner_key'),
     storeKeyFile: join(resolve(home), 'identity', 'store_key'),
   };
 }

@@ -17,6 +17,7 @@
  * | 10     | public key         | sequence u64 of that key's sign guard at the last commit     |
  * | 11     | hash in headers    | encoded validator set                                        |
  * | 12     | none               | base: height u64 of the lowest block held; absent: 1         |
+ * | 13     | key of a row       | its value; in the market's databases (rows.ts), with META    |
  */
 import { Reader, Writer } from '../chain/codec.ts';
 import type { StateKey } from '../chain/state.ts';
@@ -34,6 +35,7 @@ export const KEY = {
   GUARD: 10,
   VALIDATOR_SET: 11,
   BASE: 12,
+  ROW: 13,
 } as const;
 
 export type KeyPrefix = (typeof KEY)[keyof typeof KEY];

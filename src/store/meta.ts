@@ -85,13 +85,19 @@ export async function openSealing(
  * Wraps the data key of an encrypted database that nobody has open with another store key. Values stay as they are.
  * Doing it again does nothing, so that it can be repeated after a crash.
  *
+ * @param schema of the database: that of the chain's when absent
  * @returns false when the database is not encrypted
  * @throws NodeError KEY_FILE when neither key is the one it was wrapped with; DATA_LOCKED | CORRUPT | STORAGE
  */
-export async function rotateStoreKey(folder: string, from: Uint8Array, to: Uint8Array): Promise<boolean> {
+export async function rotateStoreKey(
+  folder: string,
+  from: Uint8Array,
+  to: Uint8Array,
+  schema = SCHEMA,
+): Promise<boolean> {
   const db = await openDatabase(folder);
   try {
-    if (!checkSchema(db)) return false;
+    if (!checkSchema(db, schema)) return false;
     const record = db.get(metaKey(META.DATA_KEY));
     if (record === undefined) return false;
     const owner = { folder, ...readIdentity(db) };
@@ -110,7 +116,7 @@ export async function rotateStoreKey(folder: string, from: Uint8Array, to: Uint8
 }
 
 /** @returns whether there is one */
-function checkSchema(db: Database): boolean {
+function checkSchema(db: Database, known: number = SCHEMA): boolean {
   const { folder } = db;
   const key = metaKey(META.SCHEMA);
   const stored = db.getSealed(key);
@@ -120,15 +126,15 @@ function checkSchema(db: Database): boolean {
   }
   const value = stored.length === UNTAGGED_SCHEMA_BYTES ? stored : db.get(key);
   const version = new Reader(value ?? stored, 'schema version').u32();
-  const data = { path: folder, version, known: SCHEMA };
-  if (version > SCHEMA) {
-    throw new NodeError('DATA_TOO_NEW', `the block database has schema ${version}, this program knows ${SCHEMA}`, {
+  const data = { path: folder, version, known };
+  if (version > known) {
+    throw new NodeError('DATA_TOO_NEW', `the block database has schema ${version}, this program knows ${known}`, {
       data,
       hint: 'start the newer program, or use another data folder',
     });
   }
-  if (version < SCHEMA) {
-    throw new NodeError('DATA_FOLDER', `the block database has schema ${version}, this program needs ${SCHEMA}`, {
+  if (version < known) {
+    throw new NodeError('DATA_FOLDER', `the block database has schema ${version}, this program needs ${known}`, {
       data,
       hint: 'move that folder away and start again: the chain is synced anew from peers; keep the sign guard beside it',
     });

@@ -14,7 +14,9 @@ import { NodeError } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
 import type { NodeApi } from '../../../src/rpc/api.ts';
 import type { AdminServer } from '../../../src/rpc/admin-server.ts';
+import type { MinerStatus } from '../../../src/compute/miner/status.ts';
 import { startAdminServer } from '../../../src/rpc/admin-server.ts';
+import { NO_MINER } from '../../../src/rpc/routes/own-miner.ts';
 import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
 import { signLogin } from '../../../src/sdk/login.ts';
@@ -108,6 +110,13 @@ export class World {
     return toHex(agreementId(nativeCrypto, this.node.genesis.chain, client, 0));
   }
 
+  /** Of the node's own miner. */
+  minerStatus: () => MinerStatus = () => ({
+    ...{ address: addressOf(nativeCrypto, signer('account-2').publicKey), state: 'open', reason: null },
+    ...{ slots: 2, free: 1, working: 1, streams: 1, stakedUait: 1, balanceUait: 1, models: [], speeds: [] },
+    ...{ agreements: [], settlements: 0, unsettledUait: 0, closed: { agreements: 0, receipts: 0, earnedUait: 0 } },
+  });
+
   /** Where a path is answered; the admin socket is there once it is asked for. */
   async url(path: string): Promise<string> {
     if (!isForOperators(path)) return this.server.url;
@@ -116,6 +125,7 @@ export class World {
       this.#admin = await startAdminServer(join(folder, 'admin.sock'), {
         api: this.#node,
         keys: this.#access.keys,
+        miner: { status: () => this.minerStatus(), drain: () => Promise.resolve() },
         log: nopLogger,
       });
     }
@@ -174,7 +184,7 @@ const NEW_KEY: ApiKeyRequest = {
 };
 
 function isForOperators(path: string): boolean {
-  return path.startsWith('/api/chains/') || path.startsWith('/api/keys');
+  return ['/api/chains/', '/api/keys', '/api/miner'].some((start) => path.startsWith(start));
 }
 
 /** What a request to a path of the document is made of. */
@@ -339,6 +349,15 @@ const quoteFails = (code: ErrorCode): Provocation => {
     return send(world, target);
   };
 };
+const withoutMiner: Provocation = async (world, target) => {
+  const { minerStatus } = world;
+  world.minerStatus = () => NO_MINER.status();
+  try {
+    return await send(world, target);
+  } finally {
+    world.minerStatus = minerStatus;
+  }
+};
 const badAfter: Provocation = (world, target) => send(world, target, { query: '?after=ait1nothing' });
 
 /** Where the way to a code is the operation's own. */
@@ -355,6 +374,8 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
     NOT_FOUND: (world, target) => send(world, target, { params: { agreement: '00'.repeat(32) } }),
   },
   '/v1/miners/{address}/stake': { NOT_FOUND: beforeFirstBlock },
+  '/api/miner': { NOT_FOUND: withoutMiner },
+  '/api/miner/drain': { NOT_FOUND: withoutMiner },
   '/api/keys': { CONFLICT: (world, target) => send(world, target, { body: '{"name":"shop","scopes":["read"]}' }) },
   '/api/keys/{id}/revoke': { NOT_FOUND: (world, target) => send(world, target, { params: { id: 'k0' } }) },
   '/v1/auth/nonce': {

@@ -7,6 +7,7 @@ import { ERRORS } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
 import { openApiDocument } from '../../../src/rpc/openapi.ts';
 import { createAdminOperations, createOperations } from '../../../src/rpc/operations.ts';
+import { NO_MINER } from '../../../src/rpc/routes/own-miner.ts';
 import { PROBLEM_TYPE } from '../../../src/rpc/problem.ts';
 import { TransactionDesks } from '../../../src/rpc/tx-intake.ts';
 import { systemClock } from '../../../src/clock.ts';
@@ -41,7 +42,9 @@ const written = (): Document => {
 /** What the admin socket answers. */
 const writtenForOperators = (): Document =>
   JSON.parse(
-    JSON.stringify(openApiDocument(createAdminOperations(fakeNode(new FakeNode()), memoryAccess().keys), '0.0.0')),
+    JSON.stringify(
+      openApiDocument(createAdminOperations(fakeNode(new FakeNode()), memoryAccess().keys, NO_MINER), '0.0.0'),
+    ),
   );
 
 const document = written();
@@ -96,7 +99,15 @@ describe('the OpenAPI document', () => {
   it('has nothing that only the operator may do: that is on the admin socket, in a document of its own', async () => {
     assert.deepEqual(
       operatorTargets.map(({ path }) => path),
-      ['/api/chains/{id}/start', '/api/chains/{id}/stop', '/api/keys', '/api/keys', '/api/keys/{id}/revoke'],
+      [
+        '/api/chains/{id}/start',
+        '/api/chains/{id}/stop',
+        '/api/keys',
+        '/api/keys',
+        '/api/keys/{id}/revoke',
+        '/api/miner',
+        '/api/miner/drain',
+      ],
     );
     const { status, json } = await ask(await world.url('/api/chains/'), '/openapi.json');
     assert.equal(status, 200);

@@ -1,0 +1,175 @@
+/**
+ * Who may have a slot: quotes given, slots reserved for them, and slots in which work is done. Pure. A quote reserves a slot
+ * for a short while, and to its end once money is on its way.
+ */
+import type { Address, Hash } from '../../bytes.ts';
+import { bytesKey, equalBytes } from '../../bytes.ts';
+import type { Quote, QuoteRequest } from '../../chain/market/quote.ts';
+import type { Refusal } from './refusal.ts';
+import { refusal } from './refusal.ts';
+
+/** How long a quote stands. */
+export const QUOTE_MS = 30_000;
+/** How long a slot waits for an opening to be seen. */
+const RESERVATION_MS = 5_000;
+/** A request is answered when it was made within this time, by this miner's clock. */
+const REQUEST_MS = 60_000;
+export const MAX_QUOTES = 1_024;
+export const MAX_REQUESTS = 8_192;
+/** When to ask again while all slots are taken. */
+const BUSY_MS = 1_000;
+
+export interface HeldQuote {
+  readonly id: Hash;
+  readonly request: QuoteRequest;
+  readonly quote: Quote;
+  /** A slot is held until then. */
+  readonly reservedUntilMs: number;
+  /** Within an agreement, or its opening is on its way: money is there. */
+  readonly isFunded: boolean;
+}
+
+export interface DeskState {
+  readonly slots: number;
+  /** Slots in which work is done. */
+  readonly working: number;
+  /** By id. */
+  readonly quotes: ReadonlyMap<string, HeldQuote>;
+  /** Requests answered, by hash: when each may be forgotten, and the quote it got. */
+  readonly requests: ReadonlyMap<string, { readonly untilMs: number; readonly quote: string }>;
+}
+
+export type DeskInput =
+  /** All but the slot is there; `quote` is what it would get. */
+  | {
+      readonly type: 'request';
+      readonly requestId: Hash;
+      readonly request: QuoteRequest;
+      readonly quoteId: Hash;
+      readonly quote: Quote;
+      readonly nowMs: number;
+    }
+  /** An `agreement.open` of this client that names this miner is pending or in a block. */
+  | { readonly type: 'opening'; readonly client: Address; readonly nowMs: number }
+  /** Work on a quote is to begin. */
+  | { readonly type: 'take'; readonly quoteId: Hash; readonly nowMs: number }
+  /** Work has ended. */
+  | { readonly type: 'free' };
+
+export type DeskEffect =
+  | { readonly type: 'grant'; readonly quote: HeldQuote }
+  | { readonly type: 'taken'; readonly quote: HeldQuote }
+  | { readonly type: 'refuse'; readonly refusal: Refusal };
+
+export interface DeskStep {
+  readonly state: DeskState;
+  readonly effects: readonly DeskEffect[];
+}
+
+export function openDesk(slots: number): DeskState {
+  return { slots, working: 0, quotes: new Map(), requests: new Map() };
+}
+
+export function stepDesk(state: DeskState, input: DeskInput): DeskStep {
+  switch (input.type) {
+    case 'request':
+      return onRequest(swept(state, input.nowMs), input);
+    case 'opening':
+      return { state: onOpening(swept(state, input.nowMs), input), effects: [] };
+    case 'take':
+      return onTake(state, input);
+    case 'free':
+      return { state: { ...state, working: Math.max(0, state.working - 1) }, effects: [] };
+  }
+}
+
+/** Slots that nobody has, for offers. */
+export function freeSlots(state: DeskState, nowMs: number): number {
+  return Math.max(0, state.slots - state.working - reserved(state.quotes, nowMs).length);
+}
+
+function onRequest(state: DeskState, input: DeskInput & { readonly type: 'request' }): DeskStep {
+  const { requestId, request, quoteId, quote, nowMs } = input;
+  if (Math.abs(request.atMs - nowMs) > REQUEST_MS) {
+    return refuse(state, refusal('EXPIRED', `not made within the last ${REQUEST_MS / 1000} s: set the clock`));
+  }
+  const known = state.requests.get(bytesKey(requestId));
+  if (known) {
+    const again = state.quotes.get(known.quote);
+    if (again) return { state, effects: [{ type: 'grant', quote: again }] };
+    return refuse(state, refusal('CONFLICT', 'this request had its quote, which is over: make a new one', 1));
+  }
+  const quotes = withoutEarlier(state.quotes, request);
+  const taken = reserved(quotes, nowMs);
+  const unfunded = taken.filter(({ isFunded }) => !isFunded).length;
+  const isFunded = request.agreement !== null;
+  const isFull =
+    state.working + taken.length >= state.slots ||
+    (!isFunded && unfunded >= Math.max(1, Math.floor(state.slots / 2))) ||
+    quotes.size >= MAX_QUOTES ||
+    state.requests.size >= MAX_REQUESTS;
+  if (isFull) return refuse(state, busy());
+  const reservedUntilMs = isFunded ? quote.validUntilMs : Math.min(quote.validUntilMs, nowMs + RESERVATION_MS);
+  const held: HeldQuote = { id: quoteId, request, quote, reservedUntilMs, isFunded };
+  const key = bytesKey(quoteId);
+  const requests = new Map(state.requests);
+  requests.set(bytesKey(requestId), { untilMs: request.atMs + REQUEST_MS, quote: key });
+  return {
+    state: { ...state, requests, quotes: new Map(quotes).set(key, held) },
+    effects: [{ type: 'grant', quote: held }],
+  };
+}
+
+/** The oldest of the client's quotes that waits for money has it now. */
+function onOpening(state: DeskState, { client, nowMs }: DeskInput & { readonly type: 'opening' }): DeskState {
+  for (const [key, held] of state.quotes) {
+    if (held.isFunded || !equalBytes(held.request.client, client)) continue;
+    const hasSlot = held.reservedUntilMs > nowMs || freeSlots(state, nowMs) > 0;
+    const reservedUntilMs = hasSlot ? held.quote.validUntilMs : held.reservedUntilMs;
+    return { ...state, quotes: new Map(state.quotes).set(key, { ...held, isFunded: true, reservedUntilMs }) };
+  }
+  return state;
+}
+
+function onTake(state: DeskState, { quoteId, nowMs }: DeskInput & { readonly type: 'take' }): DeskStep {
+  const key = bytesKey(quoteId);
+  const held = state.quotes.get(key);
+  if (!held || held.quote.validUntilMs < nowMs) {
+    return refuse(state, refusal('EXPIRED', 'not a quote of this miner, or no longer valid: ask for a new one', 1));
+  }
+  const own = held.reservedUntilMs > nowMs ? 1 : 0;
+  if (freeSlots(state, nowMs) + own === 0) return refuse(state, busy());
+  const quotes = new Map(state.quotes);
+  quotes.delete(key);
+  return { state: { ...state, quotes, working: state.working + 1 }, effects: [{ type: 'taken', quote: held }] };
+}
+
+function refuse(state: DeskState, why: Refusal): DeskStep {
+  return { state, effects: [{ type: 'refuse', refusal: why }] };
+}
+
+function busy(): Refusal {
+  return refusal('BUSY', 'all slots are taken', BUSY_MS);
+}
+
+function reserved(quotes: DeskState['quotes'], nowMs: number): HeldQuote[] {
+  return [...quotes.values()].filter(({ reservedUntilMs }) => reservedUntilMs > nowMs);
+}
+
+/** Without money on its way an account has one quote, an agreement has one in any case: the latest. */
+function withoutEarlier(quotes: DeskState['quotes'], { client, agreement }: QuoteRequest): DeskState['quotes'] {
+  return new Map(
+    [...quotes].filter(([, { request, isFunded }]) => {
+      if (!equalBytes(request.client, client)) return true;
+      if (agreement === null) return isFunded || request.agreement !== null;
+      return request.agreement === null || !equalBytes(request.agreement, agreement);
+    }),
+  );
+}
+
+function swept(state: DeskState, nowMs: number): DeskState {
+  const quotes = new Map([...state.quotes].filter(([, { quote }]) => quote.validUntilMs >= nowMs));
+  const requests = new Map([...state.requests].filter(([, { untilMs }]) => untilMs >= nowMs));
+  if (quotes.size === state.quotes.size && requests.size === state.requests.size) return state;
+  return { ...state, quotes, requests };
+}

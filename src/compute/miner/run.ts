@@ -1,0 +1,365 @@
+/**
+ * One attempt as it happens: the pure machine of attempt.ts with its executor, its stream, its timers and its rows. What
+ * waits goes one after the other, so that nothing is sent before what it rests on is kept.
+ */
+import type { Hash as Digest } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import type { Hash, Signature } from '../../bytes.ts';
+import { equalBytes } from '../../bytes.ts';
+import type { JobContent } from '../../chain/market/content.ts';
+import { decodeContent } from '../../chain/market/content.ts';
+import type { Clock } from '../../clock.ts';
+import type { ErrorCode } from '../../errors.ts';
+import { NodeError, toNodeError } from '../../errors.ts';
+import { LEASE_MS } from '../../../protocols/market/work-frames.ts';
+import type { MinerFrame } from '../../../protocols/market/work-frames.ts';
+import type { AttemptEffect, AttemptInput, AttemptRules, AttemptState, Kept } from './attempt.ts';
+import { isAtWork, recap, stepAttempt } from './attempt.ts';
+import { Coalescer } from './coalescer.ts';
+import type { Monitor, Stopwatch } from './monitor.ts';
+import type { MinerExecutors } from './ports.ts';
+import type { Refusal } from './refusal.ts';
+import { refusal } from './refusal.ts';
+
+/** All input must have come by then. */
+const INPUT_MS = 30_000;
+/** An executor that has not stopped by then is left behind. */
+const STOP_MS = 5_000;
+
+/** Where frames go while a client listens. */
+export interface Listener {
+  /** @throws NodeError UNREACHABLE */
+  send(frame: Exclude<MinerFrame, { readonly type: 'output' }>): Promise<void>;
+  /** @param chunk from 1 on @throws NodeError UNREACHABLE */
+  output(attempt: Hash, chunk: number, bytes: Uint8Array): Promise<void>;
+}
+
+export interface RunModules {
+  readonly rules: AttemptRules;
+  readonly clock: Clock;
+  readonly executors: MinerExecutors;
+  readonly monitor: Monitor;
+  /** On the disk when it resolves. @throws NodeError STORAGE */
+  readonly keep: (run: AttemptRun, what: Kept, acknowledgement: Signature | null) => Promise<void>;
+  /** In the ledger, before it is kept. */
+  readonly onDue: (run: AttemptRun, dueUait: number) => void;
+  readonly onOver: (run: AttemptRun, dueUait: number, receipt: Hash | null) => void;
+  /** The disk fails: nothing may be sent any more. */
+  readonly onFatal: (error: NodeError) => void;
+}
+
+export class AttemptRun {
+  readonly #modules: RunModules;
+  #state: AttemptState;
+  #listener: Listener | null = null;
+  /** Pieces sent, for a client that comes back. */
+  #pieces: Uint8Array[];
+  #outputBytes = 0;
+  readonly #digest: Digest = createHash('sha256');
+  readonly #input: Uint8Array;
+  #content: JobContent | null = null;
+  readonly #abort = new AbortController();
+  /** Of the piece that was handed over: resolves when the next one may come. */
+  #goOn: (() => void) | null = null;
+  readonly #timers: (() => void)[] = [];
+  #cancelLease: (() => void) | null = null;
+  #queue: Promise<void> = Promise.resolve();
+  #isBroken = false;
+  /** When work was over, by this miner's clock; null before. */
+  overAtMs: number | null = null;
+
+  /** @param pieces of an attempt that ended before this start */
+  constructor(modules: RunModules, state: AttemptState, pieces: Uint8Array[] = []) {
+    this.#modules = modules;
+    this.#state = state;
+    this.#pieces = pieces;
+    this.#outputBytes = pieces.reduce((sum, { length }) => sum + length, 0);
+    this.#input = new Uint8Array(isAtWork(state) ? state.terms.job.spec.inputBytes : 0);
+    if (!isAtWork(state)) return;
+    this.#after(INPUT_MS, () => {
+      if (this.#state.phase === 'input') this.giveUp('TIMEOUT', 'the input did not come in time');
+    });
+    this.#after(state.terms.assignment.assignment.executionMs, () => {
+      this.giveUp('TIMEOUT', 'the time of the assignment is over');
+    });
+  }
+
+  get state(): AttemptState {
+    return this.#state;
+  }
+
+  get id(): Hash {
+    return this.#state.terms.id;
+  }
+
+  get isAtWork(): boolean {
+    return isAtWork(this.#state);
+  }
+
+  get pieces(): readonly Uint8Array[] {
+    return this.#pieces;
+  }
+
+  /** Held for a client that comes back. */
+  get keptBytes(): number {
+    return this.#outputBytes;
+  }
+
+  /** From now on frames go there, beginning with where the attempt is, and the pieces from that number on. */
+  attach(listener: Listener, piecesHad: number): Promise<void> {
+    this.#cancelLease?.();
+    this.#cancelLease = null;
+    return this.#later(async () => {
+      this.#listener = listener;
+      const frames = recap(this.#state);
+      const isEnding = ({ frame }: (typeof frames)[number]): boolean =>
+        frame.type !== 'accept' && frame.type !== 'start';
+      for (const { frame } of frames.filter((each) => !isEnding(each))) await this.#send((to) => to.send(frame));
+      for (let at = piecesHad; at < this.#pieces.length; at++) {
+        const piece = this.#pieces[at];
+        if (piece) await this.#send((to) => to.output(this.id, at + 1, piece));
+      }
+      for (const { frame } of frames.filter(isEnding)) await this.#send((to) => to.send(frame));
+    });
+  }
+
+  /** The client is gone from there; it has a lease's time to come back. */
+  detach(listener: Listener): void {
+    if (this.#listener !== listener) return;
+    this.#listener = null;
+    if (!this.isAtWork) return;
+    this.#cancelLease = this.#modules.clock.after(LEASE_MS, () => {
+      this.giveUp('LEASE_LOST', 'the client fell silent');
+    });
+  }
+
+  /** A piece of input, opened. Resolves when the next one may come. @throws NodeError PEER_PROTOCOL */
+  async input(piece: Uint8Array): Promise<void> {
+    if (piece.length === 0) throw new NodeError('PEER_PROTOCOL', 'a piece of input is empty');
+    if (this.#state.phase !== 'input') return;
+    const at = this.#state.inputBytes;
+    if (at + piece.length <= this.#input.length) this.#input.set(piece, at);
+    await this.apply({ type: 'input', bytes: piece.length });
+  }
+
+  giveUp(code: ErrorCode, text: string): void {
+    void this.apply({ type: 'give-up', code, text });
+  }
+
+  /** Resolves when all that follows from it is kept and sent. */
+  apply(input: AttemptInput): Promise<void> {
+    const { state, effects } = stepAttempt(this.#modules.rules, this.#state, input);
+    this.#state = state;
+    for (const effect of effects) this.#perform(effect);
+    return this.#queue;
+  }
+
+  /** Resolves when what was decided until now is kept and sent. */
+  idle(): Promise<void> {
+    return this.#queue;
+  }
+
+  /** The client has all of it. */
+  forgetOutput(): void {
+    this.#pieces = [];
+    this.#outputBytes = 0;
+  }
+
+  /** What it holds is let go; nothing is kept or sent for it any more. */
+  close(): void {
+    for (const cancel of this.#timers.splice(0)) cancel();
+    this.#cancelLease?.();
+    this.#abort.abort();
+    this.forgetOutput();
+  }
+
+  // Effects
+
+  #perform(effect: AttemptEffect): void {
+    const { onDue, onOver, keep } = this.#modules;
+    switch (effect.type) {
+      case 'due':
+        onDue(this, effect.dueUait);
+        return;
+      case 'over':
+        this.#over();
+        onOver(this, effect.dueUait, effect.receipt);
+        return;
+      case 'check-content':
+        this.#checkContent();
+        return;
+      case 'abort':
+        this.#abort.abort();
+        return;
+      case 'keep':
+        void this.#later(() => keep(this, effect.what, effect.acknowledgement ?? null));
+        return;
+      case 'send':
+        void this.#later(() => this.#send((to) => to.send(effect.frame)));
+        return;
+      case 'output':
+        this.#digest.update(effect.bytes);
+        void this.#later(() => {
+          this.#pieces.push(effect.bytes);
+          this.#outputBytes += effect.bytes.length;
+          return this.#send((to) => to.output(this.id, effect.chunk, effect.bytes));
+        });
+        return;
+      case 'start':
+        void this.#later(() => {
+          void this.#work(effect.maxOutputBytes);
+          return Promise.resolve();
+        });
+        return;
+      case 'go':
+        void this.#later(() => {
+          this.#goOn?.();
+          return Promise.resolve();
+        });
+        return;
+    }
+  }
+
+  #over(): void {
+    this.overAtMs = this.#modules.clock.now();
+    for (const cancel of this.#timers.splice(0)) cancel();
+    this.#cancelLease?.();
+    this.#abort.abort();
+  }
+
+  #checkContent(): void {
+    const { rules, clock } = this.#modules;
+    const { spec } = this.#state.terms.job;
+    let fault: Refusal | null = null;
+    if (!equalBytes(rules.hasher.hash(this.#input), spec.inputHash)) {
+      fault = refusal('BAD_JOB', 'the input has another hash than the job');
+    } else {
+      try {
+        this.#content = decodeContent(this.#input);
+      } catch (error) {
+        fault = refusal('BAD_JOB', `the input is not the content of a job: ${toNodeError(error).message}`);
+      }
+    }
+    void this.apply({ type: 'content', fault, nowMs: clock.now() });
+  }
+
+  async #work(maxOutputBytes: number): Promise<void> {
+    const { clock, executors, monitor } = this.#modules;
+    const { quote } = this.#state.terms;
+    const { params, parts } = this.#content ?? { params: [], parts: [] };
+    const watch = monitor.start(quote.kind, quote.model);
+    const coalescer = new Coalescer(clock, (piece) => this.#hand(piece));
+    const job = { kind: quote.kind, model: quote.model, params, parts, maxOutputBytes };
+    const { signal } = this.#abort;
+    try {
+      const running = executors.run(job, { signal, emit: (bytes) => this.#emit(coalescer, watch, bytes) });
+      const outcome = await this.#orLeft(running);
+      await coalescer.flush();
+      watch.done();
+      this.#content = null;
+      void this.apply({ type: 'finished', ...outcome, outputHash: this.#outputHash(), nowMs: clock.now() });
+    } catch (error) {
+      coalescer.close();
+      const { code, message } = toNodeError(error);
+      const known = code === 'INTERNAL' ? 'EXECUTOR' : code;
+      void this.apply({
+        type: 'broke',
+        code: known,
+        text: message,
+        outputHash: this.#outputHash(),
+        nowMs: clock.now(),
+      });
+    }
+  }
+
+  #outputHash(): Hash {
+    return Uint8Array.from(this.#digest.copy().digest());
+  }
+
+  async #emit(coalescer: Coalescer, watch: Stopwatch, bytes: Uint8Array): Promise<void> {
+    if (this.#abort.signal.aborted) throw stopped();
+    if (bytes.length === 0) return;
+    watch.output(bytes.length);
+    await coalescer.add(bytes);
+  }
+
+  /** Into the machine; resolves when credit and stream let the next one come. */
+  #hand(piece: Uint8Array): Promise<void> {
+    const { signal } = this.#abort;
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        signal.removeEventListener('abort', onAbort);
+        this.#goOn = null;
+      };
+      const onAbort = (): void => {
+        end();
+        reject(stopped());
+      };
+      if (signal.aborted) {
+        reject(stopped());
+        return;
+      }
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#goOn = () => {
+        end();
+        resolve();
+      };
+      void this.apply({ type: 'piece', bytes: piece });
+    });
+  }
+
+  /** What an executor that does not stop does is nobody's any more. */
+  #orLeft<T>(running: Promise<T>): Promise<T> {
+    const { clock } = this.#modules;
+    const { signal } = this.#abort;
+    return new Promise((resolve, reject) => {
+      let cancel: (() => void) | null = null;
+      const onAbort = (): void => {
+        cancel = clock.after(STOP_MS, () => {
+          reject(new NodeError('EXECUTOR', 'the back end did not stop in time'));
+        });
+      };
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+      running.then(resolve, reject).finally(() => {
+        signal.removeEventListener('abort', onAbort);
+        cancel?.();
+      });
+    });
+  }
+
+  // In turn
+
+  #later(task: () => Promise<void>): Promise<void> {
+    this.#queue = this.#queue.then(async () => {
+      if (this.#isBroken) return;
+      try {
+        await task();
+      } catch (error) {
+        this.#isBroken = true;
+        this.close();
+        this.#modules.onFatal(toNodeError(error));
+      }
+    });
+    return this.#queue;
+  }
+
+  /** A stream that fails is one without a client: it may come back on another. */
+  async #send(how: (to: Listener) => Promise<void>): Promise<void> {
+    const listener = this.#listener;
+    if (!listener) return;
+    try {
+      await how(listener);
+    } catch {
+      this.detach(listener);
+    }
+  }
+
+  #after(ms: number, then: () => void): void {
+    this.#timers.push(this.#modules.clock.after(ms, then));
+  }
+}
+
+function stopped(): NodeError {
+  return new NodeError('CANCELED', 'the work was stopped');
+}
