@@ -14,11 +14,7 @@ const CONNECT_WITHIN_MS = 10_000;
 const PING = encodeClientFrame({ type: 'ping' });
 
 /** @param url ws or wss @throws NodeError UNREACHABLE | TIMEOUT */
-export function openRelayStream(
-  url: string,
-  apiKey: string | undefined,
-  signal: AbortSignal,
-): Promise<WorkStream> {
+export function openRelayStream(url: string, apiKey: string | undefined, signal: AbortSignal): Promise<WorkStream> {
   return new Promise((resolve, reject) => {
     const stream = new RelayStream(url, subprotocols(apiKey));
     const limit = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_WITHIN_MS)]);

@@ -114,7 +114,7 @@ export const assignment: fc.Arbitrary<SignedAssignment> = fc.record({
   signature,
 });
 
-export const tick: fc.Arbitrary<SignedTick> = fc.record({
+const tick: fc.Arbitrary<SignedTick> = fc.record({
   tick: fc.record({ attempt: hash, chunks: u32, link: hash, outputBytes: u32, dueUait: u64 }),
   signature,
 });
