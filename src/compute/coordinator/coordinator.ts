@@ -44,6 +44,29 @@ export type JobState =
 /** What clients of the replaced system know. */
 export type PlainJobState = 'QUEUED' | 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELED' | 'EXPIRED';
 
+const PLAIN_STATES: Readonly<Record<JobState, PlainJobState>> = {
+  submitted: 'QUEUED',
+  queued: 'QUEUED',
+  matched: 'QUEUED',
+  funded: 'QUEUED',
+  leased: 'RUNNING',
+  running: 'RUNNING',
+  delivered: 'RUNNING',
+  completed: 'COMPLETED',
+  canceling: 'RUNNING',
+  canceled: 'CANCELED',
+  failed: 'FAILED',
+  expired: 'EXPIRED',
+};
+
+export function plainState(state: JobState): PlainJobState {
+  return PLAIN_STATES[state];
+}
+
+export function isEnded(state: JobState): boolean {
+  return state === 'completed' || state === 'canceled' || state === 'failed' || state === 'expired';
+}
+
 export interface JobFault {
   readonly code: ErrorCode;
   readonly message: string;
@@ -57,6 +80,8 @@ export interface JobView {
   readonly owner: string;
   readonly state: JobState;
   readonly createdAtMs: number;
+  /** From then on it is expired, unless it has ended: creation and `totalMs`. */
+  readonly expiresAtMs: number;
   readonly endedAtMs: number | null;
   /** Last attempt; 0 before the first. */
   readonly attempt: number;
@@ -120,6 +145,8 @@ export interface Coordinator {
    */
   submit(request: JobRequest): Promise<JobView>;
   job(id: Hash): JobView | undefined;
+  /** The job of an owner's idempotency key: by it a door knows after a restart what it had submitted. */
+  find(owner: string, idempotencyKey: string): JobView | undefined;
   /** Newest first. */
   jobs(page: {
     readonly limit: number;
@@ -138,6 +165,7 @@ export interface Coordinator {
   output(id: Hash, from: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** From a sequence number on, those to come included; ends with the job. */
   events(id: Hash, from: number, signal: AbortSignal): AsyncIterable<JobEvent>;
+  /** @param id of the job, or of the receipt */
   receipt(id: Hash): JobReceipt | undefined;
   /** Stops; jobs go on with the next start. */
   close(): Promise<void>;

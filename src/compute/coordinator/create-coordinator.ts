@@ -87,6 +87,8 @@ class JobDoor implements Coordinator {
   readonly #core: Core;
   readonly #metrics: ReturnType<typeof createCoordinatorMetrics>;
   readonly #jobs = new Map<string, Job>();
+  /** By the id of their receipt, those that have ended with one. */
+  readonly #byReceipt = new Map<string, Job>();
   /** By nonce, those with an idempotency key. */
   readonly #byNonce = new Map<string, Job>();
   readonly #openByOwner = new Map<string, number>();
@@ -102,6 +104,7 @@ class JobDoor implements Coordinator {
     this.#metrics = createCoordinatorMetrics(options.metrics);
     this.#core.onEnded = (job) => {
       this.#count(job, -1);
+      this.#indexReceipt(job);
     };
     this.#core.onGone = (gone) => {
       for (const job of gone) this.#forget(job);
@@ -142,6 +145,11 @@ class JobDoor implements Coordinator {
 
   job(id: Hash): JobView | undefined {
     return this.#jobs.get(bytesKey(id))?.view();
+  }
+
+  find(owner: string, idempotencyKey: string): JobView | undefined {
+    const nonce = nonceOf(this.#options.crypto, this.#core.client, owner, idempotencyKey);
+    return this.#byNonce.get(bytesKey(nonce))?.view();
   }
 
   jobs({ limit, before, owner }: Parameters<Coordinator['jobs']>[0]): readonly JobView[] {
@@ -195,7 +203,8 @@ class JobDoor implements Coordinator {
   }
 
   receipt(id: Hash): JobReceipt | undefined {
-    const job = this.#jobs.get(bytesKey(id));
+    const key = bytesKey(id);
+    const job = this.#jobs.get(key) ?? this.#byReceipt.get(key);
     if (!job?.result || !job.receiptId) return undefined;
     const { receipt, acknowledgement } = job.result;
     return { receipt, id: job.receiptId, acknowledgement };
@@ -245,6 +254,7 @@ class JobDoor implements Coordinator {
     const plan = attempt && agreement ? this.#planOf(job, attempt, agreement) : null;
     if (job.isEnded) {
       this.#count(job, -1);
+      this.#indexReceipt(job);
       core.archive.add(job);
     } else {
       job.totalUntilMs = core.deadlines.nowMs + (job.spec.createdAtMs + job.spec.totalMs - this.#options.clock.now());
@@ -302,8 +312,13 @@ class JobDoor implements Coordinator {
     this.#count(job, 1);
   }
 
+  #indexReceipt(job: Job): void {
+    if (job.receiptId) this.#byReceipt.set(bytesKey(job.receiptId), job);
+  }
+
   #forget(job: Job): void {
     this.#jobs.delete(job.key);
+    if (job.receiptId) this.#byReceipt.delete(bytesKey(job.receiptId));
     const nonceKey = bytesKey(job.spec.nonce);
     if (this.#byNonce.get(nonceKey) === job) this.#byNonce.delete(nonceKey);
   }

@@ -98,6 +98,7 @@ export class Job {
       owner: this.row.owner,
       state: this.progress.state,
       createdAtMs: spec.createdAtMs,
+      expiresAtMs: spec.createdAtMs + spec.totalMs,
       endedAtMs: this.endedAtMs,
       attempt: this.progress.attempt,
       miner: this.miner,
