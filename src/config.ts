@@ -37,6 +37,14 @@ export interface NodeConfig {
   readonly market: {
     /** For a UTC day, on this machine and chains of development; 0: none. */
     readonly keylessBudgetUait: number;
+    /** Absolute; empty: none. Of the account that pays for jobs: a plain key, on chains of development. */
+    readonly keyFile: string;
+    /** Absolute; empty: none. The same as a wallet file, and the file with its password. */
+    readonly wallet: string;
+    readonly passwordFile: string;
+    readonly maxPriceUait: number;
+    readonly startMs: number;
+    readonly executionMs: number;
   };
   readonly admin: {
     /** Absolute, or `off`; empty: in the data folder. */
@@ -183,7 +191,15 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
       },
       requireApiKey: flag('rpc.require_api_key'),
     },
-    market: { keylessBudgetUait: number('market.keyless_budget_uait') },
+    market: {
+      keylessBudgetUait: number('market.keyless_budget_uait'),
+      keyFile: text('market.key_file'),
+      wallet: text('market.wallet'),
+      passwordFile: text('market.password_file'),
+      maxPriceUait: number('market.max_price_uait'),
+      startMs: number('market.start_ms'),
+      executionMs: number('market.execution_ms'),
+    },
     admin: { socket: text('admin.socket') },
     metrics: { listen: text('metrics.listen') === 'off' ? null : parseHostPort(text('metrics.listen')) },
     log: { level: text('log.level'), format: text('log.format') as NodeConfig['log']['format'] },

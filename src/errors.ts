@@ -44,7 +44,10 @@ export const ERRORS = {
   // 402, not 429: clients retry a 429 by themselves, and no wait of theirs brings the next day's budget.
   BUDGET_SPENT: kind(402, -32005, 6, false, 'Budget spent'),
   TIMEOUT: kind(504, -32013, 8, true, 'Timed out'),
+  NOT_READY: kind(425, -32013, 8, true, 'Not ready yet'),
   CONFLICT: kind(409, -32014, 7, false, 'Conflict'),
+  // 422, not 409: clients retry a 409 by themselves, and it would be refused again.
+  IDEMPOTENCY_MISMATCH: kind(422, -32014, 7, false, 'Idempotency key of another request'),
   DEV_KEY: kind(409, -32015, 10, false, 'Development key off devnet'),
   WOULD_DOUBLE_SIGN: kind(409, -32015, 10, false, 'Would sign twice'),
   WRONG_GENESIS: kind(409, -32015, 10, false, 'Different genesis'),

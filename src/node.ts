@@ -20,6 +20,7 @@ import type { Host } from './net/host.ts';
 import { createHost } from './net/host.ts';
 import { createNetMetrics } from './net/metrics.ts';
 import { createNodeApi } from './node/api.ts';
+import { ClientMarkets } from './node/client-market.ts';
 import { openAccess } from './node/access.ts';
 import { warnOfExposure } from './node/exposure.ts';
 import type { NodeMiner } from './node/miner.ts';
@@ -80,7 +81,8 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
   const host = await openHost(folder, config, log, metrics);
   ends.push({ name: 'network', end: () => host.stop() });
 
-  const chains = createChains({ folder, config, log, metrics, verifyPool, host });
+  const markets = new ClientMarkets();
+  const chains = createChains({ folder, config, log, metrics, verifyPool, host }, markets);
   ends.push({ name: 'chains', end: () => chains.close() });
   await chains.openAll();
   const api = createNodeApi({
@@ -90,6 +92,7 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
     crypto: nativeCrypto,
     host,
     clock: systemClock,
+    jobsOf: (chain) => markets.of(chain),
   });
   const miner = openMinerControl({
     ...{ config, chains, log },
@@ -137,7 +140,10 @@ interface ChainsParts {
   readonly host: Host;
 }
 
-function createChains({ folder, config, log, metrics, verifyPool, host }: ChainsParts): ChainSet {
+function createChains(
+  { folder, config, log, metrics, verifyPool, host }: ChainsParts,
+  markets: ClientMarkets,
+): ChainSet {
   return new ChainSet(config.chains, {
     exists: (chainId) => existsSync(chainFolderOf(folder.home, chainId).genesisFile),
     open: async (chainId, onFatal) =>
@@ -151,6 +157,16 @@ function createChains({ folder, config, log, metrics, verifyPool, host }: Chains
         onFatal,
       }),
     join: ({ genesis, handlers }) => host.addChain({ chain: genesis.chain, handlers }),
+    beside: async (open) => {
+      const { chainId } = open.chain.genesis.chain;
+      return markets.start(open, {
+        config,
+        folder: await folder.chain(chainId),
+        verifier: verifyPool.share(chainId),
+        log: chainLogger(log, chainId).child('market'),
+        metrics: chainRegister(metrics, chainId),
+      });
+    },
     onClosed: (chainId) => metrics.forget('chain', chainId),
     log,
   });

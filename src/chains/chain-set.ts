@@ -41,6 +41,8 @@ export interface ChainSetModules {
   /** Opens what is on disk; nothing runs yet. @param onFatal to be called when the chain cannot go on */
   readonly open: (chainId: string, onFatal: (error: NodeError) => void) => Promise<OpenedChain>;
   readonly join: (chain: RunningChain) => Promise<ChainNetwork>;
+  /** Starts what runs beside a chain while it runs, and must end before it. @returns ends it; neither fails */
+  readonly beside?: (open: OpenChain) => Promise<() => Promise<void>>;
   /** Called after a chain is gone, whatever ended it. */
   readonly onClosed: (chainId: string) => Promise<void>;
   readonly log: Logger;
@@ -52,6 +54,7 @@ interface Slot {
   error: NodeError | null;
   open: OpenChain | null;
   closing: AbortController;
+  endBeside: (() => Promise<void>) | null;
   /** What is being done to it; one thing at a time. */
   work: Promise<void> | null;
 }
@@ -157,6 +160,7 @@ export class ChainSet {
     const { chain } = slot.open;
     try {
       await chain.start(await this.#modules.join(chain));
+      slot.endBeside = (await this.#modules.beside?.(slot.open)) ?? null;
       this.#refuseFailed(slot);
       slot.state = 'running';
       this.#modules.log.info('chain is running', { chain: slot.chainId, height: chain.ledger.tip.height });
@@ -198,10 +202,11 @@ export class ChainSet {
 
   /** Never throws: what cannot be closed must not hold up others. */
   async #end(slot: Slot): Promise<void> {
-    const { open, chainId } = slot;
-    slot.open = null;
+    const { open, chainId, endBeside } = slot;
+    slot.open = slot.endBeside = null;
     slot.closing.abort();
     try {
+      await endBeside?.();
       await open?.chain.stop();
       await this.#modules.onClosed(chainId);
     } catch (error) {
@@ -245,6 +250,7 @@ export class ChainSet {
     const slot: Slot = {
       ...{ chainId, state: 'stopped' as const, error: null, open: null, work: null },
       closing: new AbortController(),
+      endBeside: null,
     };
     this.#slots.set(chainId, slot);
     return slot;

@@ -121,6 +121,33 @@ export const OPTIONS = {
     Number.MAX_SAFE_INTEGER,
     'What programs of this machine may spend of the wallet of the node on jobs without an API key, a UTC day, on chains that end in -devnet.',
   ),
+  'market.wallet': {
+    kind: 'text',
+    value: '',
+    help: 'Wallet file of the account that pays for jobs behind API keys; empty: this node has none done.',
+    check: absolutePath,
+  },
+  'market.password_file': {
+    kind: 'text',
+    value: '',
+    help: 'File with the password of that wallet; empty: the systemd credential aitbc-market-password.',
+    check: absolutePath,
+  },
+  'market.key_file': {
+    kind: 'text',
+    value: '',
+    help: 'In place of a wallet: a plain key file, on chains that end in -devnet.',
+    check: absolutePath,
+  },
+  'market.max_price_uait': count(
+    1_000_000,
+    1,
+    Number.MAX_SAFE_INTEGER,
+    'What one job may cost at most, and does cost at most when it says nothing.',
+  ),
+  // Opening an agreement takes a block or two; a client that waits longer is better told so.
+  'market.start_ms': span(30_000, 'How long clients that wait for an answer wait for a miner to begin.'),
+  'market.execution_ms': span(120_000, 'Longest attempt of a miner at a job.'),
   'metrics.listen': {
     kind: 'text',
     value: '127.0.0.1:9464',
@@ -316,6 +343,10 @@ function levelSpec(text: string): string | null {
   } catch {
     return 'error, warn, info, debug or silent, with modules as in "info,net:debug"';
   }
+}
+
+function absolutePath(path: string): string | null {
+  return path === '' || path.startsWith('/') ? null : 'an absolute path';
 }
 
 function hostPort(text: string): string | null {

@@ -19,6 +19,7 @@ import type {
   ChainView,
   ConsensusPlace,
   ConsensusStatus,
+  JobsApi,
   MarketApi,
   NodeStatus,
   PeerInfo,
@@ -37,6 +38,7 @@ export interface ChainApiModules {
   readonly crypto: Crypto;
   readonly host: Host;
   readonly clock: Clock;
+  readonly jobsOf: (chain: RunningChain) => JobsApi | null;
 }
 
 interface ApiModules extends ChainApiModules {
@@ -72,6 +74,9 @@ export function createChainApi(
     onPeers: (listener) => chain.onPeers(listener),
     readiness: () => readiness(chain, clock.monotonic() - lastCommit.atMs),
     market: createMarketApi(chain.market),
+    get jobs() {
+      return around.jobsOf(chain);
+    },
   };
 }
 

@@ -71,7 +71,7 @@ export async function startAdminServer(
     }
     done();
   });
-  registerOperations(app, createAdminOperations(api, keys, miner), limits);
+  registerOperations(app, createAdminOperations(api, keys, miner), { limits, clock });
   try {
     await listenOnSocket(app, path);
   } catch (error) {

@@ -11,6 +11,7 @@ import type { StateProof } from '../chain/tree-proof.ts';
 import type { Transaction } from '../chain/tx.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
+import type { Coordinator } from '../compute/coordinator/coordinator.ts';
 import type { MinerStatus } from '../compute/miner/status.ts';
 import type { Step } from '../consensus/types.ts';
 import type { NodeError } from '../errors.ts';
@@ -81,6 +82,8 @@ export interface ChainApi {
   /** What must hold for the chain to be ready to serve. */
   readiness(): readonly ReadinessCheck[];
   readonly market: MarketApi;
+  /** Null: this node has no work done for others on this chain. */
+  readonly jobs: JobsApi | null;
 }
 
 /** Miners as this node knows and reaches them, for clients that are no peers. */
@@ -91,6 +94,21 @@ export interface MarketApi {
   quote(miner: Address, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
   /** @throws NodeError NO_MINER | UNREACHABLE | RATE_LIMITED */
   openWork(miner: Address, signal: AbortSignal): Promise<WorkStream>;
+}
+
+/** The market as this node takes part in it as a client: whom it lets in has work done at the cost of its wallet. */
+export interface JobsApi {
+  readonly coordinator: Coordinator;
+  readonly options: JobOptions;
+}
+
+export interface JobOptions {
+  /** Most that one job may cost, and what it may cost when it does not say. */
+  readonly maxPriceUait: number;
+  /** How long clients that wait for an answer wait for a miner to begin. */
+  readonly startMs: number;
+  /** Longest attempt at a job. */
+  readonly executionMs: number;
 }
 
 export interface NodeIdentity {

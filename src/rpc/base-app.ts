@@ -4,10 +4,18 @@ import { randomUUID } from 'node:crypto';
 import { ERRORS, NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { RpcApp } from './app.ts';
+import { failureBody, typeOfFailures } from './failure-forms.ts';
 import { logFailure } from './failure-log.ts';
 import { isAllowedHost } from './host-guard.ts';
 import { parseJsonBody } from './json-body.ts';
-import { fromFramework, PROBLEM_TYPE, toProblem } from './problem.ts';
+import type { FailureForm } from './operation.ts';
+import { fromFramework, toProblem } from './problem.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    failures?: FailureForm;
+  }
+}
 
 export const MAX_BODY_BYTES = 1024 * 1024;
 export const MAX_HEADER_BYTES = 16 * 1024;
@@ -47,13 +55,17 @@ export function requestId(request: { readonly headers: Record<string, string | s
 
 function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
   const problem = toProblem(error, request.id);
-  const { url } = request.routeOptions;
+  const { url, config } = request.routeOptions;
   logFailure(log, problem, { request_id: request.id, method: request.method, route: url, error });
-  if (ERRORS[problem.code].retryable && (problem.status === 429 || problem.status === 503)) {
+  const isPaidFor = problem.data?.['should_retry'] === false;
+  if (isPaidFor) reply.header('x-should-retry', 'false');
+  else if (ERRORS[problem.code].retryable && (problem.status === 429 || problem.status === 503)) {
     reply.header('retry-after', String(problem.data?.['retry_after_s'] ?? 1));
   }
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="aitbc"');
-  void reply.code(problem.status).header('cache-control', 'no-store').type(PROBLEM_TYPE).send(problem);
+  const form = config.failures ?? 'problem';
+  reply.code(problem.status).header('cache-control', 'no-store').type(typeOfFailures(form));
+  void reply.send(failureBody(form, problem));
 }
 
 function wrongHost(host: string | undefined): NodeError {

@@ -1,20 +1,28 @@
 /** Operations as routes of the server. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Clock } from '../clock.ts';
 import type { RpcApp } from './app.ts';
 import { IMMUTABLE, NO_STORE } from './app.ts';
 import { check, checkBody } from './check.ts';
 import { deprecation } from './deprecation.ts';
 import type { Answer, Operation } from './operation.ts';
+import { Pieces } from './operation.ts';
+import { asRead } from './pieces.ts';
 import { loadOf } from './rate-guard.ts';
 import type { RateLimits } from './rate-limits.ts';
 
-export function registerOperations(app: RpcApp, operations: readonly Operation[], limits: RateLimits): void {
-  for (const operation of operations) registerOperation(app, operation, limits);
+export interface HttpModules {
+  readonly limits: RateLimits;
+  readonly clock: Clock;
 }
 
-function registerOperation(app: RpcApp, operation: Operation, limits: RateLimits): void {
+export function registerOperations(app: RpcApp, operations: readonly Operation[], modules: HttpModules): void {
+  for (const operation of operations) registerOperation(app, operation, modules);
+}
+
+function registerOperation(app: RpcApp, operation: Operation, modules: HttpModules): void {
   if (operation.body?.isRaw !== true) {
-    addRoute(app, operation, limits);
+    addRoute(app, operation, modules);
     return;
   }
   // In a scope of its own, because parsers are of a scope, not of a route.
@@ -23,18 +31,19 @@ function registerOperation(app: RpcApp, operation: Operation, limits: RateLimits
     scope.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, parsed) => {
       parsed(null, text);
     });
-    addRoute(scope, operation, limits);
+    addRoute(scope, operation, modules);
     done();
   });
 }
 
-function addRoute(app: RpcApp, operation: Operation, limits: RateLimits): void {
-  const { verb, path, params, query, body, load, scope, countOf, successor } = operation;
+function addRoute(app: RpcApp, operation: Operation, { limits, clock }: HttpModules): void {
+  const { verb, path, params, query, body, load, scope, countOf, successor, failures, isLong = false } = operation;
   app.route({
     method: verb,
     url: path,
     ...(body && { bodyLimit: body.maxBytes }),
-    config: { scope, ...(load && { load }) },
+    ...(isLong && { exposeHeadRoute: false }),
+    config: { scope, ...(load && { load }), ...(failures && { failures }) },
     // Before the body is read.
     onRequest: (request, reply, done) => {
       if (successor !== undefined) reply.headers(deprecation(filled(successor, request.params as Params)));
@@ -45,6 +54,8 @@ function addRoute(app: RpcApp, operation: Operation, limits: RateLimits): void {
       check(query, request.query, 'query');
       if (body && body.isRaw !== true) checkBody(body, request.body);
       if (countOf) limits.spend(request.client, loadOf(load, request.query), countOf(request.body) - 1);
+      // The server's own bound is for connections on which nothing is worked on.
+      if (isLong) request.raw.socket.setTimeout(0);
       // What asks several things has paid for the first.
       let isPaid = load === 'calls';
       const answer = await operation.handle({
@@ -53,6 +64,7 @@ function addRoute(app: RpcApp, operation: Operation, limits: RateLimits): void {
         body: request.body,
         requestId: request.id,
         principal: request.principal,
+        headers: request.headers,
         host: request.headers.host?.toLowerCase() ?? '',
         gone: () => goneSignal(reply),
         take: (kind) => {
@@ -60,7 +72,7 @@ function addRoute(app: RpcApp, operation: Operation, limits: RateLimits): void {
           else isPaid = false;
         },
       });
-      return send(request, reply, answer);
+      return send(request, reply, answer, clock);
     },
   });
 }
@@ -72,14 +84,15 @@ function filled(successor: string | null, params: Params): string | null {
   return successor && successor.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
 }
 
-function send(request: FastifyRequest, reply: FastifyReply, answer: Answer): FastifyReply {
+function send(request: FastifyRequest, reply: FastifyReply, answer: Answer, clock: Clock): FastifyReply {
   reply.header('cache-control', answer.etag === null ? NO_STORE : IMMUTABLE).headers(answer.headers);
   if (answer.etag !== null) {
     reply.header('etag', answer.etag);
     if (isHeld(request.headers['if-none-match'], answer.etag)) return reply.code(304).send();
   }
   if (answer.type !== null) reply.type(answer.type);
-  return reply.code(answer.status).send(answer.body());
+  const body = answer.body();
+  return reply.code(answer.status).send(body instanceof Pieces ? asRead(body.pieces, request, clock) : body);
 }
 
 /** RFC 9110 13.1.2: a list of tags, weak ones compared by their value. */
@@ -91,6 +104,7 @@ function isHeld(ifNoneMatch: string | undefined, etag: string): boolean {
 
 function goneSignal(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
+  if (reply.raw.destroyed) gone.abort();
   reply.raw.once('close', () => {
     gone.abort();
   });

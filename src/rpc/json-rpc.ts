@@ -1,4 +1,5 @@
 /** JSON-RPC 2.0: text in, text out. Methods are those of the operations, with params by name or by position. */
+import type { IncomingHttpHeaders } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { ERRORS, NodeError } from '../errors.ts';
 import type { Scope } from '../store/api-keys.ts';
@@ -18,6 +19,7 @@ export const MAX_BATCH_ANSWER_BYTES = 10 * 1024 * 1024;
 export interface RequestContext {
   readonly requestId: string;
   readonly principal: Principal;
+  readonly headers: IncomingHttpHeaders;
   readonly host: string;
   /** Aborts when the client has gone. */
   readonly gone: () => AbortSignal;
@@ -114,7 +116,7 @@ export class JsonRpc {
         hint: 'use mode sync, then ask by hash',
       });
     }
-    const answer = await found.operation.handle({ ...call, ...context });
+    const answer = await found.operation.handle({ ...context, ...call });
     return answer.body();
   }
 

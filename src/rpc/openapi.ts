@@ -2,16 +2,17 @@
 import type { TObject, TSchema } from 'typebox';
 import type { ErrorCode } from '../errors.ts';
 import { ERRORS } from '../errors.ts';
-import type { Body, Operation } from './operation.ts';
-import { PROBLEM_TYPE } from './problem.ts';
-import { COMPONENTS, Problem } from './schemas.ts';
+import type { Body, FailureForm, Operation } from './operation.ts';
+import { typeOfFailures } from './failure-forms.ts';
+import { COMPONENTS, FAILURES } from './components.ts';
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 const DESCRIPTION = [
   'Amounts are decimal strings of uait (1 AIT = 1,000,000 uait), hashes and keys lower-case hex, times RFC 3339 UTC.',
   'Every GET path answers HEAD too. A path that is not listed is a 404 METHOD_NOT_FOUND.',
-  'Failures are RFC 9457 problem documents; their `code` is one of those listed with the status.',
+  'Failures are RFC 9457 problem documents, but where clients of OpenAI or Ollama ask; their `code` is one of those listed.',
+  'Streams have no HEAD. Whoever has work done at the cost of this node lets it read what is asked and answered.',
 ].join(' ');
 
 const SECURITY_SCHEMES = {
@@ -78,26 +79,35 @@ function requestBody({ forms, binary }: Body) {
   };
 }
 
-function responses({ answers, errors }: Operation): JsonSchema {
+function responses({ answers, errors, failures = 'problem' }: Operation): JsonSchema {
   const found: Record<string, { description: string; content?: Record<string, { schema: unknown }> }> = {};
-  for (const [status, { description, schema, type = 'application/json' }] of Object.entries(answers)) {
-    found[status] = { description, ...(schema && { content: { [type]: { schema: refer(schema) } } }) };
+  for (const [status, { description, schema, type = 'application/json', inPieces }] of Object.entries(answers)) {
+    const pieces = inPieces === undefined ? {} : { [inPieces]: { schema: { type: 'string' } } };
+    found[status] = { description, ...(schema && { content: { [type]: { schema: refer(schema) }, ...pieces } }) };
   }
+  const failureType = typeOfFailures(failures);
   const byStatus = Map.groupBy(errors, (code) => String(ERRORS[code].http));
   for (const [status, codes] of byStatus) {
     const before = found[status];
     const sentence = codes.map((code) => `${code} (${ERRORS[code].title.toLowerCase()})`).join(', ');
     found[status] = {
       description: before ? `${before.description}; or ${sentence}` : sentence,
-      content: { ...before?.content, [PROBLEM_TYPE]: { schema: problemOf(codes, before?.content?.[PROBLEM_TYPE]) } },
+      content: {
+        ...before?.content,
+        [failureType]: { schema: failureOf(failures, codes, before?.content?.[failureType]) },
+      },
     };
   }
   return found;
 }
 
-/** A problem with one of these codes. @param wider what the answer is declared as, when a problem is part of it */
-function problemOf(codes: readonly ErrorCode[], wider: { schema: unknown } | undefined): JsonSchema {
-  return { allOf: [wider?.schema ?? refer(Problem)], properties: { code: { enum: codes } } };
+/** A failure with one of these codes. @param wider what the answer is declared as, when a failure is part of it */
+function failureOf(form: FailureForm, codes: readonly ErrorCode[], wider: { schema: unknown } | undefined): JsonSchema {
+  const code = { properties: { code: { enum: codes } } };
+  return {
+    allOf: [wider?.schema ?? refer(FAILURES[form])],
+    ...(form === 'openai' ? { properties: { error: code } } : code),
+  };
 }
 
 /** The content of every schema that has a name. */

@@ -2,6 +2,7 @@
  * What can be asked of a node: one operation is one path over HTTP and, where it has method names, JSON-RPC methods too.
  * Its schemas validate what comes in, and are what OpenAPI and OpenRPC show.
  */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Static, TObject, TSchema } from 'typebox';
 import type { ErrorCode } from '../errors.ts';
 import type { ScopeRule } from './access/guard.ts';
@@ -17,6 +18,7 @@ export interface Input<Params, Query> {
   readonly body: unknown;
   readonly requestId: string;
   readonly principal: Principal;
+  readonly headers: IncomingHttpHeaders;
   /** Under which the node was asked, with the port; one of its own names. */
   readonly host: string;
   /** Aborts when the client has gone. */
@@ -32,8 +34,17 @@ export interface Answer {
   readonly type: string | null;
   /** Of what never changes; null: not to be stored. */
   readonly etag: string | null;
-  /** Called once, and not at all when the client has the answer already. */
+  /** Called once, and not at all when the client has the answer already. What is `Pieces` is sent as it comes. */
   body(): unknown;
+}
+
+/** An answer that comes in pieces, each made when the client has read what was before. It tells its failures itself. */
+export class Pieces {
+  readonly pieces: AsyncIterable<string>;
+
+  constructor(pieces: AsyncIterable<string>) {
+    this.pieces = pieces;
+  }
 }
 
 /** One form of a body: the one meant by a body that has `key`; the last form of a list has none. */
@@ -63,12 +74,17 @@ export interface AnswerDoc {
   readonly schema: TSchema | null;
   /** application/json when absent. */
   readonly type?: string;
+  /** Content type of the same in pieces, where it can be had so. */
+  readonly inPieces?: string;
 }
+
+/** What failures look like: problem documents, or what clients of other servers read. */
+export type FailureForm = 'problem' | 'openai' | 'ollama';
 
 interface OperationBase {
   /** JSON-RPC methods of the same content, the first one its own name; none: over HTTP alone. */
   readonly methods: readonly string[];
-  readonly verb: 'GET' | 'POST';
+  readonly verb: 'GET' | 'POST' | 'DELETE';
   /** Parameters as in `/rpc/blocks/:height`. */
   readonly path: string;
   readonly summary: string;
@@ -85,6 +101,10 @@ interface OperationBase {
   readonly load?: LoadRule;
   /** What an API key must be for; null: none is asked for. */
   readonly scope: ScopeRule;
+  /** The answer may take as long as a job does, or come in pieces: silence does not end the connection, and there is no HEAD. */
+  readonly isLong?: boolean;
+  /** What its failures look like; problem documents when absent. */
+  readonly failures?: FailureForm;
   /** How many things of its kind a body asks for; one when absent. */
   readonly countOf?: (body: unknown) => number;
 }
@@ -114,8 +134,8 @@ export const OF_STORE: readonly ErrorCode[] = ['STORAGE', 'CORRUPT'];
 
 /** Checks nothing: it lets the schemas give `handle` its types. */
 export function operation<P extends TObject, Q extends TObject>(spec: OperationSpec<P, Q>): Operation {
-  const errors = new Set([...ALWAYS, ...(spec.verb === 'POST' ? OF_BODY : []), ...spec.errors]);
-  if (spec.verb === 'POST' && spec.body?.isRaw !== true) errors.add('PARSE_ERROR');
+  const errors = new Set([...ALWAYS, ...(spec.verb === 'GET' ? [] : OF_BODY), ...spec.errors]);
+  if (spec.verb !== 'GET' && spec.body?.isRaw !== true) errors.add('PARSE_ERROR');
   const scope = spec.scope === undefined ? (spec.verb === 'GET' ? 'read' : 'submit') : spec.scope;
   if (scope !== null) errors.add('UNAUTHENTICATED');
   return { ...(spec as unknown as Operation), scope, errors: [...errors].sort() };

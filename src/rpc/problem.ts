@@ -53,7 +53,7 @@ export function fromFramework(thrown: unknown): NodeError {
     new NodeError(code, message, { cause: thrown, ...(hint !== undefined && { hint }) });
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return wrap('TOO_LARGE', 'the body is too large', 'send fewer transactions at once');
+      return wrap('TOO_LARGE', 'the body is too large', 'send less at once');
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return wrap(
         'INVALID_REQUEST',

@@ -1,4 +1,4 @@
-/** The shapes of all answers. What is listed in COMPONENTS has its name in the OpenAPI document too. */
+/** The shapes of all answers. What is listed in CHAIN_COMPONENTS has its name in the OpenAPI document too. */
 import type { TSchema } from 'typebox';
 import Type from 'typebox';
 import { ERRORS } from '../errors.ts';
@@ -423,7 +423,7 @@ export const JsonRpcAnswer = Type.Union([
   strict({ ...answered, error: strict({ code: integer, message: text, data: Problem }) }),
 ]);
 
-export const COMPONENTS: Readonly<Record<string, TSchema>> = {
+export const CHAIN_COMPONENTS: Readonly<Record<string, TSchema>> = {
   Head,
   Certificate,
   Block,

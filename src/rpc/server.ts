@@ -16,6 +16,7 @@ import { capConnections } from './connections.ts';
 import { allowPages } from './cors.ts';
 import { clientOf, UNNAMED_PROXY } from './clients.ts';
 import { registerOperations } from './http.ts';
+import { JobDesks } from './jobs/desk.ts';
 import { listenOn } from './listen.ts';
 import { LiveHub } from './live/hub.ts';
 import { createLiveMetrics } from './live/metrics.ts';
@@ -98,7 +99,8 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   guardRates(app, limits, metrics);
   guardAccess(app, access, faultOf, metrics);
   boundSlowness(app, clock);
-  registerOperations(app, createOperations(api, { desks, access, log }), limits);
+  const jobDesks = new JobDesks(access, log);
+  registerOperations(app, createOperations(api, { desks, jobDesks, access, clock, log }), { limits, clock });
   const pages = { names: new Set(options.hosts), others: new Set(options.corsOrigins) };
   liveRoutes(app, live, { pages, access });
   const relays = new WorkRelays({ clock, metrics });

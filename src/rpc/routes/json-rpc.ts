@@ -52,8 +52,8 @@ export function jsonRpcOperation(
     errors: [],
     load: 'calls',
     scope: 'calls',
-    handle: async ({ body, requestId, principal, host, gone, take }) => {
-      const text = await rpc.answer(typeof body === 'string' ? body : '', { requestId, principal, host, gone, take });
+    handle: async ({ body, ...context }) => {
+      const text = await rpc.answer(typeof body === 'string' ? body : '', context);
       return text === null ? fresh(undefined, 204) : { ...fresh(text), type: 'application/json' };
     },
   });

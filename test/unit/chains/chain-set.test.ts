@@ -17,6 +17,7 @@ class Bench {
   readonly fatal = new Map<string, (error: NodeError) => void>();
   /** While set, opening waits for it. */
   hold: Promise<void> = Promise.resolve();
+  hasBeside = false;
   readonly set: ChainSet;
 
   constructor(...chainIds: readonly string[]) {
@@ -31,6 +32,13 @@ class Bench {
       join: async (chain) => {
         await this.#act('join', chain.genesis.chain.chainId);
         return {} as ChainNetwork;
+      },
+      beside: async ({ chain }) => {
+        const { chainId } = chain.genesis.chain;
+        if (this.hasBeside) await this.#act('begin beside', chainId);
+        return async () => {
+          if (this.hasBeside) await this.#act('end beside', chainId);
+        };
       },
       onClosed: async (chainId) => void this.acts.push(`closed ${chainId}`),
       log: nopLogger,
@@ -70,6 +78,22 @@ async function running(...chainIds: readonly string[]): Promise<Bench> {
 }
 
 describe('the chains of a node', () => {
+  it('start what runs beside a chain after it, and end that before it, however it ends', async () => {
+    const bench = new Bench('a');
+    bench.hasBeside = true;
+    await bench.set.openAll();
+    await bench.set.joinAll();
+    assert.deepEqual(bench.acts.splice(0), ['open a', 'join a', 'start a', 'begin beside a']);
+    await bench.set.stop('a');
+    assert.deepEqual(bench.acts.splice(0), ['end beside a', 'stop a', 'closed a']);
+    await bench.set.start('a');
+    bench.acts.length = 0;
+    bench.fatal.get('a')?.(new NodeError('STORAGE', 'the disk is full'));
+    await waitFor('the chain to be closed', () => bench.acts.includes('closed a'));
+    assert.deepEqual(bench.acts.splice(0), ['end beside a', 'stop a', 'closed a']);
+    await bench.set.close();
+  });
+
   it('are open before any of them takes part', async () => {
     const bench = new Bench('a', 'b');
     await bench.set.openAll();

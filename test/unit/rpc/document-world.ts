@@ -30,6 +30,7 @@ import type { TransferOptions } from '../../util/chain-fixture.ts';
 import { memoryAccess } from '../../util/access.ts';
 import { makeOffer, makeQuote, makeQuoteRequest } from '../../util/offers.ts';
 import { fakeNode, FakeNode } from './fake-node.ts';
+import { HASHES, ScriptedCoordinator, TINY } from './scripted-coordinator.ts';
 import type { Answer, Ask } from './http.ts';
 import { ask } from './http.ts';
 
@@ -41,12 +42,15 @@ export class World {
   fault: Error | null = null;
   /** Thrown where a chain is started or stopped. */
   actFault: Error | null = null;
+  readonly market = new ScriptedCoordinator(this.node.genesis.chain);
   server!: RpcServer;
   /** Of an API key that is there. */
   keyId = '';
+  /** One for jobs, with a budget for none. */
+  poorKey = '';
   #node!: NodeApi;
   #admin: AdminServer | null = null;
-  readonly #access = memoryAccess({}, () => {
+  readonly #access = memoryAccess({ keylessBudgetUait: 100_000_000 }, () => {
     if (this.actFault) throw this.actFault;
   });
 
@@ -56,7 +60,6 @@ export class World {
     for (const nonce of [0, 1, 2]) {
       world.node.produce([world.transfer({ nonce }), ...(market ? world.#market(nonce) : [])]);
     }
-    if (market) world.#offer();
     const failing = <T>(value: T, fault: Error | null): T => {
       if (fault) throw fault;
       return value;
@@ -73,8 +76,41 @@ export class World {
     const { access } = world.#access;
     world.server = await startRpcServer({ listen, ...limited }, { api, log: nopLogger, access });
     world.keyId = (await world.#access.keys.create(NEW_KEY)).record.id;
+    world.poorKey = (await world.#access.keys.create(POOR_KEY)).text;
     world.#node = api;
+    world.restore();
     return world;
+  }
+
+  /** As it was before a failure was provoked, where nothing was submitted since. */
+  restore(): void {
+    const { node, market, access } = this;
+    this.#offer();
+    this.fault = this.actFault = market.fault = node.failure = null;
+    node.base = 1;
+    node.checks = [{ name: 'quorum', ok: true, detail: 'all' }];
+    node.jobs = market;
+    Object.assign(access.options, { requireApiKey: false });
+    market.onJob = (id, { kind }) => {
+      market.answer(id, kind === 'text.embed' ? new Uint8Array(8) : 'Vienna.');
+    };
+  }
+
+  /** A job that has not ended. */
+  openJob(): Promise<string> {
+    this.market.onJob = () => undefined;
+    return this.job();
+  }
+
+  /** One that is done, unless the market was told otherwise. */
+  async job(): Promise<string> {
+    const parts = [{ role: 'user', mediaType: 'text/plain', data: Buffer.from('Capital?') }];
+    const job = await this.market.submit({
+      ...{ kind: 'llm.chat', model: TINY, params: [], parts, maxOutputBytes: 1024, maxPriceUait: 1000 },
+      ...{ queueMs: 1000, executionMs: 1000, totalMs: 1000, owner: 'keyless', idempotencyKey: null },
+      agreement: 'session',
+    });
+    return toHex(job.id);
   }
 
   /** A stake in the first block, and an agreement that relies on it in the second. */
@@ -94,7 +130,7 @@ export class World {
   #offer(): void {
     const { chain } = this.node.genesis;
     const miner = signer('account-2');
-    const offers = [makeOffer(chain, miner, { gpus: ['gpu'] })];
+    const offers = [makeOffer(chain, miner, { gpus: ['gpu'], models: this.market.offered[0]?.offer.models ?? [] })];
     this.node.market.offers = () => offers;
     this.node.market.quote = async (_, request) => encodeQuote(makeQuote(chain, miner, decodeQuoteRequest(request)));
   }
@@ -183,7 +219,10 @@ const NEW_KEY: ApiKeyRequest = {
   expiresInMs: null,
 };
 
-function isForOperators(path: string): boolean {
+const POOR_KEY: ApiKeyRequest = { ...NEW_KEY, name: 'poor', scopes: ['read', 'jobs'], budgetPerDayUait: 1 };
+
+/** On the admin socket, which is slow to take requests. */
+export function isForOperators(path: string): boolean {
   return ['/api/chains/', '/api/keys', '/api/miner'].some((start) => path.startsWith(start));
 }
 
@@ -201,7 +240,10 @@ export interface Changes {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-const PARAMS: Readonly<Record<string, (world: World) => string>> = {
+const PARAMS: Readonly<Record<string, (world: World) => string | Promise<string>>> = {
+  job: (world) => world.job(),
+  receipt: (world) => world.job(),
+  model: () => TINY,
   height: () => '2',
   hash: (world) => world.hash(2),
   address: () => addressText('account-0'),
@@ -227,7 +269,27 @@ const QUERIES: Readonly<Record<string, string>> = {
   [QUOTE_PATH]: `?miner=${addressText('account-2')}`,
 };
 
+const CHAT = JSON.stringify({
+  model: TINY,
+  messages: [{ role: 'user', content: 'Capital of Austria?' }],
+  stream: false,
+});
+const PROMPT = JSON.stringify({ model: TINY, prompt: 'Capital of Austria?', stream: false });
+const TEXTS = JSON.stringify({ model: HASHES, input: 'Vienna' });
+/** Of the paths that have work done, and wait for it. */
+const WORK: Readonly<Record<string, string>> = {
+  '/v1/chat/completions': CHAT,
+  '/v1/completions': PROMPT,
+  '/v1/embeddings': TEXTS,
+  '/api/chat': CHAT,
+  '/api/generate': PROMPT,
+  '/api/embed': TEXTS,
+};
+
 const BODIES: Readonly<Record<string, (world: World) => string>> = {
+  ...Object.fromEntries(Object.entries(WORK).map(([path, body]) => [path, () => body])),
+  '/v1/jobs': () => '{"prompt":"Capital?"}',
+  '/api/show': () => JSON.stringify({ model: TINY }),
   ...forSubmissions((world: World) => bodyOf(world.transfer())),
   '/api/keys': () => '{"name":"another","scopes":["read"]}',
   '/v1/auth/nonce': () => JSON.stringify({ wallet_address: addressText('account-0') }),
@@ -238,11 +300,14 @@ const BODIES: Readonly<Record<string, (world: World) => string>> = {
 
 /** A valid request but for the changes. */
 export async function send(world: World, { path, verb }: Target, changes: Changes = {}): Promise<Answer> {
-  const valid = (name: string): string =>
+  const valid = (name: string): string | Promise<string> =>
     path.startsWith('/api/keys') ? world.keyId : (PARAMS[name]?.(world) ?? name);
-  const url = path.replace(/\{(\w+)\}/g, (_, name: string) => changes.params?.[name] ?? valid(name));
+  let url = path;
+  for (const [, name = ''] of path.matchAll(/\{(\w+)\}/g)) {
+    url = url.replace(`{${name}}`, changes.params?.[name] ?? (await valid(name)));
+  }
   const body = changes.body ?? BODIES[path]?.(world);
-  const isPost = verb === 'post';
+  const isPost = verb !== 'get';
   const options: Ask = {
     method: verb.toUpperCase(),
     headers: {
@@ -273,8 +338,10 @@ const submitted =
   (world, target) =>
     send(world, target, { body: bodyOf(world.transfer(options)) });
 
+let strangers = 0;
+
 async function tooFast(world: World, target: Target): Promise<Answer> {
-  const headers = { 'x-forwarded-for': '203.0.113.5' };
+  const headers = { 'x-forwarded-for': `203.0.${++strangers >> 8}.${strangers & 255}` };
   // On the admin socket there are ten at once.
   for (let i = 0; i < (isForOperators(target.path) ? 20 : 1); i++) await send(world, target, { headers });
   return send(world, target, { headers });
@@ -291,18 +358,35 @@ const BY_CODE: Partial<Record<ErrorCode, Provocation>> = {
   GONE: (world, target) => send(world, target, { body: '{"height":1}' }),
   UNKNOWN_CHAIN: (world, target) => {
     world.actFault = new NodeError('UNKNOWN_CHAIN', 'no such chain');
-    return send(world, target, target.path.startsWith('/api/') ? {} : { query: '?chain_id=ait-mainnet' });
+    return send(world, target, target.path.startsWith('/api/chains/') ? {} : { query: '?chain_id=ait-mainnet' });
   },
   CHAIN_STOPPED: (world, target) => {
     world.node.failure = new NodeError('CORRUPT', 'a block is missing');
     return send(world, target);
   },
   UNAUTHENTICATED: (world, target) => send(world, target, { headers: { 'x-api-key': `aitbc_${'0'.repeat(12)}` } }),
+  INTERNAL: faulty(new Error('broken')),
   METHOD_DISABLED: (world, target) => {
-    Object.assign(world.access.options, { requireApiKey: true });
+    world.node.jobs = null;
+    if (target.path.startsWith('/v1/auth') || target.path.startsWith('/v1/log')) {
+      Object.assign(world.access.options, { requireApiKey: true });
+    }
     return send(world, target);
   },
-  INTERNAL: faulty(new Error('broken')),
+  BUDGET_SPENT: (world, target) => send(world, target, { headers: { authorization: `Bearer ${world.poorKey}` } }),
+  NO_MINER: (world, target) => {
+    world.market.options = { ...world.market.options, startMs: 1 };
+    world.market.onJob = () => undefined;
+    return send(world, target);
+  },
+  IDEMPOTENCY_MISMATCH: async (world, target) => {
+    const headers = { 'idempotency-key': 'once' };
+    await send(world, target, { headers });
+    const other = JSON.parse(BODIES[target.path]?.(world) ?? '{}') as Record<string, unknown>;
+    const key = ['messages', 'prompt', 'input'].find((name) => Object.hasOwn(other, name)) ?? '';
+    other[key] = key === 'messages' ? [{ role: 'user', content: 'Other?' }] : 'Other?';
+    return send(world, target, { headers, body: JSON.stringify(other) });
+  },
   BAD_ADDRESS: (world, target) => send(world, target, { params: { address: 'ait1nothing' } }),
   PRUNED: (world, target) => {
     world.node.base = 3;
@@ -314,6 +398,21 @@ const BY_CODE: Partial<Record<ErrorCode, Provocation>> = {
     return send(world, target, { query: queries[target.path] ?? '' });
   },
 };
+for (const code of ['BAD_JOB', 'BUSY', 'INSUFFICIENT_FUNDS'] as const) {
+  BY_CODE[code] = (world, target) => {
+    world.market.fault = new NodeError(code, 'a sentence');
+    return send(world, target);
+  };
+}
+for (const code of ['CANCELED', 'LEASE_LOST', 'EXECUTOR', 'JOB_FAILED'] as const) {
+  BY_CODE[code] = (world, target) => {
+    world.market.onJob = (id) => {
+      world.market.start(id);
+      world.market.fail(id, { code, message: 'a sentence' });
+    };
+    return send(world, target);
+  };
+}
 for (const code of [
   ...(['BAD_GENESIS', 'CONFIG', 'CONFLICT', 'CORRUPT', 'DATA_FOLDER', 'DATA_LOCKED', 'DATA_TOO_NEW'] as const),
   ...(['GUARD', 'KEY_FILE', 'STORAGE', 'UPGRADE_NEEDED', 'WRONG_GENESIS'] as const),
@@ -360,8 +459,48 @@ const withoutMiner: Provocation = async (world, target) => {
 };
 const badAfter: Provocation = (world, target) => send(world, target, { query: '?after=ait1nothing' });
 
+const withBody =
+  (change: object): Provocation =>
+  (world, target) =>
+    send(world, target, {
+      body: JSON.stringify({ ...(JSON.parse(BODIES[target.path]?.(world) ?? '{}') as object), ...change }),
+    });
+
+const unknownJob: Provocation = (world, target) =>
+  send(world, target, { params: { job: '00'.repeat(32), receipt: '00'.repeat(32) } });
+
+const OF_WORK: Partial<Record<ErrorCode, Provocation>> = {
+  PRICE: (world, target) => send(world, target, { headers: { 'x-aitbc-max-price': '1' } }),
+  NO_MODEL: withBody({ model: 'no-such-model' }),
+  STORAGE: (world, target) => {
+    world.market.fault = new NodeError('STORAGE', 'a sentence');
+    return send(world, target);
+  },
+};
+
+const openJob: Provocation = async (world, target) => send(world, target, { params: { job: await world.openJob() } });
+
 /** Where the way to a code is the operation's own. */
 const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>> = {
+  ...Object.fromEntries(Object.keys(WORK).map((path) => [path, OF_WORK])),
+  '/v1/jobs': { ...OF_WORK, PRICE: withBody({ max_price_uait: '1' }) },
+  '/v1/jobs/{job}': { NOT_FOUND: unknownJob, CONFLICT: (world, target) => send(world, target) },
+  '/v1/jobs/{job}/cancel': { NOT_FOUND: unknownJob, CONFLICT: (world, target) => send(world, target) },
+  '/v1/jobs/{job}/result': {
+    NOT_FOUND: unknownJob,
+    NOT_READY: openJob,
+    JOB_FAILED: async (world, target) => {
+      const job = await world.openJob();
+      world.market.fail(world.market.last.id, { code: 'EXECUTOR', message: 'a sentence' });
+      return send(world, target, { params: { job } });
+    },
+  },
+  '/v1/jobs/{job}/events': { NOT_FOUND: unknownJob },
+  '/v1/jobs/{job}/receipt': { NOT_FOUND: unknownJob },
+  '/v1/jobs/{job}/why': { NOT_FOUND: unknownJob },
+  '/v1/receipts/{receipt}': { NOT_FOUND: unknownJob },
+  '/v1/models/{model}': { NO_MODEL: (world, target) => send(world, target, { params: { model: 'nothing' } }) },
+  '/api/show': { NO_MODEL: (world, target) => send(world, target, { body: '{"model":"nothing"}' }) },
   '/rpc/head': { NOT_FOUND: beforeFirstBlock },
   '/rpc/join': {
     NOT_FOUND: (world, target) => {
@@ -510,6 +649,9 @@ export const OTHER_ANSWERS: Readonly<Record<string, Provocation>> = {
     ]),
   ),
   '204 /v1/logout': (world, target) => send(world, target, { headers: { authorization: `Bearer ${world.token()}` } }),
+  '201 /v1/jobs': (world, target) => send(world, target),
+  '200 delete /v1/jobs/{job}': openJob,
+  '200 post /v1/jobs/{job}/cancel': openJob,
   '503 /readyz': unready('quorum'),
   '204 /rpc': (world, target) => send(world, target, { body: '{"jsonrpc":"2.0","method":"get_head"}' }),
 };

@@ -111,6 +111,7 @@ export class FakeNode implements ChainApi {
 
   /** Lowest height that is kept. */
   base = 1;
+  jobs: ChainApi['jobs'] = null;
 
   get listeners(): number {
     return this.#listeners.size + this.#stepListeners.size + this.#peerListeners.size;
@@ -289,13 +290,13 @@ export class FakeNode implements ChainApi {
       }));
     this.certificates.push(certificateFromVotes(set, votes));
     this.#commit(applied.changes, applied);
-    this.mempool.onCommitted(applied.block.txs, this.#poolView());
+    this.mempool.onCommitted(applied.block.txs, this.poolView);
     for (const listener of this.#listeners) listener([applied]);
     return applied;
   }
 
   drop(tx: Transaction): void {
-    this.mempool.expire({ ...this.#poolView(), nextHeight: tx.validUntilHeight + 1 });
+    this.mempool.expire({ ...this.poolView, nextHeight: tx.validUntilHeight + 1 });
   }
 
   readonly #reader = { get: (key: StateKey) => this.#state.get(key) };
@@ -321,7 +322,7 @@ export class FakeNode implements ChainApi {
     if (applied) this.applied.push(applied);
   }
 
-  #poolView(): PoolView {
+  get poolView(): PoolView {
     return {
       params: this.genesis.params,
       nextHeight: this.applied.length + 1,
@@ -342,7 +343,7 @@ export class FakeNode implements ChainApi {
       get: (id) => mempool.get(id),
       rejection: (id) => mempool.rejection(id),
       nextNonce: (address) => mempool.nextNonce(address, getAccount(this.#reader, address).nonce),
-      check: (tx) => mempool.check(tx, this.#poolView()),
+      check: (tx) => mempool.check(tx, this.poolView),
       submit: async (txs) => {
         this.submitted += txs.length;
         await this.verification;
@@ -354,10 +355,10 @@ export class FakeNode implements ChainApi {
   }
 
   #admit(tx: Transaction): Refusal | null {
-    const refusal = this.mempool.check(tx, this.#poolView());
+    const refusal = this.mempool.check(tx, this.poolView);
     if (refusal) return refusal;
     const { message, signature, publicKey } = txCheck(this.genesis.chain, tx);
-    if (nativeCrypto.verify(message, signature, publicKey)) return this.mempool.add(tx, this.#poolView());
+    if (nativeCrypto.verify(message, signature, publicKey)) return this.mempool.add(tx, this.poolView);
     const bad: Refusal = { code: 'BAD_SIGNATURE', message: 'the signature does not verify', data: {} };
     this.mempool.reject(tx.id, bad);
     return bad;

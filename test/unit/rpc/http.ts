@@ -29,11 +29,14 @@ export function ask(url: string, path: string, { method = 'GET', headers = {}, b
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString('utf8');
         const type = response.headers['content-type'] ?? '';
-        const json = /json/.test(type) && text !== '' ? JSON.parse(text) : undefined;
+        const json = /json/.test(type) && !/ndjson/.test(type) && text !== '' ? JSON.parse(text) : undefined;
         resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json });
       });
     };
-    const options = { method, headers, agent: false } as const;
+    // Of these Node does not tell it by itself.
+    const isUntold = body !== undefined && method === 'DELETE';
+    const length = isUntold ? { 'content-length': String(Buffer.byteLength(body)) } : {};
+    const options = { method, headers: { ...length, ...headers }, agent: false } as const;
     const sent = url.startsWith('unix:')
       ? request({ ...options, socketPath: url.slice('unix:'.length), path }, receive)
       : request(url + path, options, receive);
