@@ -27,7 +27,7 @@ export const OF_JOBS = [...OF_CHAIN, 'UNAUTHENTICATED', 'METHOD_DISABLED'] as co
 
 const OF_SUBMISSION = [
   ...(['BUDGET_SPENT', 'PRICE', 'NO_MODEL', 'BAD_JOB', 'BUSY', 'INSUFFICIENT_FUNDS'] as const),
-  ...(['IDEMPOTENCY_MISMATCH', 'STORAGE'] as const),
+  ...(['IDEMPOTENCY_MISMATCH', 'STORAGE', 'UNREACHABLE'] as const),
 ] as const;
 
 const ofJob = { params: strict({ job: hash }), query: ofChain, scope: 'jobs' } as const;
@@ -109,7 +109,7 @@ export function jobOperations(node: NodeApi, desks: JobDesks, clock: Clock): Ope
       path: '/v1/jobs/:job',
       summary: 'Cancels a job: answers when work on it has stopped',
       answers: { 200: { description: 'The canceled job', schema: shapes.Job } },
-      errors: [...OF_JOBS, 'NOT_FOUND', 'CONFLICT'],
+      errors: [...OF_JOBS, 'NOT_FOUND', 'CONFLICT', 'UNREACHABLE'],
       isLong: true,
       load: 'write',
       handle: ({ params, query, ...asker }) => cancel(query.chain_id, params.job, asker),
@@ -121,7 +121,7 @@ export function jobOperations(node: NodeApi, desks: JobDesks, clock: Clock): Ope
       path: '/v1/jobs/:job/cancel',
       summary: 'The same as DELETE of the job',
       answers: { 200: { description: 'The canceled job', schema: shapes.Job } },
-      errors: [...OF_JOBS, 'NOT_FOUND', 'CONFLICT'],
+      errors: [...OF_JOBS, 'NOT_FOUND', 'CONFLICT', 'UNREACHABLE'],
       isLong: true,
       load: 'write',
       handle: ({ params, query, ...asker }) => cancel(query.chain_id, params.job, asker),
@@ -133,7 +133,7 @@ export function jobOperations(node: NodeApi, desks: JobDesks, clock: Clock): Ope
       path: '/v1/jobs/:job/result',
       summary: 'What a completed job gave, with its receipt',
       answers: { 200: { description: 'Output and receipt', schema: shapes.JobResult } },
-      errors: [...OF_JOBS, 'NOT_FOUND', 'NOT_READY', 'JOB_FAILED'],
+      errors: [...OF_JOBS, 'NOT_FOUND', 'NOT_READY', 'JOB_FAILED', 'PRUNED', 'UNREACHABLE', 'BUSY'],
       load: 'heavy',
       handle: async ({ params, query, gone, ...asker }) => {
         const { api, jobs } = own(query.chain_id, asker);

@@ -30,7 +30,7 @@ export const OF_WORK = [
   ...OF_CHAIN,
   ...(['UNAUTHENTICATED', 'METHOD_DISABLED', 'BUDGET_SPENT', 'PRICE', 'NO_MODEL', 'NO_MINER', 'BAD_JOB'] as const),
   ...(['BUSY', 'INSUFFICIENT_FUNDS', 'IDEMPOTENCY_MISMATCH', 'STORAGE', 'CANCELED', 'LEASE_LOST'] as const),
-  ...(['EXECUTOR', 'JOB_FAILED'] as const),
+  ...(['EXECUTOR', 'JOB_FAILED', 'UNREACHABLE'] as const),
 ] as const;
 
 interface Asked {

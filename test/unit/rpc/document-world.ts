@@ -86,7 +86,7 @@ export class World {
   restore(): void {
     const { node, market, access } = this;
     this.#offer();
-    this.fault = this.actFault = market.fault = node.failure = null;
+    this.fault = this.actFault = market.fault = market.readFault = node.failure = null;
     node.base = 1;
     node.checks = [{ name: 'quorum', ok: true, detail: 'all' }];
     node.jobs = market;
@@ -398,7 +398,7 @@ const BY_CODE: Partial<Record<ErrorCode, Provocation>> = {
     return send(world, target, { query: queries[target.path] ?? '' });
   },
 };
-for (const code of ['BAD_JOB', 'BUSY', 'INSUFFICIENT_FUNDS'] as const) {
+for (const code of ['BAD_JOB', 'BUSY', 'INSUFFICIENT_FUNDS', 'UNREACHABLE'] as const) {
   BY_CODE[code] = (world, target) => {
     world.market.fault = new NodeError(code, 'a sentence');
     return send(world, target);
@@ -478,16 +478,36 @@ const OF_WORK: Partial<Record<ErrorCode, Provocation>> = {
   },
 };
 
+const unread =
+  (code: ErrorCode): Provocation =>
+  async (world, target) => {
+    const isResult = target.path.endsWith('/result');
+    const job = await (isResult ? world.job() : world.openJob());
+    world.market.readFault = new NodeError(code, 'a sentence');
+    return send(world, target, { params: { job } });
+  };
+
 const openJob: Provocation = async (world, target) => send(world, target, { params: { job: await world.openJob() } });
 
 /** Where the way to a code is the operation's own. */
 const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>> = {
   ...Object.fromEntries(Object.keys(WORK).map((path) => [path, OF_WORK])),
   '/v1/jobs': { ...OF_WORK, PRICE: withBody({ max_price_uait: '1' }) },
-  '/v1/jobs/{job}': { NOT_FOUND: unknownJob, CONFLICT: (world, target) => send(world, target) },
-  '/v1/jobs/{job}/cancel': { NOT_FOUND: unknownJob, CONFLICT: (world, target) => send(world, target) },
+  '/v1/jobs/{job}': {
+    NOT_FOUND: unknownJob,
+    UNREACHABLE: unread('UNREACHABLE'),
+    CONFLICT: (world, target) => send(world, target),
+  },
+  '/v1/jobs/{job}/cancel': {
+    NOT_FOUND: unknownJob,
+    UNREACHABLE: unread('UNREACHABLE'),
+    CONFLICT: (world, target) => send(world, target),
+  },
   '/v1/jobs/{job}/result': {
     NOT_FOUND: unknownJob,
+    PRUNED: unread('PRUNED'),
+    UNREACHABLE: unread('UNREACHABLE'),
+    BUSY: unread('BUSY'),
     NOT_READY: openJob,
     JOB_FAILED: async (world, target) => {
       const job = await world.openJob();

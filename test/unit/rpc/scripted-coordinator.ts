@@ -46,6 +46,8 @@ export class ScriptedCoordinator implements Coordinator, JobsApi {
   /** Called with every new job. */
   onJob: (id: Hash, request: JobRequest) => void = () => undefined;
   fault: NodeError | null = null;
+  /** Of reads and cancellations. */
+  readFault: NodeError | null = null;
   reasons: JobReasons['reasons'] = [];
   readonly #chain: ChainContext;
   readonly #jobs = new Map<string, Held>();
@@ -172,6 +174,7 @@ export class ScriptedCoordinator implements Coordinator, JobsApi {
   }
 
   async cancel(id: Hash): Promise<JobView> {
+    if (this.readFault) throw this.readFault;
     this.canceled.push(bytesKey(id));
     if (!isEnded(this.#held(id).view.state)) this.move(id, 'canceled', { finish: 'canceled' });
     return this.#held(id).view;
@@ -194,6 +197,7 @@ export class ScriptedCoordinator implements Coordinator, JobsApi {
   }
 
   async *output(id: Hash, from: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    if (this.readFault) throw this.readFault;
     const held = this.#held(id);
     let skip = from;
     let given = 0;
