@@ -2,17 +2,21 @@
 import type { Hasher, Signer } from '../chain/crypto/types.ts';
 import { stake } from '../chain/modules/compute/stake.ts';
 import { MIN_TX_BYTES, signTransaction } from '../chain/tx.ts';
+import type { Clock } from '../clock.ts';
+import { every } from '../clock.ts';
 import type { Miner } from '../compute/miner/miner.ts';
 import type { MinerChain } from '../compute/miner/ports.ts';
 import type { Logger } from '../log.ts';
 
 const VALID_BLOCKS = 1_000;
+const LOOK_MS = 1_000;
 
 export interface StakerModules {
   readonly chain: MinerChain;
   readonly miner: Miner;
   readonly signer: Signer;
   readonly hasher: Hasher;
+  readonly clock: Clock;
   readonly log: Logger;
   /** 0: the least that the chain asks for. */
   readonly stakeUait: number;
@@ -54,7 +58,11 @@ export function keepStaked(modules: StakerModules): () => void {
     });
   };
   run();
-  return modules.chain.onHead(run);
+  // An idle chain has no heads: what kept it from staking at first, such as a quorum not seen yet, passes unnoticed.
+  const ends = [modules.chain.onHead(run), every(modules.clock, LOOK_MS, run)];
+  return () => {
+    for (const end of ends) end();
+  };
 }
 
 function missing({ chain, miner, stakeUait }: StakerModules): number {

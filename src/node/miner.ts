@@ -104,7 +104,10 @@ async function start(parts: NodeMinerParts, ends: Ends): Promise<NodeMiner> {
   );
   ends.push(() => miner.close());
   ends.push(await chain.market.attach(miner));
-  ends.push(keepStaked({ chain: minerChain, miner, signer, hasher: nativeCrypto, log, stakeUait: options.stakeUait }));
+  const clock = systemClock;
+  ends.push(
+    keepStaked({ chain: minerChain, miner, signer, hasher: nativeCrypto, clock, log, stakeUait: options.stakeUait }),
+  );
   const { models } = miner.status();
   log.info('miner is running', { models: models.map(({ kind, model }) => `${kind} ${model}`), slots: options.slots });
   let closing: Promise<void> | null = null;
