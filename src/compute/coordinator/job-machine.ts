@@ -118,7 +118,8 @@ export function stepJob(job: JobProgress, input: JobInput, rules: JobRules): Job
 function deliver(job: JobProgress, dueUait: number, canceled: boolean): JobStep {
   if (!isWithMiner(job.state)) return stay(job);
   const paid = { ...job, spentUait: job.spentUait + dueUait };
-  if (canceled) return end(paid, 'canceled', CANCELED);
+  // The attempt goes on until the miner has the acknowledgement, as one that is completed.
+  if (canceled) return to({ ...paid, fault: CANCELED }, 'canceled', CANCELED);
   const state: JobProgress = { ...paid, state: 'completed', fault: null };
   const through = [
     { state: 'delivered', reason: null },

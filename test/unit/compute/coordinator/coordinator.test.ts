@@ -130,6 +130,7 @@ describe('coordinator', () => {
     assert.equal(canceled.finish, 'canceled');
     assert.equal(miner.stopped, 1);
     assert.ok(world.coordinator.receipt(id), 'what was done is paid, and has its receipt');
+    await world.until('the miner has the acknowledgement', () => miner.earnedUait > 0, 0);
   });
 
   it('cancels after the lease when the miner says nothing', async () => {
