@@ -13,7 +13,8 @@ type Uait = NonNullable<Body['max_price_uait']>;
 
 const CHAT = 'llm.chat';
 const EMBED = 'text.embed';
-const DEFAULT_OUTPUT_BYTES = 64 * 1024;
+/** Some 4,000 tokens; by default prices and limits the most that a job may cost pays for as many. */
+const DEFAULT_OUTPUT_BYTES = 16 * 1024;
 const DEFAULT_TTL_S = 900;
 const TEXT = 'text/plain';
 const MAX_PARAM_NAME = 64;

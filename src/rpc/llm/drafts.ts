@@ -29,7 +29,8 @@ const BYTES_PER_TOKEN = 16;
 const LEAST_OUTPUT_BYTES = 1024;
 /** Of what is answered at once; POST /v1/jobs takes more. */
 const MOST_OUTPUT_BYTES = 256 * 1024;
-const DEFAULT_OUTPUT_BYTES = 64 * 1024;
+/** Some 4,000 tokens; by default prices and limits the most that a job may cost pays for as many. */
+const DEFAULT_OUTPUT_BYTES = 16 * 1024;
 /** A vector of 4,096 numbers: the largest that is common. */
 const VECTOR_BYTES = 4 * 4096;
 const MOST_VECTOR_BYTES = 4 * 1024 * 1024;
