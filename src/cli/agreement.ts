@@ -23,10 +23,10 @@ import { fields } from './output.ts';
 import { readAgreement, readMarketParams, readStake } from './reads.ts';
 import type { KeyOptions } from './signer.ts';
 import { chooseKey } from './signer.ts';
-import type { Draft, SubmitOptions } from './submit.ts';
-import { submit } from './submit.ts';
+import type { Draft, TransactOptions } from './transact.ts';
+import { transact } from './transact.ts';
 
-type SendOptions = KeyOptions & SubmitOptions;
+type SendOptions = KeyOptions & TransactOptions;
 type OpenOptions = SendOptions & { readonly for: number; readonly signer?: string };
 
 export function register(program: Command): void {
@@ -136,7 +136,7 @@ function draftOf<P>(txType: TxType<P>, payload: P, summary: readonly string[], s
 
 async function sendDraft(context: Context, draft: Draft, options: SendOptions): Promise<void> {
   const status = await context.status();
-  await submit(context, status, await chooseKey(context, options, status.chain_id), draft, options);
+  await transact(context, status, await chooseKey(context, options, status.chain_id), draft, options);
 }
 
 /** The result of sending, with the agreement's id, which is known once the transaction is built. */

@@ -17,10 +17,10 @@ import { fields } from './output.ts';
 import { readMarketParams, readStake } from './reads.ts';
 import type { KeyOptions } from './signer.ts';
 import { chooseKey } from './signer.ts';
-import type { SubmitOptions } from './submit.ts';
-import { submit } from './submit.ts';
+import type { TransactOptions } from './transact.ts';
+import { transact } from './transact.ts';
 
-type SendOptions = KeyOptions & SubmitOptions;
+type SendOptions = KeyOptions & TransactOptions;
 
 export function register(program: Command): void {
   const miner = program.command('miner').description('do work for others and be paid; what a miner has at stake');
@@ -66,7 +66,7 @@ async function move(
   const key = await chooseKey(context, options, status.chain_id);
   const spendsUait = txType.spends?.({ amountUait }) ?? 0;
   await checkRest(context, key.address, spendsUait > 0 ? amountUait : -amountUait);
-  await submit(
+  await transact(
     context,
     status,
     key,

@@ -10,16 +10,16 @@ import type { Context } from './context.ts';
 import { readWallet } from './keystore-files.ts';
 import type { KeyOptions } from './signer.ts';
 import { chooseKey } from './signer.ts';
-import type { Draft, SubmitOptions } from './submit.ts';
-import { submit } from './submit.ts';
+import type { Draft, TransactOptions } from './transact.ts';
+import { transact } from './transact.ts';
 
-export type SendOptions = KeyOptions & SubmitOptions & { readonly memo?: string };
+export type SendOptions = KeyOptions & TransactOptions & { readonly memo?: string };
 
 export async function send(context: Context, to: string, amountText: string, options: SendOptions): Promise<void> {
   const draft = await transferDraft(context, to, amountText, options.memo);
   const status = await context.status();
   const key = await chooseKey(context, options, status.chain_id);
-  await submit(context, status, key, draft, options);
+  await transact(context, status, key, draft, options);
 }
 
 /** @throws NodeError USAGE | BAD_ADDRESS | NOT_FOUND */

@@ -18,11 +18,11 @@ import { fields, plural, shortHash, table } from './output.ts';
 import { readValidators } from './reads.ts';
 import type { KeyOptions } from './signer.ts';
 import { chooseKey } from './signer.ts';
-import type { SubmitOptions } from './submit.ts';
-import { submit } from './submit.ts';
+import type { TransactOptions } from './transact.ts';
+import { transact } from './transact.ts';
 import { ownValidatorKey } from './validator-key.ts';
 
-type TxCommandOptions = KeyOptions & SubmitOptions;
+type TxCommandOptions = KeyOptions & TransactOptions;
 
 interface AddOptions extends TxCommandOptions {
   readonly operator: string;
@@ -232,7 +232,7 @@ async function proposeChange(
   const status = await context.status();
   const change = changeOf(status);
   const key = await chooseKey(context, options, status.chain_id);
-  await submit(
+  await transact(
     context,
     status,
     key,
@@ -249,7 +249,7 @@ async function proposeChange(
 async function vote(context: Context, id: number, options: TxCommandOptions): Promise<void> {
   const status = await context.status();
   const key = await chooseKey(context, options, status.chain_id);
-  await submit(
+  await transact(
     context,
     status,
     key,

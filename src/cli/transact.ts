@@ -14,7 +14,7 @@ import type { Key } from './signer.ts';
 import { printTransactionFile } from './transaction-text.ts';
 import { startVerification } from './verification.ts';
 
-export interface SubmitOptions {
+export interface TransactOptions {
   readonly fee?: string;
   readonly nonce?: number;
   readonly async?: boolean;
@@ -35,12 +35,12 @@ export interface Draft {
  *
  * @throws NodeError TX_REJECTED | TIMEOUT | what the node refuses it for
  */
-export async function submit(
+export async function transact(
   context: Context,
   status: StatusResponse,
   key: Key,
   draft: Draft,
-  options: SubmitOptions,
+  options: TransactOptions,
 ): Promise<void> {
   const client = context.client(status.chain_id);
   const verification = await startVerification(context);
