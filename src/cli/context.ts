@@ -58,7 +58,10 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 
 export function createContext(command: Command): Context {
-  const options = command.optsWithGlobals<GlobalOptions>();
+  return contextOf(command.optsWithGlobals<GlobalOptions>());
+}
+
+export function contextOf(options: GlobalOptions): Context {
   const home = resolveHome(options.home, process.env);
   const timeoutMs = options.timeout ?? DEFAULT_TIMEOUT_MS;
   const url = (): string => options.rpc ?? rpcOfHome(home) ?? DEFAULT_RPC;
@@ -129,7 +132,8 @@ function homeConfig(home: string): NodeConfig | undefined {
   return text === undefined ? undefined : loadConfig({ fileText: text, env: process.env });
 }
 
-function rpcOfHome(home: string): string | undefined {
+/** Of the node of this home; undefined when there is no config.toml. */
+export function rpcOfHome(home: string): string | undefined {
   const config = homeConfig(home);
   if (!config) return undefined;
   const { host, port } = config.rpc.listen;

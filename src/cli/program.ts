@@ -28,6 +28,14 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   doctor: { summary: 'what is wrong with a node, and the fix for each', load: () => import('./doctor.ts') },
   peers: { summary: 'connected nodes: path, round-trip time and head', load: () => import('./peers.ts') },
   send: { summary: 'send AIT, and wait until the transfer is final', load: () => import('./send.ts') },
+  submit: { summary: 'have a prompt answered, paid from your own wallet', load: () => import('./submit.ts') },
+  job: {
+    summary: 'jobs: run SPEC.yaml, list, show, watch, logs, result, receipt, verify, cancel, why',
+    load: () => import('./job.ts'),
+  },
+  miners: { summary: 'who does work for others now, and for how much', load: () => import('./miners.ts') },
+  receipts: { summary: 'receipts of your jobs', load: () => import('./receipts.ts') },
+  receipt: { summary: 'receipts in files: verify', load: () => import('./receipt.ts') },
   watch: {
     summary: 'what happens, as it happens: blocks, txs, account, consensus, peers',
     load: () => import('./watch.ts'),

@@ -12,6 +12,14 @@ import type {
   OwnMinerResponse,
   StakeResponse,
 } from './market-types.ts';
+import type { ReceiptJson } from '../chain/market/receipt-json.ts';
+import type {
+  JobPageResponse,
+  JobReasonsResponse,
+  JobResponse,
+  JobResultResponse,
+  ReceiptPageResponse,
+} from './job-types.ts';
 import type {
   AccountResponse,
   BlockResponse,
@@ -83,6 +91,18 @@ export interface Client {
   marketStats(): Promise<MarketStatsResponse>;
   /** @param request canonical bytes of a signed quote request @throws NodeError with the miner's code */
   quote(miner: string, request: Uint8Array, signal?: AbortSignal): Promise<{ readonly quote: string }>;
+  /** Jobs that the node pays for, of the API key that asks; newest first. */
+  jobs(page?: { readonly limit?: number }): Promise<JobPageResponse>;
+  /** @throws NodeError NOT_FOUND, as those below */
+  job(id: string): Promise<JobResponse>;
+  jobReasons(id: string): Promise<JobReasonsResponse>;
+  /** @throws NodeError also while there is none */
+  jobResult(id: string): Promise<JobResultResponse>;
+  /** @param id of a receipt, or of its job */
+  receipt(id: string): Promise<ReceiptJson>;
+  receipts(page?: { readonly limit?: number }): Promise<ReceiptPageResponse>;
+  /** Answers when work has stopped. @throws NodeError CONFLICT when it has ended */
+  cancelJob(id: string): Promise<JobResponse>;
   validators(): Promise<ValidatorsResponse>;
   peers(): Promise<PeersResponse>;
   snapshots(): Promise<SnapshotsResponse>;
@@ -156,6 +176,14 @@ export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS, api
         ...posted({ request: toHex(bytes) }),
         ...(signal && { signal }),
       }),
+    jobs: ({ limit } = {}) => get('/v1/jobs', { limit: limit === undefined ? undefined : String(limit) }),
+    job: (id) => get(`/v1/jobs/${encodeURIComponent(id)}`),
+    jobReasons: (id) => get(`/v1/jobs/${encodeURIComponent(id)}/why`),
+    jobResult: (id) => get(`/v1/jobs/${encodeURIComponent(id)}/result`),
+    receipt: (id) => get(`/v1/receipts/${encodeURIComponent(id)}`),
+    receipts: ({ limit } = {}) => get('/v1/receipts', { limit: limit === undefined ? undefined : String(limit) }),
+    cancelJob: (id) =>
+      request(`/v1/jobs/${encodeURIComponent(id)}${queryText({ chain_id: chainId })}`, { method: 'DELETE' }),
     validators: () => get('/rpc/validators'),
     peers: () => get('/rpc/peers'),
     snapshots: () => get('/rpc/snapshots'),

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Static, TSchema } from 'typebox';
+import * as jobSchemas from '../../../src/rpc/jobs/schemas.ts';
 import * as schemas from '../../../src/rpc/schemas.ts';
+import type * as jobs from '../../../src/sdk/job-types.ts';
 import type * as market from '../../../src/sdk/market-types.ts';
 import type * as sdk from '../../../src/sdk/types.ts';
 
@@ -26,6 +28,10 @@ describe('the types of the SDK', () => {
     keeps<market.MinersResponse>()(schemas.Miners);
     keeps<readonly market.OfferResponse[]>()(schemas.Offers);
     keeps<market.MarketStatsResponse>()(schemas.MarketStats);
+    keeps<jobs.JobResponse>()(jobSchemas.Job);
+    keeps<jobs.JobPageResponse>()(jobSchemas.JobPage);
+    keeps<jobs.JobReasonsResponse>()(jobSchemas.JobReasonsView);
+    keeps<Omit<jobs.JobResultResponse, 'receipt'>>()(jobSchemas.JobResult);
     keeps<sdk.StateValueResponse>()(schemas.StateValue);
     keeps<sdk.LightBlockResponse>()(schemas.LightBlock);
     keeps<Omit<sdk.ValidatorsResponse, 'proposals'>>()(schemas.Validators);

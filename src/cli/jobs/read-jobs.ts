@@ -1,0 +1,191 @@
+/** What the command line tells of jobs without going on with them: from this home, or from a node that pays for its own. */
+import { toHex } from '../../bytes.ts';
+import { MAX_OUTPUT_BYTES } from '../../chain/market/price.ts';
+import type { ReceiptJson } from '../../chain/market/receipt-json.ts';
+import { NodeError } from '../../errors.ts';
+import { nativeCrypto } from '../../native/crypto.ts';
+import type { JobReasonsResponse, JobResponse } from '../../sdk/job-types.ts';
+import { agreementOf } from '../../sdk/market-reads.ts';
+import { parseReceipt, soleAnchor } from '../../sdk/receipt.ts';
+import { formatAit } from '../amount.ts';
+import type { Context } from '../context.ts';
+import { fields, printable, table } from '../output.ts';
+import { readAgreement } from '../reads.ts';
+import { findNode } from './find-node.ts';
+import type { FoundRun } from './runs.ts';
+import { findRun, listRuns, readKept, RECEIPT_FILE, RESULT_FILE } from './runs.ts';
+import { checkReceipt, describe, describeJson } from './verify-receipt.ts';
+
+const NONE = 'No jobs yet. aitbc submit "What is the capital of Austria?" makes one.';
+
+export async function listJobs(context: Context, limit: number, isNode: boolean): Promise<void> {
+  const jobs = isNode
+    ? await jobsOfNode(context, limit)
+    : (await listRuns(context.home, limit)).map(({ record }) => record.job);
+  const rows = jobs.map(({ job_id, state, stage, answered_by, model, kind, requested_at, spent_uait }) => [
+    job_id.slice(0, 16),
+    state === stage.toUpperCase() ? state : `${state} (${stage})`,
+    printable(answered_by ?? model ?? kind),
+    requested_at,
+    formatAit(spent_uait),
+  ]);
+  context.out.data(jobs, rows.length === 0 ? NONE : table(['Job', 'State', 'Model', 'Submitted', 'Cost'], rows));
+}
+
+async function jobsOfNode(context: Context, limit: number): Promise<readonly JobResponse[]> {
+  return (await (await clientOf(context)).jobs({ limit })).items;
+}
+
+export async function showJob(context: Context, id: string, isNode: boolean): Promise<void> {
+  if (isNode) {
+    const job = await (await clientOf(context)).job(id);
+    context.out.data(job, describeJob(job));
+    return;
+  }
+  const { record } = await findRun(context.home, id);
+  const { job, settlement, chain_id, client, rpc } = record;
+  const money = settlement
+    ? `${settlement.state}: paid ${formatAit(settlement.paid_uait)}, returned ${formatAit(settlement.refunded_uait)}`
+    : null;
+  const rest = fields([
+    ['chain', chain_id],
+    ['payer', client],
+    ['node', rpc],
+    ['money', money],
+  ]);
+  context.out.data({ ...job, chain_id, client, rpc, settlement }, `${describeJob(job)}\n${rest}`);
+  if (job.ended_at === null)
+    context.out.note(`Not ended when it was last seen: aitbc job watch ${job.job_id.slice(0, 8)} goes on with it.`);
+}
+
+function describeJob(job: JobResponse): string {
+  return fields([
+    ['job', job.job_id],
+    ['state', `${job.state} (${job.stage})`],
+    ['kind', job.kind],
+    ['model', job.answered_by === null ? job.model : printable(job.answered_by)],
+    ['miner', job.assigned_miner_id],
+    ['attempt', job.attempt],
+    ['submitted', job.requested_at],
+    ['ended', job.ended_at],
+    ['output', `${job.output_bytes} bytes`],
+    ['cost', `${formatAit(job.spent_uait)} of at most ${formatAit(job.max_price_uait)}`],
+    ['agreement', job.payment_id],
+    ['receipt', job.receipt_id],
+    ['error', job.error === null ? null : `${printable(job.error)} [${job.error_code ?? ''}]`],
+  ]);
+}
+
+export async function whyJob(context: Context, id: string, isNode: boolean): Promise<void> {
+  const reasons = isNode
+    ? await (await clientOf(context)).jobReasons(id)
+    : (await findRun(context.home, id)).record.reasons;
+  if (!reasons) throw new NodeError('NOT_FOUND', 'nothing is known of why');
+  context.out.data(reasons, describeReasons(reasons));
+}
+
+function describeReasons({ state, stage, summary, reasons, candidates }: JobReasonsResponse): string {
+  const said = reasons.map(({ code, count, message, hint }) => [
+    `${count}x`,
+    code,
+    printable(message),
+    printable(hint),
+  ]);
+  const ranked = candidates.map(({ miner, score, why }) => [miner, score.toFixed(3), printable(why.join('; '))]);
+  return [
+    `${state} (${stage}): ${printable(summary)}`,
+    ...(said.length === 0 ? [] : ['', table(['Times', 'Code', 'What', 'Fix'], said)]),
+    ...(ranked.length === 0 ? [] : ['', table(['Miner', 'Score', 'Why'], ranked)]),
+  ].join('\n');
+}
+
+export async function resultOfJob(context: Context, id: string, isNode: boolean): Promise<void> {
+  const bytes = isNode ? await resultOfNode(context, id) : await readKept(await findRun(context.home, id), RESULT_FILE);
+  if (context.out.json) context.out.data({ job_id: id, answer: new TextDecoder().decode(bytes) }, '');
+  else process.stdout.write(process.stdout.isTTY ? `${printable(new TextDecoder().decode(bytes))}\n` : bytes);
+}
+
+async function resultOfNode(context: Context, id: string): Promise<Uint8Array> {
+  const { result } = await (await clientOf(context)).jobResult(id);
+  if (result.output !== null) return new TextEncoder().encode(result.output);
+  return new Uint8Array(Buffer.from(result.output_base64 ?? '', 'base64')).subarray(0, MAX_OUTPUT_BYTES);
+}
+
+/** The document that `aitbc receipt verify` takes, with or without --json. */
+export async function receiptOfJob(context: Context, id: string, isNode: boolean): Promise<void> {
+  const json = isNode
+    ? await (await clientOf(context)).receipt(id)
+    : await keptReceipt(await findRun(context.home, id));
+  context.out.data(json, JSON.stringify(json, null, 2));
+}
+
+export async function listReceipts(context: Context, limit: number, isNode: boolean): Promise<void> {
+  const receipts = isNode
+    ? (await (await clientOf(context)).receipts({ limit })).items
+    : await receiptsOfHome(context, limit);
+  const rows = receipts.map(({ receipt_id, job_id, model, units, price, completed_at }) => [
+    receipt_id.slice(0, 16),
+    job_id.slice(0, 16),
+    printable(model),
+    `${units} bytes`,
+    formatAit(price),
+    new Date(completed_at * 1000).toISOString(),
+  ]);
+  const text =
+    rows.length === 0 ? 'No receipts yet.' : table(['Receipt', 'Job', 'Model', 'Output', 'Due', 'Ended'], rows);
+  context.out.data(receipts, text);
+}
+
+async function receiptsOfHome({ home }: Context, limit: number): Promise<ReceiptJson[]> {
+  const runs = (await listRuns(home)).filter(({ record }) => record.job.receipt_id !== null).slice(0, limit);
+  return Promise.all(runs.map(keptReceipt));
+}
+
+export async function logsOfJob(context: Context, id: string): Promise<void> {
+  const { record } = await findRun(context.home, id);
+  const rows = record.events.map(({ at, state, stage, attempt, error }) => [
+    at,
+    state,
+    stage,
+    attempt,
+    error === null ? '' : printable(error),
+  ]);
+  context.out.data(record.events, table(['When', 'State', 'Stage', 'Attempt', 'Why'], rows));
+}
+
+/** Receipt, answer and money together. @throws NodeError BAD_RECEIPT | NOT_FOUND | what the node says */
+export async function verifyJob(given: Context, id: string): Promise<void> {
+  const run = await findRun(given.home, id);
+  const document = parseReceipt(nativeCrypto, JSON.stringify(await keptReceipt(run)));
+  const output = await readKept(run, RESULT_FILE);
+  const { context } = await findNode(given);
+  const answer = await readAgreement(context, toHex(document.signed.receipt.agreement));
+  const agreement = agreementOf(answer);
+  const { id: receipt } = checkReceipt(document, output);
+  const verified = checkReceipt(document, output, soleAnchor(nativeCrypto, receipt, agreement));
+  const { state, paid_uait, refunded_uait } = answer;
+  const text = `${describe(document, verified)}\nmoney      ${state}: paid ${formatAit(paid_uait)}, returned ${formatAit(refunded_uait)}`;
+  context.out.data({ ...describeJson(document, verified, true), state, paid_uait, refunded_uait }, text);
+  context.out.note('✓ Receipt valid, and about the answer that was kept.');
+}
+
+export async function cancelAtNode(context: Context, id: string): Promise<void> {
+  const job = await (await clientOf(context)).cancelJob(id);
+  context.out.data(job, describeJob(job));
+}
+
+async function keptReceipt(run: FoundRun): Promise<ReceiptJson> {
+  const text = new TextDecoder().decode(await readKept(run, RECEIPT_FILE));
+  try {
+    return JSON.parse(text) as ReceiptJson;
+  } catch (error) {
+    throw new NodeError('CORRUPT', `the receipt of job ${run.record.job.job_id} is damaged`, {
+      data: { folder: run.folder },
+      cause: error,
+    });
+  }
+}
+
+async function clientOf(given: Context) {
+  return (await findNode(given)).context.client();
+}

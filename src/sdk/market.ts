@@ -1,0 +1,85 @@
+/**
+ * The market for a client that is no peer: the coordinator where its key is, over a node that it need not trust. The node
+ * relays sealed frames and tells what the chain proves; it sees neither content nor keys, and pays nothing.
+ */
+import { pureCrypto, createPureSigner } from '../chain/crypto/pure.ts';
+import type { BatchVerifier, Crypto, Signer } from '../chain/crypto/types.ts';
+import type { Clock } from '../clock.ts';
+import { systemClock } from '../clock.ts';
+import type { Coordinator } from '../compute/coordinator/coordinator.ts';
+import { createCoordinator } from '../compute/coordinator/create-coordinator.ts';
+import type { Miners, Rows } from '../compute/coordinator/ports.ts';
+import type { Logger } from '../log.ts';
+import { nopRegister } from '../metrics.ts';
+import { createOpener, createSeal, deriveSealKeys } from '../../protocols/market/sealing.ts';
+import type { SigningContext } from './build.ts';
+import type { Client } from './client.ts';
+import type { LightClient } from './light-client.ts';
+import { createClientMoney } from './market-money.ts';
+import type { MarketReads } from './market-reads.ts';
+import { createMarketReads } from './market-reads.ts';
+
+export interface MarketOptions {
+  readonly client: Client;
+  /** What the chain proves is taken from it alone; null believes the node. */
+  readonly light: LightClient | null;
+  /** Chain, fees, and the account that pays as signer. */
+  readonly signing: SigningContext;
+  readonly miners: Miners;
+  /** What jobs go on from; of this market alone. */
+  readonly rows: Rows;
+  /** Plain JavaScript when absent. */
+  readonly crypto?: Crypto;
+  readonly verifier?: BatchVerifier;
+  /** Of session keys. */
+  readonly createSigner?: (seed: Uint8Array) => Signer;
+  readonly clock?: Clock;
+  readonly log?: Logger;
+  /** Keeps others who spend from the account out: see `createTurns`. */
+  readonly exclusive?: () => Promise<() => void>;
+}
+
+export interface Market {
+  readonly jobs: Coordinator;
+  readonly reads: MarketReads;
+  /** Jobs go on when the rows are opened again. */
+  close(): Promise<void>;
+}
+
+/** Takes up the jobs of the rows. @throws NodeError CORRUPT | STORAGE | what node or chain say */
+export async function createMarket(options: MarketOptions): Promise<Market> {
+  const { client, light, signing, miners, rows, exclusive, verifier } = options;
+  const reads = createMarketReads(client, light);
+  const money = createClientMoney({ client, reads, signing, ...(exclusive && { exclusive }) });
+  const jobs = await createCoordinator({
+    chain: signing.chain,
+    crypto: options.crypto ?? pureCrypto,
+    createSigner: options.createSigner ?? createPureSigner,
+    sealing: { deriveSealKeys, createSeal, createOpener },
+    miners,
+    money,
+    rows,
+    clock: options.clock ?? systemClock,
+    random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+    log: options.log ?? SILENT,
+    metrics: nopRegister,
+    ...(verifier && { verifier }),
+  });
+  return {
+    jobs,
+    reads,
+    close: async () => {
+      money.close();
+      await jobs.close();
+    },
+  };
+}
+
+/** That of ../log.ts would bring its writer into pages. */
+const SILENT: Logger = {
+  error: () => undefined,
+  warn: () => undefined,
+  info: () => undefined,
+  debug: () => undefined,
+  child: () => SILENT,
+};
