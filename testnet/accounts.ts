@@ -12,6 +12,9 @@ const UAIT = 1_000_000;
 export const DEV_NAMES = ['alice', 'bob', 'carol'] as const;
 export const DEV_BALANCE_UAIT = 1_000_000 * UAIT;
 export const OPERATOR_BALANCE_UAIT = 10_000 * UAIT;
+/** The least stake of every kind of chain, and as much for fees. */
+export const MINER_STAKE_UAIT = 10_000 * UAIT;
+export const MINER_BALANCE_UAIT = 2 * MINER_STAKE_UAIT;
 export const LOAD_BALANCE_UAIT = 10_000 * UAIT;
 
 /** Far below the supply's cap of 2^53 − 1 uait with every account funded. */
@@ -25,11 +28,19 @@ export function operatorName(index: number): string {
   return `op${index}`;
 }
 
+/** Pays for jobs of programs that have no wallet: see testnet.json's `gateway`. */
+export const GATEWAY_NAME = 'gateway';
+export const GATEWAY_BALANCE_UAIT = 10_000 * UAIT;
+
+export function minerName(index: number): string {
+  return `m${index}`;
+}
+
 /**
  * Keys and genesis balances of the named accounts. Off devnets only operators are made, and their key files are not
  * named in the manifest.
  */
-export function namedAccounts(dataDir: string, chainId: string, validators: number): ManifestAccount[] {
+export function namedAccounts(dataDir: string, chainId: string, validators: number, miners: number): ManifestAccount[] {
   const devnet = isDevnet(chainId);
   const account = (name: string, balanceUait: number): ManifestAccount => {
     const path = accountKeyPath(dataDir, name);
@@ -38,7 +49,9 @@ export function namedAccounts(dataDir: string, chainId: string, validators: numb
   };
   const people = devnet ? DEV_NAMES.map((name) => account(name, DEV_BALANCE_UAIT)) : [];
   const operators = Array.from({ length: validators }, (_, i) => account(operatorName(i + 1), OPERATOR_BALANCE_UAIT));
-  return [...people, ...operators];
+  const mining = Array.from({ length: miners }, (_, i) => account(minerName(i + 1), MINER_BALANCE_UAIT));
+  const gateway = devnet && miners > 0 ? [account(GATEWAY_NAME, GATEWAY_BALANCE_UAIT)] : [];
+  return [...people, ...operators, ...mining, ...gateway];
 }
 
 /** Seed of load account `index` (from 0): SHA-256(load seed ‖ u32 index). */

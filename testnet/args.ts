@@ -3,12 +3,14 @@ import { resolve } from 'node:path';
 import { MAX_CHAINS } from '../protocols/hello.ts';
 import { createCommandLine } from './command-line.ts';
 import { DEFAULT_CHAIN, defaultDataDir } from './layout.ts';
+import type { MemberRef } from './members.ts';
 
 export const USAGE = `Local clusters of real validator processes.
 
-  npm run testnet -- [--nodes N] [--chain ID | --chains LIST] [--data DIR] [--base-port P] [--accounts K] [--detach] [--json]
+  npm run testnet -- [--nodes N] [--miners M] [--chain ID | --chains LIST] [--data DIR] [--base-port P] [--accounts K] [--detach] [--json]
 
   --nodes N      validators, named n1..nN (default 3)
+  --miners M     nodes that follow the chain and work for others, named m1..mM (default 0)
   --chain ID     chain (default ait-devnet)
   --chains LIST  chains that every node runs, the default one first, e.g. ait-devnet,ait-testnet; a number takes that
                  many of ait-devnet, ait-testnet, ait-mainnet
@@ -20,7 +22,7 @@ export const USAGE = `Local clusters of real validator processes.
 
 On a running cluster (of the same --chain or --data):
 
-  --kill N       kill -9 node N           --restart N    stop it if it runs, and start it
+  --kill N|mN    kill -9 node or miner N  --restart N    stop it if it runs, and start it
   --pause N      freeze node N            --resume N     let it go on
   --add          start a further node     --down         stop all; the data stays
 
@@ -28,13 +30,14 @@ Exit codes: 0 done, 2 usage, 3 port or data, 4 unknown node, 5 cluster not runni
 `;
 
 export type Action =
-  | { readonly type: 'kill' | 'restart' | 'pause' | 'resume'; readonly node: number }
+  | { readonly type: 'kill' | 'restart' | 'pause' | 'resume'; readonly node: MemberRef }
   | { readonly type: 'add' | 'down' };
 
 export interface LauncherArgs {
   readonly help: boolean;
   readonly action: Action | undefined;
   readonly nodes: number;
+  readonly miners: number;
   readonly chainId: string;
   readonly furtherChains: readonly string[];
   readonly dataDir: string;
@@ -48,6 +51,7 @@ const { parse, integer, usage } = createCommandLine('npm run testnet -- --help')
 
 const OPTIONS = {
   nodes: { type: 'string' },
+  miners: { type: 'string' },
   chain: { type: 'string' },
   chains: { type: 'string' },
   data: { type: 'string' },
@@ -75,7 +79,7 @@ export function parseLauncherArgs(argv: readonly string[]): LauncherArgs {
   const actions: Action[] = [
     ...NODE_ACTIONS.flatMap((type) => {
       const node = values[type];
-      return node === undefined ? [] : [{ type, node: integer(`--${type}`, node, 0) }];
+      return node === undefined ? [] : [{ type, node: memberRef(`--${type}`, node) }];
     }),
     ...PLAIN_ACTIONS.filter((type) => values[type] === true).map((type) => ({ type })),
   ];
@@ -86,6 +90,7 @@ export function parseLauncherArgs(argv: readonly string[]): LauncherArgs {
     help: values.help === true,
     action: actions[0],
     nodes: values.nodes === undefined ? DEFAULT_NODES : integer('--nodes', values.nodes, 1),
+    miners: values.miners === undefined ? 0 : integer('--miners', values.miners, 0),
     chainId,
     furtherChains,
     dataDir: values.data === undefined ? defaultDataDir([chainId, ...furtherChains].join('+')) : resolve(values.data),
@@ -94,6 +99,11 @@ export function parseLauncherArgs(argv: readonly string[]): LauncherArgs {
     detach: values.detach === true,
     json: values.json === true,
   };
+}
+
+/** `2` and `n2` are validators, `m2` is a miner. */
+function memberRef(option: string, text: string): MemberRef {
+  return /^m\d+$/.test(text) ? text : integer(option, text.replace(/^n/, ''), 0);
 }
 
 function chainList(text: string): readonly string[] {

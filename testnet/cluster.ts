@@ -3,38 +3,48 @@
  * a launcher, actions from other terminals, benchmarks and tests can work on one cluster one after the other.
  */
 import type { ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { toHex } from '../src/bytes.ts';
 import { publicKeyOf } from '../src/chain/crypto/pure.ts';
-import type { ErrorCode } from '../src/errors.ts';
 import { NodeError } from '../src/errors.ts';
 import type { ClusterOptions } from './create.ts';
-import { addNode, chainIdsOf, createCluster, nodePorts } from './create.ts';
-import { getJson, probe } from './http.ts';
+import { addNode, createCluster, nodePorts } from './create.ts';
+import { getJson } from './http.ts';
 import { nodeLayout, readSeed } from './layout.ts';
 import { logTail } from './log-file.ts';
 import { becomeLauncher, launcherOf, resignLauncher, withLock } from './lock.ts';
 import type { Manifest, ManifestNode, NodeState } from './manifest.ts';
 import { readManifest, writeManifest } from './manifest.ts';
+import type { Member, MemberRef } from './members.ts';
+import {
+  ALIVE,
+  findMember,
+  findNode,
+  isMiner,
+  isUp,
+  members,
+  refresh,
+  withEnded,
+  withMembers,
+  withStates,
+} from './members.ts';
+import { openGateway, withModels } from './miners.ts';
 import { describeExit, exitStatus, killNode, runningProcess, startNode, stopNode, waitGone } from './node-process.ts';
-import { requireFree } from './ports.ts';
+import { HOST, requireFree } from './ports.ts';
 import { signalProcess } from './processes.ts';
-import { readSettings } from './settings.ts';
+import type { Watched } from './readiness.ts';
+import { untilAnswers, untilOffered } from './readiness.ts';
+import { checkSame } from './same-cluster.ts';
+import { minerPorts } from './settings.ts';
 
 export const READY_MS = 60_000;
-const POLL_MS = 25;
 /** A launcher in another terminal sees within this time that its cluster is down, and ends. */
 const LAUNCHER_END_MS = 3000;
-
-/** States in which a process is expected. */
-const ALIVE: ReadonlySet<NodeState> = new Set<NodeState>(['starting', 'running', 'paused']);
 
 export class Cluster {
   readonly dataDir: string;
   #manifest: Manifest;
   /** Only nodes that this process started: their exit is seen at once, with its code. */
-  readonly #children = new Map<number, ChildProcess>();
+  readonly #children = new Map<string, ChildProcess>();
 
   private constructor(dataDir: string, manifest: Manifest) {
     this.dataDir = dataDir;
@@ -87,56 +97,72 @@ export class Cluster {
    */
   async start(tethered: boolean): Promise<void> {
     await this.#update(async (manifest) => {
-      if (isUp(manifest) && manifest.nodes.some(({ pid }) => pid !== null)) {
+      const all = members(manifest);
+      if (isUp(manifest) && all.some(({ pid }) => pid !== null)) {
         throw new NodeError('DATA_LOCKED', `the cluster in ${this.dataDir} runs already`, {
           hint: 'use it, stop it with --down, or use another --data',
         });
       }
-      await requireFree(manifest.nodes.flatMap(nodePorts));
+      await requireFree(all.flatMap((member) => this.#ports(member)));
       if (tethered) becomeLauncher(this.dataDir);
-      return manifest.nodes.map((node) => this.#spawn(node));
+      return this.#spawn(manifest, all);
     });
   }
 
-  /** Waits until every node that should run reports a quorum. @throws NodeError of the first that ends before, or TIMEOUT */
-  async waitReady(indexes?: readonly number[], timeoutMs = READY_MS): Promise<void> {
-    await this.#waitFor('/readyz', indexes, timeoutMs);
+  /**
+   * Waits until every node that should run reports a quorum, and, without `refs`, every miner's offer is seen.
+   *
+   * @throws NodeError of the first that ends before, or TIMEOUT
+   */
+  async waitReady(refs?: readonly MemberRef[], timeoutMs = READY_MS): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    await this.#waitFor('/readyz', refs, timeoutMs);
+    if (refs || !this.#manifest.miners?.some(({ state }) => state === 'running')) return;
+    const [models, gateway] = await Promise.all([
+      untilOffered(this.#watched(), this.#manifest, deadline),
+      openGateway(this.#manifest),
+    ]);
+    await this.#update((manifest) => Promise.resolve({ ...withModels(manifest, models), ...(gateway && { gateway }) }));
   }
 
-  async kill(indexes: readonly number[]): Promise<void> {
+  async kill(refs: readonly MemberRef[]): Promise<void> {
     await this.#update(async (manifest) => {
-      const nodes = indexes.map((index) => findNode(manifest, index));
+      const found = refs.map((ref) => findMember(manifest, ref));
+      const names = found.map(({ name }) => name);
       // The state is on disk before the process ends, so that nobody reports a crash.
-      this.#write(withStates(manifest, indexes, 'killed'));
-      const ids = nodes.map((node) => runningProcess(node, manifest.chain_id)).filter((id) => id !== undefined);
+      this.#write(withStates(manifest, names, 'killed'));
+      const ids = found.map((member) => runningProcess(member, manifest.chain_id)).filter((id) => id !== undefined);
       for (const id of ids) signalProcess(id, 'SIGKILL');
       await Promise.all(ids.map(killNode));
-      return withStates(manifest, indexes, 'killed').nodes.map((node) =>
-        indexes.includes(node.index) ? { ...node, pid: null } : node,
-      );
+      return withEnded(manifest, names, 'killed');
     });
   }
 
-  /** Stops the nodes if they run and starts them; returns when their RPC answers. */
-  async restart(indexes: readonly number[]): Promise<void> {
+  /** Stops them if they run and starts them; returns when their RPC answers. */
+  async restart(refs: readonly MemberRef[]): Promise<void> {
     await this.#update(async (manifest) => {
-      const nodes = indexes.map((index) => findNode(manifest, index));
-      this.#write(withStates(manifest, indexes, 'stopped'));
-      await this.#stop(nodes);
-      await requireFree(nodes.flatMap(nodePorts));
-      return manifest.nodes.map((node) => (indexes.includes(node.index) ? this.#spawn(node) : node));
+      const found = refs.map((ref) => findMember(manifest, ref));
+      const stopped = withStates(
+        manifest,
+        found.map(({ name }) => name),
+        'stopped',
+      );
+      this.#write(stopped);
+      await this.#stop(found);
+      await requireFree(found.flatMap((member) => this.#ports(member)));
+      return this.#spawn(stopped, found);
     });
-    await this.#waitFor('/livez', indexes, READY_MS);
+    await this.#waitFor('/livez', refs, READY_MS);
   }
 
   /** @throws NodeError CONFLICT when it does not run */
-  async pause(index: number): Promise<void> {
-    await this.#signal(index, 'SIGSTOP', 'paused');
+  async pause(ref: MemberRef): Promise<void> {
+    await this.#signal(ref, 'SIGSTOP', 'paused');
   }
 
   /** @throws NodeError CONFLICT when it does not run */
-  async resume(index: number): Promise<void> {
-    await this.#signal(index, 'SIGCONT', 'running');
+  async resume(ref: MemberRef): Promise<void> {
+    await this.#signal(ref, 'SIGCONT', 'running');
   }
 
   /** Starts a further node, which follows the chain until it is voted in. Returns its index. */
@@ -145,20 +171,22 @@ export class Cluster {
       const next = await addNode(this.dataDir, manifest);
       const added = findNode(next, next.nodes.length);
       await requireFree(nodePorts(added));
-      return [...manifest.nodes, this.#spawn(added)];
+      return this.#spawn(next, [added]);
     });
     const index = this.#manifest.nodes.length;
     await this.#waitFor('/livez', [index], READY_MS);
     return index;
   }
 
-  /** Stops all nodes; the data stays and can be started again. */
+  /** Stops all, miners first, who have clients to tell; the data stays and can be started again. */
   async down(): Promise<void> {
     await this.#update(async (manifest) => {
-      const all = manifest.nodes.map(({ index }) => index);
-      this.#write(withStates(manifest, all, 'stopped'));
+      const all = members(manifest);
+      const names = all.map(({ name }) => name);
+      this.#write(withStates(manifest, names, 'stopped'));
+      await this.#stop(manifest.miners ?? []);
       await this.#stop(manifest.nodes);
-      return withStates(manifest, all, 'stopped').nodes.map((node) => ({ ...node, pid: null }));
+      return withEnded(manifest, names, 'stopped');
     });
     resignLauncher(this.dataDir);
     const launcher = launcherOf(this.dataDir);
@@ -167,7 +195,7 @@ export class Cluster {
 
   /** Ends every process at once, without asking. */
   async abort(): Promise<void> {
-    await this.kill(this.#manifest.nodes.map(({ index }) => index));
+    await this.kill(members(this.#manifest).map(({ name }) => name));
     resignLauncher(this.dataDir);
   }
 
@@ -187,149 +215,90 @@ export class Cluster {
   }
 
   /** How a node that is gone ended, in words. */
-  epitaph(node: ManifestNode): string {
-    return describeExit(exitStatus(node, this.#manifest.chain_id, this.#children.get(node.index)));
+  epitaph(node: Member): string {
+    return describeExit(exitStatus(node, this.#manifest.chain_id, this.#children.get(node.name)));
   }
 
-  logTail(node: ManifestNode): string[] {
+  logTail(node: Member): string[] {
     return logTail(nodeLayout(node.home, this.#manifest.chain_id).log);
   }
 
-  #spawn(node: ManifestNode): ManifestNode {
-    const { chain_id: chainId } = this.#manifest;
-    const child = startNode(node, chainId, launcherOf(this.dataDir));
-    this.#children.set(node.index, child);
-    // The key may have been rotated since.
-    const validator = toHex(publicKeyOf(readSeed(nodeLayout(node.home, chainId).validatorKey)));
-    return { ...node, pid: child.pid ?? null, state: 'starting', validator };
+  #spawn(manifest: Manifest, started: readonly Member[]): Manifest {
+    const { chain_id: chainId } = manifest;
+    const names = started.map(({ name }) => name);
+    return withMembers(manifest, names, (member) => {
+      const child = startNode(member, chainId, launcherOf(this.dataDir));
+      this.#children.set(member.name, child);
+      const now = { pid: child.pid ?? null, state: 'starting' } as const;
+      if (isMiner(member)) return now;
+      // The key may have been rotated since.
+      return { ...now, validator: toHex(publicKeyOf(readSeed(nodeLayout(member.home, chainId).validatorKey))) };
+    });
   }
 
-  async #stop(nodes: readonly ManifestNode[]): Promise<void> {
-    const ids = nodes.map((node) => runningProcess(node, this.#manifest.chain_id)).filter((id) => id !== undefined);
+  async #stop(stopped: readonly Member[]): Promise<void> {
+    const ids = stopped
+      .map((member) => runningProcess(member, this.#manifest.chain_id))
+      .filter((id) => id !== undefined);
     await Promise.all(ids.map(stopNode));
   }
 
-  async #signal(index: number, signal: 'SIGSTOP' | 'SIGCONT', state: NodeState): Promise<void> {
+  #ports(member: Member): number[] {
+    if (!isMiner(member)) return nodePorts(member);
+    const { p2p, rpc, metrics } = minerPorts(this.dataDir, member.index);
+    return [p2p, rpc, metrics];
+  }
+
+  async #signal(ref: MemberRef, signal: 'SIGSTOP' | 'SIGCONT', state: NodeState): Promise<void> {
     await this.#update((manifest) => {
-      const node = findNode(manifest, index);
-      const id = runningProcess(node, manifest.chain_id);
+      const member = findMember(manifest, ref);
+      const id = runningProcess(member, manifest.chain_id);
       if (!id || !signalProcess(id, signal)) {
-        throw new NodeError('CONFLICT', `${node.name} does not run`, {
-          hint: `npm run testnet -- --restart ${index}`,
+        throw new NodeError('CONFLICT', `${member.name} does not run`, {
+          hint: `npm run testnet -- --restart ${ref}`,
         });
       }
-      return Promise.resolve(withStates(manifest, [index], state).nodes);
+      return Promise.resolve(withStates(manifest, [member.name], state));
     });
   }
 
-  async #waitFor(path: string, indexes: readonly number[] | undefined, timeoutMs: number): Promise<void> {
-    const wanted = this.#manifest.nodes.filter((node) => indexes?.includes(node.index) ?? ALIVE.has(node.state));
+  async #waitFor(path: string, refs: readonly MemberRef[] | undefined, timeoutMs: number): Promise<void> {
+    const all = members(this.#manifest).filter(({ state }) => ALIVE.has(state));
+    const wanted = refs?.map((ref) => findMember(this.#manifest, ref)) ?? all;
     const deadline = performance.now() + timeoutMs;
-    await Promise.all(wanted.map((node) => this.#waitForNode(node, path, deadline)));
-    await this.#update((manifest) =>
-      Promise.resolve(
-        manifest.nodes.map((node) =>
-          node.state === 'starting' && wanted.some(({ index }) => index === node.index)
-            ? { ...node, state: 'running' as const }
-            : node,
+    await Promise.all(wanted.map((member) => untilAnswers(this.#watched(), member, path, deadline)));
+    const names = wanted.map(({ name }) => name);
+    await this.#update((manifest) => {
+      const starting = members(manifest).filter(({ name, state }) => state === 'starting' && names.includes(name));
+      return Promise.resolve(
+        withStates(
+          manifest,
+          starting.map(({ name }) => name),
+          'running',
         ),
-      ),
-    );
-  }
-
-  async #waitForNode(node: ManifestNode, path: string, deadline: number): Promise<void> {
-    while ((await probe(node.rpc + path)) !== 200) {
-      if (!runningProcess(node, this.#manifest.chain_id)) throw this.#exitError(node);
-      if (performance.now() > deadline) {
-        throw new NodeError('TIMEOUT', `${node.name} did not become ready`, {
-          data: { log: this.logTail(node).join('\n') },
-          hint: `read ${join(node.home, 'node.log')}; ask ${node.rpc}/readyz what is missing`,
-        });
-      }
-      await sleep(POLL_MS);
-    }
-  }
-
-  #exitError(node: ManifestNode): NodeError {
-    const status = exitStatus(node, this.#manifest.chain_id, this.#children.get(node.index));
-    return new NodeError(codeOfExit(status.code), `${node.name} ended: ${describeExit(status)}`, {
-      data: { log: this.logTail(node).join('\n') },
-      hint: `read ${join(node.home, 'node.log')}`,
+      );
     });
   }
 
-  async #update(change: (manifest: Manifest) => Promise<ManifestNode[]>): Promise<void> {
+  /** What waits need to know of this cluster: see readiness.ts. */
+  #watched(): Watched {
+    return {
+      chainId: this.#manifest.chain_id,
+      rpcOf: (member) =>
+        isMiner(member) ? `http://${HOST}:${minerPorts(this.dataDir, member.index).rpc}` : member.rpc,
+      logOf: (member) => this.logTail(member),
+      exitOf: (member) => exitStatus(member, this.#manifest.chain_id, this.#children.get(member.name)),
+    };
+  }
+
+  async #update(change: (manifest: Manifest) => Promise<Manifest>): Promise<void> {
     await withLock(this.dataDir, async () => {
-      const manifest = this.read();
-      this.#write({ ...manifest, nodes: await change(manifest) });
+      this.#write(await change(this.read()));
     });
   }
 
   #write(manifest: Manifest): void {
     this.#manifest = manifest;
     writeManifest(this.dataDir, manifest);
-  }
-}
-
-function withStates(manifest: Manifest, indexes: readonly number[], state: NodeState): Manifest {
-  return {
-    ...manifest,
-    nodes: manifest.nodes.map((node) => (indexes.includes(node.index) ? { ...node, state } : node)),
-  };
-}
-
-function findNode(manifest: Manifest, index: number): ManifestNode {
-  const node = manifest.nodes.find((candidate) => candidate.index === index);
-  if (node) return node;
-  throw new NodeError('UNKNOWN_NODE', `there is no node ${index}`, {
-    data: { node: index },
-    hint: `nodes are 1 to ${manifest.nodes.length}`,
-  });
-}
-
-/** States as they are: a process that should run and does not has failed. */
-function refresh(manifest: Manifest): Manifest {
-  const nodes = manifest.nodes.map((node) => {
-    const id = runningProcess(node, manifest.chain_id);
-    if (id) return { ...node, pid: id.pid, state: ALIVE.has(node.state) ? node.state : ('running' as const) };
-    return { ...node, pid: null, state: ALIVE.has(node.state) ? ('failed' as const) : node.state };
-  });
-  return { ...manifest, nodes };
-}
-
-/** Up: some process runs, or was killed by request only, so that it can be restarted. */
-function isUp(manifest: Manifest): boolean {
-  return manifest.nodes.some(({ pid, state }) => pid !== null || state === 'killed');
-}
-
-function checkSame(saved: Manifest, options: ClusterOptions): Manifest {
-  const refuse = (what: string): never => {
-    throw new NodeError('DATA_FOLDER', `${options.dataDir} holds another cluster: ${what}`, {
-      hint: 'give the same options, use another --data, or remove the folder',
-    });
-  };
-  const chainIds = chainIdsOf(saved).join(', ');
-  const wanted = [options.chainId, ...(options.furtherChains ?? [])].join(', ');
-  if (chainIds !== wanted) refuse(`its ${saved.further_chains ? 'chains are' : 'chain is'} ${chainIds}`);
-  const settings = readSettings(options.dataDir);
-  if (settings.validators !== options.validators) refuse(`it was made with --nodes ${settings.validators}`);
-  if (options.basePort !== undefined && settings.basePort !== options.basePort) {
-    refuse(settings.basePort === null ? 'its ports were drawn freely' : `its base port is ${settings.basePort}`);
-  }
-  return saved;
-}
-
-function codeOfExit(exit: number | null): ErrorCode {
-  switch (exit) {
-    case 3:
-      return 'DATA_FOLDER';
-    case 10:
-      return 'GUARD';
-    case 11:
-      return 'CORRUPT';
-    case 12:
-      return 'STORAGE';
-    default:
-      return 'INTERNAL';
   }
 }

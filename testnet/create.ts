@@ -4,29 +4,33 @@ import { join } from 'node:path';
 import { toHex } from '../src/bytes.ts';
 import { publicKeyOf } from '../src/chain/crypto/pure.ts';
 import type { ConfigValues } from '../src/config.ts';
+import { isDevnet } from '../src/chain/genesis.ts';
 import type { JsonObject } from '../src/chain/modules/types.ts';
 import { homeLayout } from '../src/config/home.ts';
 import { NodeError } from '../src/errors.ts';
 import {
+  GATEWAY_NAME,
   LOAD_BALANCE_UAIT,
   addressOfSeed,
   checkLoadAccounts,
   loadAccountSeed,
+  minerName,
   namedAccounts,
   operatorName,
 } from './accounts.ts';
 import { buildGenesis, templateOf } from '../src/cli/network/genesis-template.ts';
 import { genesisPath } from './genesis.ts';
-import { DEFAULT_CHAIN, ensureSeed, nodeLayout, loadSeedPath, writePrivate } from './layout.ts';
-import type { Manifest, ManifestChain, ManifestNode } from './manifest.ts';
+import { accountKeyPath, DEFAULT_CHAIN, ensureSeed, nodeLayout, loadSeedPath, writePrivate } from './layout.ts';
+import type { Manifest, ManifestChain, ManifestMiner, ManifestNode } from './manifest.ts';
 import { readManifest, writeManifest } from './manifest.ts';
-import { peerIdOfSeed, renderNodeConfig } from './node-config.ts';
+import { peerIdOfSeed, renderMinerConfig, renderNodeConfig } from './node-config.ts';
 import type { NodePorts } from './ports.ts';
 import { freePorts, HOST, portsFromBase } from './ports.ts';
 import { readSettings, writeSettings } from './settings.ts';
 import { quorumOf } from '../src/cli/network/survival.ts';
 
 export const MAX_NODES = 32;
+export const MAX_MINERS = 16;
 
 export interface ClusterOptions {
   /** Absolute. */
@@ -37,6 +41,8 @@ export interface ClusterOptions {
   readonly furtherChains?: readonly string[];
   readonly validators: number;
   readonly basePort?: number;
+  /** Nodes that follow the chain and work for others. */
+  readonly miners?: number;
   /** Further funded accounts on the default chain, derived from one seed. Devnets only. */
   readonly loadAccounts?: number;
   /** Genesis parameters of the default chain that replace the template's. */
@@ -49,9 +55,12 @@ export interface ClusterOptions {
 
 /** @throws NodeError USAGE | DATA_FOLDER | DEV_KEY | PORT_IN_USE */
 export async function createCluster(options: ClusterOptions): Promise<Manifest> {
-  const { dataDir, chainId, furtherChains = [], validators, loadAccounts = 0 } = options;
+  const { dataDir, chainId, furtherChains = [], validators, miners = 0, loadAccounts = 0 } = options;
   if (!Number.isInteger(validators) || validators < 1 || validators > MAX_NODES) {
     throw new NodeError('USAGE', `--nodes takes 1 to ${MAX_NODES}`);
+  }
+  if (!Number.isInteger(miners) || miners < 0 || miners > MAX_MINERS) {
+    throw new NodeError('USAGE', `--miners takes 0 to ${MAX_MINERS}`);
   }
   if (readManifest(dataDir)) throw new NodeError('DATA_FOLDER', `${dataDir} holds a cluster already`);
   checkLoadAccounts(chainId, loadAccounts);
@@ -62,16 +71,20 @@ export async function createCluster(options: ClusterOptions): Promise<Manifest> 
   const nodes = await prepareNodes(options);
   const [first, ...others] = chainIds.map((id) => makeChain(options, id, nodes));
   if (!first) throw new NodeError('INTERNAL', 'a cluster without a chain');
-  nodes.forEach((node) => {
-    writeHome(dataDir, node, chainIds, nodes, options.config);
+  const gateway = miners > 0 && isDevnet(chainId) ? { 'market.key_file': accountKeyPath(dataDir, GATEWAY_NAME) } : {};
+  nodes.forEach((node, i) => {
+    writeHome(dataDir, node, chainIds, nodes, { ...options.config, ...(i === 0 && gateway) });
   });
   const { basePort = null, config } = options;
-  writeSettings(dataDir, { validators, basePort, ...(config && { config }) });
+  const ports = await portsOfMiners(options, nodes);
+  const mining = ports.map((each, i) => makeMiner(options, i + 1, each, nodes));
+  writeSettings(dataDir, { validators, basePort, ...(config && { config }), ...(miners > 0 && { miners: ports }) });
   const manifest: Manifest = {
     version: 1,
     ...first,
     nodes,
-    accounts: namedAccounts(dataDir, chainId, validators),
+    accounts: namedAccounts(dataDir, chainId, validators, miners),
+    ...(miners > 0 && { miners: mining }),
     ...(others.length > 0 && { further_chains: others }),
   };
   writeManifest(dataDir, manifest);
@@ -86,7 +99,7 @@ export function chainIdsOf({ chain_id, further_chains = [] }: Manifest): string[
 function makeChain(options: ClusterOptions, chainId: string, nodes: readonly ManifestNode[]): ManifestChain {
   const { dataDir, validators, loadAccounts = 0 } = options;
   const isDefault = chainId === options.chainId;
-  const accounts = namedAccounts(dataDir, chainId, validators);
+  const accounts = namedAccounts(dataDir, chainId, validators, isDefault ? (options.miners ?? 0) : 0);
   const { json, genesis } = buildGenesis(
     chainId,
     options.timeMs ?? Date.now(),
@@ -107,10 +120,10 @@ function makeChain(options: ClusterOptions, chainId: string, nodes: readonly Man
 
 /** A further node that follows the chain and can be voted in. The manifest with it is returned, not yet written. */
 export async function addNode(dataDir: string, manifest: Manifest): Promise<Manifest> {
-  const { basePort, config } = readSettings(dataDir);
+  const { basePort, config, miners = [] } = readSettings(dataDir);
   const index = manifest.nodes.length + 1;
   if (index > MAX_NODES) throw new NodeError('USAGE', `a cluster has at most ${MAX_NODES} nodes`);
-  const ports = basePort === null ? await freePorts(portsOf(manifest.nodes)) : portsFromBase(basePort, index);
+  const ports = basePort === null ? await freePorts(taken(manifest.nodes, miners)) : portsFromBase(basePort, index);
   const chainIds = chainIdsOf(manifest);
   const node = prepareNode(dataDir, chainIds, index, ports);
   const nodes = [...manifest.nodes, node];
@@ -134,6 +147,40 @@ async function prepareNodes(options: ClusterOptions): Promise<ManifestNode[]> {
     nodes.push(prepareNode(dataDir, [chainId, ...furtherChains], index, ports));
   }
   return nodes;
+}
+
+/** Behind those of all validators that there may be. */
+async function portsOfMiners(options: ClusterOptions, nodes: readonly ManifestNode[]): Promise<NodePorts[]> {
+  const ports: NodePorts[] = [];
+  for (let index = 1; index <= (options.miners ?? 0); index++) {
+    const { basePort } = options;
+    ports.push(
+      basePort === undefined ? await freePorts(taken(nodes, ports)) : portsFromBase(basePort, MAX_NODES + index),
+    );
+  }
+  return ports;
+}
+
+function taken(nodes: readonly ManifestNode[], miners: readonly NodePorts[]): Set<number> {
+  return new Set([...portsOf(nodes), ...miners.flatMap(({ p2p, rpc, metrics }) => [p2p, rpc, metrics])]);
+}
+
+/** A home that follows the default chain and mines on it. */
+function makeMiner(
+  { dataDir, chainId, config }: ClusterOptions,
+  index: number,
+  ports: NodePorts,
+  nodes: readonly ManifestNode[],
+): ManifestMiner {
+  const name = minerName(index);
+  const home = join(dataDir, name);
+  const layout = nodeLayout(home, chainId);
+  ensureSeed(layout.nodeKey);
+  writePrivate(layout.genesis, readFileSync(genesisPath(dataDir), 'utf8'));
+  const keyPath = accountKeyPath(dataDir, name);
+  const peers = nodes.map(({ p2p }) => p2p);
+  writePrivate(homeLayout(home, chainId).config, renderMinerConfig({ name, chainId, ports, peers, keyPath, config }));
+  return { index, name, pid: null, state: 'stopped', home, address: addressOfSeed(ensureSeed(keyPath)), models: [] };
 }
 
 /** Makes the node's keys and describes it. */

@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
 import { resignLauncher } from './lock.ts';
 import type { NodeState } from './manifest.ts';
+import type { Member } from './members.ts';
+import { isMiner, members } from './members.ts';
 import { selection } from './report.ts';
 
 const WATCH_MS = 300;
@@ -40,13 +42,12 @@ export async function watchCluster(
   while (!stop.isRequested()) {
     await Promise.race([sleep(WATCH_MS), stop.requested]);
     if (stop.isRequested()) break;
-    const { nodes } = cluster.read();
-    for (const node of nodes) {
-      if (known.get(node.index) === node.state) continue;
-      tell(changeLine(cluster, node.index, node.state));
+    const all = members(cluster.read());
+    for (const member of all) {
+      if (known.get(member.name) !== member.state) tell(changeLine(cluster, member));
     }
     known = statesOf(cluster);
-    if (nodes.every(({ state }) => state === 'stopped')) {
+    if (all.every(({ state }) => state === 'stopped')) {
       resignLauncher(cluster.dataDir);
       return;
     }
@@ -56,16 +57,17 @@ export async function watchCluster(
   tell('✓ All nodes stopped. The data stays; start again to resume the chain.');
 }
 
-function statesOf(cluster: Cluster): Map<number, NodeState> {
-  return new Map(cluster.manifest.nodes.map(({ index, state }) => [index, state]));
+function statesOf(cluster: Cluster): Map<string, NodeState> {
+  return new Map(members(cluster.manifest).map(({ name, state }) => [name, state]));
 }
 
-function changeLine(cluster: Cluster, index: number, state: NodeState): string {
-  const node = cluster.node(index);
-  if (state !== 'failed') return `  ${node.name} ${state}${node.pid === null ? '' : ` (pid ${node.pid})`}`;
+function changeLine(cluster: Cluster, member: Member): string {
+  const { name, state, pid } = member;
+  if (state !== 'failed') return `  ${name} ${state}${pid === null ? '' : ` (pid ${pid})`}`;
+  const ref = isMiner(member) ? name : member.index;
   return [
-    `✗ ${node.name} ended unexpectedly: ${cluster.epitaph(node)}. Last lines of its log:`,
-    ...cluster.logTail(node).map((line) => `  | ${line}`),
-    `  start it again: npm run testnet -- --restart ${index}${selection(cluster.manifest, cluster.dataDir)}`,
+    `✗ ${name} ended unexpectedly: ${cluster.epitaph(member)}. Last lines of its log:`,
+    ...cluster.logTail(member).map((line) => `  | ${line}`),
+    `  start it again: npm run testnet -- --restart ${ref}${selection(cluster.manifest, cluster.dataDir)}`,
   ].join('\n');
 }

@@ -35,6 +35,7 @@ async function launch(args: LauncherArgs): Promise<void> {
     chainId: args.chainId,
     furtherChains: args.furtherChains,
     validators: args.nodes,
+    miners: args.miners,
     loadAccounts: args.accounts,
     ...(args.basePort !== undefined && { basePort: args.basePort }),
   });

@@ -34,6 +34,21 @@ const Node = Type.Object(
   closed,
 );
 
+const Miner = Type.Object(
+  {
+    index: Type.Integer({ minimum: 1 }),
+    name: Type.String(),
+    pid: Node.properties.pid,
+    state: Node.properties.state,
+    home: Type.String(),
+    address: Type.String(),
+    models: Type.Array(Type.String()),
+  },
+  closed,
+);
+
+const Gateway = Type.Object({ url: Type.String(), api_key: Type.String() }, closed);
+
 const Account = Type.Object(
   {
     name: Type.String(),
@@ -58,6 +73,8 @@ const Manifest = Type.Object(
     ...chain,
     nodes: Type.Array(Node),
     accounts: Type.Array(Account),
+    miners: Type.Optional(Type.Array(Miner)),
+    gateway: Type.Optional(Gateway),
     further_chains: Type.Optional(Type.Array(Chain)),
   },
   closed,
@@ -65,6 +82,7 @@ const Manifest = Type.Object(
 
 export type ManifestChain = Static<typeof Chain>;
 export type ManifestNode = Static<typeof Node>;
+export type ManifestMiner = Static<typeof Miner>;
 export type ManifestAccount = Static<typeof Account>;
 export type Manifest = Static<typeof Manifest>;
 export type NodeState = ManifestNode['state'];

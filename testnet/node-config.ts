@@ -5,6 +5,8 @@ import { publicKeyOf } from '../src/chain/crypto/pure.ts';
 import type { ConfigValues } from '../src/config.ts';
 import { renderConfigToml } from '../src/config.ts';
 import type { ManifestNode } from './manifest.ts';
+import type { NodePorts } from './ports.ts';
+import { HOST } from './ports.ts';
 
 /**
  * Identity multihash (0x00, length) of the protobuf form of an Ed25519 key (type 1, 32 bytes), in base58btc, as the
@@ -38,6 +40,34 @@ export function renderNodeConfig(
     'log.format': 'json',
     // The kill test and the benchmarks read the databases themselves.
     'store.encrypt': 'off',
+    ...config,
+  });
+}
+
+export interface MinerConfig {
+  readonly name: string;
+  readonly chainId: string;
+  readonly ports: NodePorts;
+  readonly peers: readonly string[];
+  /** Seed of the account that has the stake. */
+  readonly keyPath: string;
+  readonly config: ConfigValues | undefined;
+}
+
+/** A node that follows the chain and works for others. */
+export function renderMinerConfig({ name, chainId, ports, peers, keyPath, config = {} }: MinerConfig): string {
+  return renderConfigToml({
+    name,
+    chains: [chainId],
+    'p2p.listen': [`/ip4/${HOST}/tcp/${ports.p2p}`],
+    'p2p.peers': peers,
+    'rpc.listen': `${HOST}:${ports.rpc}`,
+    'metrics.listen': `${HOST}:${ports.metrics}`,
+    'log.format': 'json',
+    'store.encrypt': 'off',
+    'consensus.sign': false,
+    'miner.enabled': true,
+    'miner.key_file': keyPath,
     ...config,
   });
 }

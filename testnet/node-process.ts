@@ -8,10 +8,14 @@ import { CHILD_ENV } from './child-env.ts';
 import type { NodeLayout } from './layout.ts';
 import { CHILD_PRELOAD, COMPILE_CACHE, nodeLayout, NODE_PROGRAM } from './layout.ts';
 import { boundLog } from './log-file.ts';
-import type { ManifestNode } from './manifest.ts';
 import { replaceFile } from './manifest.ts';
 import type { ProcessId } from './processes.ts';
 import { isAlive, processId, signalProcess } from './processes.ts';
+
+/** A validator or a miner. */
+export interface NodeHome {
+  readonly home: string;
+}
 
 /** From the request to stop until SIGKILL. */
 export const STOP_MS = 10_000;
@@ -22,7 +26,7 @@ const POLL_MS = 20;
  *
  * @param launcher the process with whose end the node ends; undefined leaves it running
  */
-export function startNode(node: ManifestNode, chainId: string, launcher: ProcessId | undefined): ChildProcess {
+export function startNode(node: NodeHome, chainId: string, launcher: ProcessId | undefined): ChildProcess {
   const layout = nodeLayout(node.home, chainId);
   rmSync(layout.exit, { force: true });
   boundLog(layout.log);
@@ -56,7 +60,7 @@ function childEnvironment(layout: NodeLayout, launcher: ProcessId | undefined): 
 }
 
 /** The node's process, if it runs. */
-export function runningProcess(node: ManifestNode, chainId: string): ProcessId | undefined {
+export function runningProcess(node: NodeHome, chainId: string): ProcessId | undefined {
   try {
     const { pid, started } = JSON.parse(readFileSync(nodeLayout(node.home, chainId).process, 'utf8')) as ProcessId;
     const id = { pid, started };
@@ -95,7 +99,7 @@ export interface ExitStatus {
 }
 
 /** How the process ended: as its parent saw it, else as it left it itself. */
-export function exitStatus(node: ManifestNode, chainId: string, child: ChildProcess | undefined): ExitStatus {
+export function exitStatus(node: NodeHome, chainId: string, child: ChildProcess | undefined): ExitStatus {
   if (child && (child.exitCode !== null || child.signalCode !== null)) {
     return { code: child.exitCode, signal: child.signalCode };
   }

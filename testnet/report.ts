@@ -4,6 +4,7 @@ import { toNodeError } from '../src/errors.ts';
 import { DEFAULT_CHAIN, defaultDataDir } from './layout.ts';
 import type { Manifest } from './manifest.ts';
 import { survivalSentence } from '../src/cli/network/survival.ts';
+import { members } from './members.ts';
 import { isDevnet } from '../src/chain/genesis.ts';
 
 const UAIT = 1_000_000n;
@@ -25,7 +26,7 @@ export function formatAit(uait: string): string {
 }
 
 export function readyReport(manifest: Manifest, dataDir: string, readyMs: number, validators: number): string {
-  const { chain_id: chainId, nodes, accounts, further_chains: further = [] } = manifest;
+  const { chain_id: chainId, nodes, accounts, further_chains: further = [], miners = [] } = manifest;
   const short = (hash: string): string => `${hash.slice(0, 8)}…${hash.slice(-4)}`;
   return [
     ...[manifest, ...further].map(
@@ -40,6 +41,20 @@ export function readyReport(manifest: Manifest, dataDir: string, readyMs: number
     '',
     columns([['Node', 'P2P address'], ...nodes.map((node) => [node.name, node.p2p])]),
     '',
+    ...(miners.length === 0
+      ? []
+      : [
+          columns([
+            ['Miner', 'Models', 'PID', 'Data'],
+            ...miners.map(({ name, models, pid, state, home }) => [
+              name,
+              models.join(', '),
+              String(pid ?? state),
+              here(home),
+            ]),
+          ]),
+          '',
+        ]),
     columns([
       ['Account', 'Address', 'Funded with'],
       ...accounts.map(({ name, address, balance_uait }) => [name, address, formatAit(balance_uait)]),
@@ -78,6 +93,7 @@ function nextCommands(manifest: Manifest, dataDir: string): string[][] {
     ...(from?.key_file && to
       ? [[`npx aitbc send ${to.address} 10 --key-file ${here(from.key_file)} --rpc ${rpc} -y`, '']]
       : []),
+    ...(manifest.miners ? [[`npx aitbc submit "What is the capital of Austria?" --rpc ${rpc} -y`, '']] : []),
     ...(manifest.further_chains ?? [])
       .slice(0, 1)
       .map(({ chain_id }) => [`npx aitbc status --chain ${chain_id} --rpc ${rpc}`, '']),
@@ -89,7 +105,9 @@ function nextCommands(manifest: Manifest, dataDir: string): string[][] {
 
 /** One line a node, for actions. */
 export function statesLine(manifest: Manifest): string {
-  return manifest.nodes.map((node) => `${node.name} ${node.state}`).join(' · ');
+  return members(manifest)
+    .map(({ name, state }) => `${name} ${state}`)
+    .join(' · ');
 }
 
 /** A failure for people; its exit code is in the table of src/errors.ts. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ConfigValues } from '../src/config.ts';
 import { NodeError } from '../src/errors.ts';
 import { replaceFile } from './manifest.ts';
+import type { NodePorts } from './ports.ts';
 
 export interface ClusterSettings {
   readonly validators: number;
@@ -11,6 +12,8 @@ export interface ClusterSettings {
   readonly basePort: number | null;
   /** Options of every node besides those that make the cluster. */
   readonly config?: ConfigValues;
+  /** Ports of the miners, in their order. */
+  readonly miners?: readonly NodePorts[];
 }
 
 function settingsPath(dataDir: string): string {
@@ -31,4 +34,13 @@ export function readSettings(dataDir: string): ClusterSettings {
       hint: 'remove the folder to start afresh',
     });
   }
+}
+
+/** @param index from 1 @throws NodeError DATA_FOLDER */
+export function minerPorts(dataDir: string, index: number): NodePorts {
+  const ports = readSettings(dataDir).miners?.[index - 1];
+  if (ports) return ports;
+  throw new NodeError('DATA_FOLDER', `${settingsPath(dataDir)} has no ports of m${index}`, {
+    hint: 'remove the folder to start afresh',
+  });
 }

@@ -29,12 +29,13 @@ describe('testnet arguments', () => {
 
   it('read every option', () => {
     const args = parseLauncherArgs(
-      '--nodes 4 --chain ait-testnet --data here --base-port 26000 --detach --json'.split(' '),
+      '--nodes 4 --miners 2 --chain ait-testnet --data here --base-port 26000 --detach --json'.split(' '),
     );
     assert.deepEqual(args, {
       help: false,
       action: undefined,
       nodes: 4,
+      miners: 2,
       chainId: 'ait-testnet',
       furtherChains: [],
       dataDir: resolve('here'),
@@ -47,6 +48,8 @@ describe('testnet arguments', () => {
 
   it('take one action at a time', () => {
     assert.deepEqual(parseLauncherArgs(['--kill', '2']).action, { type: 'kill', node: 2 });
+    assert.deepEqual(parseLauncherArgs(['--kill', 'n2']).action, { type: 'kill', node: 2 });
+    assert.deepEqual(parseLauncherArgs(['--restart', 'm1']).action, { type: 'restart', node: 'm1' });
     assert.deepEqual(parseLauncherArgs(['--down']).action, { type: 'down' });
     assert.throws(() => parseLauncherArgs(['--kill', '2', '--restart', '2']), refused);
   });
@@ -60,6 +63,8 @@ describe('testnet arguments', () => {
       ['3'],
       ['--kill'],
       ['--kill', '1.5'],
+      ['--kill', 'mx'],
+      ['--miners', 'x'],
     ]) {
       assert.throws(() => parseLauncherArgs(argv), refused, argv.join(' '));
     }

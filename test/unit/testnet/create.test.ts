@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
@@ -54,6 +54,37 @@ describe('testnet folder', () => {
       const config = parse(readFileSync(layout.config, 'utf8')) as { p2p: { peers: string[] } };
       assert.equal(config.p2p.peers.length, 2);
     }
+  });
+
+  it('has miners that follow the chain, with accounts and ports of their own', async () => {
+    const options = { dataDir, chainId: 'ait-devnet', validators: 2, miners: 2, basePort: 26000 };
+    const manifest = await createCluster(options);
+    assert.deepEqual(readManifest(dataDir), manifest);
+    assert.deepEqual(
+      manifest.miners?.map((miner) => Object.keys(miner)),
+      Array(2).fill(['index', 'name', 'pid', 'state', 'home', 'address', 'models']),
+    );
+    for (const [i, { name, home, address }] of (manifest.miners ?? []).entries()) {
+      const account = manifest.accounts.find((each) => each.name === name);
+      assert.deepEqual([name, account?.address, account?.balance_uait], [`m${i + 1}`, address, '20000000000']);
+      const layout = nodeLayout(home, 'ait-devnet');
+      const config = parse(readFileSync(layout.config, 'utf8')) as {
+        p2p: { peers: string[] };
+        rpc: { listen: string };
+        miner: { enabled: boolean; key_file: string };
+      };
+      assert.deepEqual([config.p2p.peers.length, config.rpc.listen], [2, `127.0.0.1:${26321 + 10 * i}`]);
+      assert.deepEqual({ ...config.miner }, { enabled: true, key_file: account?.key_file });
+      assert.equal(existsSync(layout.validatorKey), false);
+    }
+    const wallets = manifest.nodes.map(({ home }) => {
+      const config = parse(readFileSync(nodeLayout(home, 'ait-devnet').config, 'utf8')) as { market?: object };
+      return config.market && { ...config.market };
+    });
+    const gateway = manifest.accounts.find(({ name }) => name === 'gateway');
+    assert.deepEqual(wallets, [{ key_file: gateway?.key_file }, {}]);
+    await assert.rejects(Cluster.open({ ...options, miners: 1 }), code('DATA_FOLDER'));
+    await assert.rejects(createCluster({ ...options, dataDir: join(dataDir, 'x'), miners: 17 }), code('USAGE'));
   });
 
   it('gives every node all its chains, each with keys and a genesis of its own', async () => {
