@@ -34,6 +34,13 @@ export interface NodeConfig {
     readonly rates: { readonly read: number; readonly heavy: number; readonly write: number };
     readonly requireApiKey: boolean;
   };
+  readonly faucet: {
+    /** Empty: none. */
+    readonly keyFile: string;
+    readonly amountUait: number;
+    /** Between two payments to one address. */
+    readonly waitMs: number;
+  };
   readonly market: {
     /** For a UTC day, on this machine and chains of development; 0: none. */
     readonly keylessBudgetUait: number;
@@ -190,6 +197,11 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
         write: number('rpc.writes_per_s'),
       },
       requireApiKey: flag('rpc.require_api_key'),
+    },
+    faucet: {
+      keyFile: text('faucet.key_file'),
+      amountUait: number('faucet.amount_uait'),
+      waitMs: number('faucet.wait_s') * 1000,
     },
     market: {
       keylessBudgetUait: number('market.keyless_budget_uait'),

@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import type { OpenChain } from './chains/chain-set.ts';
+import type { RunningChain } from './chains.ts';
 import { ChainSet } from './chains/chain-set.ts';
 import { systemClock } from './clock.ts';
 import type { NodeConfig } from './config.ts';
@@ -25,12 +26,14 @@ import { openAccess } from './node/access.ts';
 import { warnOfExposure } from './node/exposure.ts';
 import type { NodeMiner } from './node/miner.ts';
 import { startNodeMiner } from './node/miner.ts';
+import { openFaucet } from './node/faucet.ts';
 import { openMinerControl } from './node/miner-control.ts';
 import { openNodeChain } from './node/open-chain.ts';
 import { startStatusLines } from './node/status-line.ts';
 import { VERSION } from './version.ts';
 import { startAdminServer } from './rpc/admin-server.ts';
 import { startMetricsServer } from './rpc/metrics-server.ts';
+import type { FaucetApi } from './rpc/api.ts';
 import { startRpcServer } from './rpc/server.ts';
 import type { DataFolder } from './store/data-folder.ts';
 import { chainFolderOf, openDataFolder } from './store/data-folder.ts';
@@ -82,7 +85,8 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
   ends.push({ name: 'network', end: () => host.stop() });
 
   const markets = new ClientMarkets();
-  const chains = createChains({ folder, config, log, metrics, verifyPool, host }, markets);
+  const faucets = new WeakMap<RunningChain, FaucetApi>();
+  const chains = createChains({ folder, config, log, metrics, verifyPool, host }, markets, faucets);
   ends.push({ name: 'chains', end: () => chains.close() });
   await chains.openAll();
   const api = createNodeApi({
@@ -92,6 +96,7 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
     crypto: nativeCrypto,
     host,
     clock: systemClock,
+    faucetOf: (chain) => faucets.get(chain) ?? null,
     jobsOf: (chain) => markets.of(chain),
   });
   const miner = openMinerControl({
@@ -143,6 +148,7 @@ interface ChainsParts {
 function createChains(
   { folder, config, log, metrics, verifyPool, host }: ChainsParts,
   markets: ClientMarkets,
+  faucets: WeakMap<RunningChain, FaucetApi>,
 ): ChainSet {
   return new ChainSet(config.chains, {
     exists: (chainId) => existsSync(chainFolderOf(folder.home, chainId).genesisFile),
@@ -159,6 +165,8 @@ function createChains(
     join: ({ genesis, handlers }) => host.addChain({ chain: genesis.chain, handlers }),
     beside: async (open) => {
       const { chainId } = open.chain.genesis.chain;
+      const faucet = await openFaucet(open.chain, config, systemClock, chainLogger(log, chainId).child('faucet'));
+      if (faucet) faucets.set(open.chain, faucet);
       return markets.start(open, {
         config,
         folder: await folder.chain(chainId),

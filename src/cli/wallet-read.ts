@@ -1,4 +1,5 @@
 /** Wallets of a home as they are shown, and the choice of the one that signs. */
+import { NodeError } from '../errors.ts';
 import { isWalletName } from '../wallet/keystore.ts';
 import { formatAit } from './amount.ts';
 import type { Context } from './context.ts';
@@ -74,6 +75,20 @@ export async function balance(context: Context, who: string | undefined): Promis
       ['height', account.height],
     ]),
   );
+}
+
+/** Waits until the money is there. */
+export async function faucet(context: Context, who: string | undefined): Promise<void> {
+  const isAddress = who?.startsWith('ait1') === true;
+  const address = isAddress ? who : (await chooseWallet(context, who)).address;
+  const client = context.client();
+  const { tx_hash: hash, amount_uait: amountUait } = await client.requestFaucet(address);
+  context.out.note(`sent ${hash}, waiting until it is final`);
+  const { height, status } = await client.waitForTransaction(hash, { timeoutMs: context.timeoutMs });
+  if (status !== 'final')
+    throw new NodeError('TX_REJECTED', 'the payment of the faucet was dropped', { data: { hash } });
+  const result = { address, amount_uait: amountUait, hash, height };
+  context.out.data(result, `${formatAit(amountUait)} for ${address}, final in block ${height ?? '?'}`);
 }
 
 function ownWallets(context: Context): Promise<WalletFile[]> {

@@ -45,6 +45,13 @@ export function register(program: Command): void {
     .action(async (who: string | undefined, _options: object, command: Command) => {
       await (await reading()).balance(createContext(command), who);
     });
+  wallet
+    .command('faucet')
+    .description('money for trying things out, on development chains')
+    .argument('[wallet]', 'name of a wallet, or an address; the wallet that signs when absent')
+    .action(async (who: string | undefined, _options: object, command: Command) => {
+      await (await reading()).faucet(createContext(command), who);
+    });
   registerKeepVerbs(wallet);
   registerSignVerbs(wallet);
 }

@@ -114,6 +114,14 @@ export const OPTIONS = {
     check: (path: string) =>
       path === '' || path === 'off' || path.startsWith('/') ? null : 'an absolute path, or "off"',
   },
+  'faucet.key_file': {
+    kind: 'text',
+    value: '',
+    help: 'Key file of the account that gives money to whoever asks, on chains that end in -devnet; empty: none does.',
+    check: absolutePath,
+  },
+  'faucet.amount_uait': count(100_000_000, 1, Number.MAX_SAFE_INTEGER, 'What it gives at once.'),
+  'faucet.wait_s': count(3_600, 0, 31_536_000, 'Seconds until it gives to the same address again.'),
   // A try-out: enough for some jobs a day, and nothing where the money is worth something.
   'market.keyless_budget_uait': count(
     10_000_000,

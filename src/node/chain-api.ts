@@ -17,6 +17,7 @@ import type { Crypto } from '../chain/crypto/types.ts';
 import type {
   ChainApi,
   ChainView,
+  FaucetApi,
   ConsensusPlace,
   ConsensusStatus,
   JobsApi,
@@ -38,6 +39,7 @@ export interface ChainApiModules {
   readonly crypto: Crypto;
   readonly host: Host;
   readonly clock: Clock;
+  readonly faucetOf: (chain: RunningChain) => FaucetApi | null;
   readonly jobsOf: (chain: RunningChain) => JobsApi | null;
 }
 
@@ -74,6 +76,9 @@ export function createChainApi(
     onPeers: (listener) => chain.onPeers(listener),
     readiness: () => readiness(chain, clock.monotonic() - lastCommit.atMs),
     market: createMarketApi(chain.market),
+    get faucet() {
+      return around.faucetOf(chain);
+    },
     get jobs() {
       return around.jobsOf(chain);
     },

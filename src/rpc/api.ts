@@ -82,6 +82,8 @@ export interface ChainApi {
   /** What must hold for the chain to be ready to serve. */
   readiness(): readonly ReadinessCheck[];
   readonly market: MarketApi;
+  /** Null: this node gives no money away on this chain. */
+  readonly faucet: FaucetApi | null;
   /** Null: this node has no work done for others on this chain. */
   readonly jobs: JobsApi | null;
 }
@@ -94,6 +96,14 @@ export interface MarketApi {
   quote(miner: Address, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
   /** @throws NodeError NO_MINER | UNREACHABLE | RATE_LIMITED */
   openWork(miner: Address, signal: AbortSignal): Promise<WorkStream>;
+}
+
+/** Money of the node for whoever tries a chain of development. */
+export interface FaucetApi {
+  readonly address: Address;
+  readonly amountUait: number;
+  /** @returns the id of the transfer, pending @throws NodeError RATE_LIMITED | INSUFFICIENT_FUNDS | POOL_FULL */
+  pay(to: Address): Promise<Hash>;
 }
 
 /** The market as this node takes part in it as a client: whom it lets in has work done at the cost of its wallet. */

@@ -15,6 +15,7 @@ import { healthOperations } from './routes/health.ts';
 import { jsonRpcOperation } from './routes/json-rpc.ts';
 import { jobOperations } from './routes/jobs.ts';
 import { legacyOperations } from './routes/legacy.ts';
+import { faucetOperation } from './routes/faucet.ts';
 import { goneOperations, legacySubmissions } from './routes/legacy-writes.ts';
 import { listOperations } from './routes/lists.ts';
 import { loginOperations } from './routes/login.ts';
@@ -46,6 +47,7 @@ export function createOperations(node: NodeApi, modules: OperationModules): read
     ...accountOperations(node),
     ...proofOperations(node),
     ...transactions,
+    faucetOperation(node),
     ...listOperations(node),
     ...marketOperations(node),
     ...minerOperations(node),

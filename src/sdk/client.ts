@@ -25,6 +25,7 @@ import type {
   BlockResponse,
   ChainSummaryResponse,
   ChainsResponse,
+  FaucetResponse,
   ConsensusResponse,
   GenesisResponse,
   HeadResponse,
@@ -128,6 +129,8 @@ export interface Client {
   drainMiner(): Promise<OwnMinerResponse>;
   /** @param bytes canonical bytes, signature included @throws NodeError why the node refuses it */
   sendTransaction(bytes: Uint8Array, mode?: SendMode): Promise<TransactionResponse>;
+  /** Money of a chain of development. @throws NodeError METHOD_DISABLED without a faucet; RATE_LIMITED; INSUFFICIENT_FUNDS */
+  requestFaucet(address: string): Promise<FaucetResponse>;
   /**
    * Polls until the transaction is final or rejected, also over a restart of the node.
    *
@@ -210,6 +213,7 @@ export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS, api
         posted({ tx: toHex(bytes) }),
         mode === 'commit' ? Math.max(timeoutMs, COMMIT_TIMEOUT_MS) : timeoutMs,
       ),
+    requestFaucet: (address) => request(`/rpc/faucet${queryText({ chain_id: chainId })}`, posted({ address })),
     waitForTransaction: (hash, { timeoutMs: wait = DEFAULT_WAIT_MS } = {}) => waitFor(client, hash, wait),
   };
   return client;

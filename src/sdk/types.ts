@@ -234,6 +234,14 @@ export interface ParamsResponse {
   readonly change_ttl_blocks: number;
 }
 
+/** What a faucet sent; not final yet. */
+export interface FaucetResponse {
+  readonly address: string;
+  readonly amount_uait: string;
+  readonly tx_hash: string;
+  readonly chain_id: string;
+}
+
 export interface StatusResponse {
   readonly chain_id: string;
   readonly height: number;

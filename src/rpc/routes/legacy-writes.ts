@@ -55,7 +55,6 @@ const GONE: Readonly<Record<string, string>> = {
   '/rpc/import-chain': BLOCKS_COME_FROM_PEERS,
   '/rpc/force-sync': 'a node catches up by itself with what its peers can prove',
   '/rpc/admin/mintFaucet': STATE_FROM_BLOCKS,
-  '/rpc/faucet': STATE_FROM_BLOCKS,
   '/rpc/register-account': 'an account needs no registration: it is there with its first transfer',
 };
 

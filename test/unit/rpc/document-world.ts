@@ -12,7 +12,7 @@ import { decodeQuoteRequest, encodeQuote, encodeQuoteRequest } from '../../../sr
 import type { ErrorCode } from '../../../src/errors.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
-import type { NodeApi } from '../../../src/rpc/api.ts';
+import type { FaucetApi, NodeApi } from '../../../src/rpc/api.ts';
 import type { AdminServer } from '../../../src/rpc/admin-server.ts';
 import type { MinerStatus } from '../../../src/compute/miner/status.ts';
 import { startAdminServer } from '../../../src/rpc/admin-server.ts';
@@ -90,6 +90,7 @@ export class World {
     node.base = 1;
     node.checks = [{ name: 'quorum', ok: true, detail: 'all' }];
     node.jobs = market;
+    node.faucet = faucetOf(null);
     Object.assign(access.options, { requireApiKey: false });
     market.onJob = (id, { kind }) => {
       market.answer(id, kind === 'text.embed' ? new Uint8Array(8) : 'Vienna.');
@@ -288,6 +289,7 @@ const WORK: Readonly<Record<string, string>> = {
 
 const BODIES: Readonly<Record<string, (world: World) => string>> = {
   ...Object.fromEntries(Object.entries(WORK).map(([path, body]) => [path, () => body])),
+  '/rpc/faucet': () => JSON.stringify({ address: addressText('account-0') }),
   '/v1/jobs': () => '{"prompt":"Capital?"}',
   '/api/show': () => JSON.stringify({ model: TINY }),
   ...forSubmissions((world: World) => bodyOf(world.transfer())),
@@ -367,7 +369,7 @@ const BY_CODE: Partial<Record<ErrorCode, Provocation>> = {
   UNAUTHENTICATED: (world, target) => send(world, target, { headers: { 'x-api-key': `aitbc_${'0'.repeat(12)}` } }),
   INTERNAL: faulty(new Error('broken')),
   METHOD_DISABLED: (world, target) => {
-    world.node.jobs = null;
+    world.node.jobs = world.node.faucet = null;
     if (target.path.startsWith('/v1/auth') || target.path.startsWith('/v1/log')) {
       Object.assign(world.access.options, { requireApiKey: true });
     }
@@ -487,11 +489,23 @@ const unread =
     return send(world, target, { params: { job } });
   };
 
+const dry =
+  (code: ErrorCode): Provocation =>
+  (world, target) => {
+    world.node.faucet = faucetOf(code);
+    return send(world, target);
+  };
+
 const openJob: Provocation = async (world, target) => send(world, target, { params: { job: await world.openJob() } });
 
 /** Where the way to a code is the operation's own. */
 const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>> = {
   ...Object.fromEntries(Object.keys(WORK).map((path) => [path, OF_WORK])),
+  '/rpc/faucet': {
+    BAD_ADDRESS: withBody({ address: 'ait1nobody' }),
+    INSUFFICIENT_FUNDS: dry('INSUFFICIENT_FUNDS'),
+    POOL_FULL: dry('POOL_FULL'),
+  },
   '/v1/jobs': { ...OF_WORK, PRICE: withBody({ max_price_uait: '1' }) },
   '/v1/jobs/{job}': {
     NOT_FOUND: unknownJob,
@@ -675,3 +689,10 @@ export const OTHER_ANSWERS: Readonly<Record<string, Provocation>> = {
   '503 /readyz': unready('quorum'),
   '204 /rpc': (world, target) => send(world, target, { body: '{"jsonrpc":"2.0","method":"get_head"}' }),
 };
+
+/** @param code what it fails with */
+function faucetOf(code: ErrorCode | null): FaucetApi {
+  const pay = (): Promise<Uint8Array> =>
+    code ? Promise.reject(new NodeError(code, 'a sentence')) : Promise.resolve(new Uint8Array(32));
+  return { address: new Uint8Array(20), amountUait: 5, pay };
+}

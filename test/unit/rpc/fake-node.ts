@@ -111,6 +111,7 @@ export class FakeNode implements ChainApi {
 
   /** Lowest height that is kept. */
   base = 1;
+  faucet: ChainApi['faucet'] = null;
   jobs: ChainApi['jobs'] = null;
 
   get listeners(): number {
