@@ -32,6 +32,9 @@ export function operatorName(index: number): string {
 export const GATEWAY_NAME = 'gateway';
 export const GATEWAY_BALANCE_UAIT = 10_000 * UAIT;
 
+/** The first node gives of it to whoever asks. */
+export const FAUCET_NAME = 'faucet';
+
 export function minerName(index: number): string {
   return `m${index}`;
 }
@@ -51,7 +54,8 @@ export function namedAccounts(dataDir: string, chainId: string, validators: numb
   const operators = Array.from({ length: validators }, (_, i) => account(operatorName(i + 1), OPERATOR_BALANCE_UAIT));
   const mining = Array.from({ length: miners }, (_, i) => account(minerName(i + 1), MINER_BALANCE_UAIT));
   const gateway = devnet && miners > 0 ? [account(GATEWAY_NAME, GATEWAY_BALANCE_UAIT)] : [];
-  return [...people, ...operators, ...mining, ...gateway];
+  const faucet = devnet ? [account(FAUCET_NAME, DEV_BALANCE_UAIT)] : [];
+  return [...people, ...operators, ...mining, ...gateway, ...faucet];
 }
 
 /** Seed of load account `index` (from 0): SHA-256(load seed ‖ u32 index). */

@@ -9,6 +9,7 @@ import type { JsonObject } from '../src/chain/modules/types.ts';
 import { homeLayout } from '../src/config/home.ts';
 import { NodeError } from '../src/errors.ts';
 import {
+  FAUCET_NAME,
   GATEWAY_NAME,
   LOAD_BALANCE_UAIT,
   addressOfSeed,
@@ -71,9 +72,12 @@ export async function createCluster(options: ClusterOptions): Promise<Manifest> 
   const nodes = await prepareNodes(options);
   const [first, ...others] = chainIds.map((id) => makeChain(options, id, nodes));
   if (!first) throw new NodeError('INTERNAL', 'a cluster without a chain');
-  const gateway = miners > 0 && isDevnet(chainId) ? { 'market.key_file': accountKeyPath(dataDir, GATEWAY_NAME) } : {};
+  const giving = isDevnet(chainId) && {
+    'faucet.key_file': accountKeyPath(dataDir, FAUCET_NAME),
+    ...(miners > 0 && { 'market.key_file': accountKeyPath(dataDir, GATEWAY_NAME) }),
+  };
   nodes.forEach((node, i) => {
-    writeHome(dataDir, node, chainIds, nodes, { ...options.config, ...(i === 0 && gateway) });
+    writeHome(dataDir, node, chainIds, nodes, { ...options.config, ...(i === 0 && giving) });
   });
   const { basePort = null, config } = options;
   const ports = await portsOfMiners(options, nodes);

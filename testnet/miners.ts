@@ -38,8 +38,12 @@ export async function openGateway({ chain_id, nodes, accounts, gateway }: Manife
   if (gateway || !first || !accounts.some(({ name }) => name === GATEWAY_NAME)) return gateway;
   const { adminSocket } = nodeLayout(first.home, chain_id);
   const operator = createClient({ url: 'http://localhost', fetch: fetchOver(adminSocket) });
+  // Of a start that was broken off before it was noted.
+  const { keys } = await operator.apiKeys();
+  for (const { id, name, revoked_at } of keys)
+    if (name === GATEWAY_NAME && !revoked_at) await operator.revokeApiKey(id);
   const { key } = await operator.createApiKey({
-    name: 'gateway',
+    name: GATEWAY_NAME,
     scopes: ['read', 'submit', 'jobs'],
     budget_per_day_uait: String(GATEWAY_BUDGET_UAIT),
   });

@@ -37,7 +37,7 @@ describe('testnet folder', () => {
     );
     assert.deepEqual(
       manifest.accounts.map(({ name }) => name),
-      ['alice', 'bob', 'carol', 'op1', 'op2', 'op3'],
+      ['alice', 'bob', 'carol', 'op1', 'op2', 'op3', 'faucet'],
     );
     assert.equal(manifest.quorum, 2);
     assert.equal(readFileSync(join(dataDir, 'testnet.json'), 'utf8'), `${manifestLine(manifest)}\n`);
@@ -128,7 +128,7 @@ describe('testnet folder', () => {
 
   it('derives load accounts from one seed and lists none of them', async () => {
     const manifest = await createCluster({ dataDir, chainId: 'ait-devnet', validators: 1, loadAccounts: 20 });
-    assert.equal(manifest.accounts.length, 4);
+    assert.equal(manifest.accounts.length, 5);
     const genesis = JSON.parse(readFileSync(join(dataDir, 'genesis.json'), 'utf8'));
     assert.equal(genesis.modules.bank.accounts.length, 24);
   });
