@@ -130,7 +130,7 @@ describe('testnet folder', () => {
     const manifest = await createCluster({ dataDir, chainId: 'ait-devnet', validators: 1, loadAccounts: 20 });
     assert.equal(manifest.accounts.length, 5);
     const genesis = JSON.parse(readFileSync(join(dataDir, 'genesis.json'), 'utf8'));
-    assert.equal(genesis.modules.bank.accounts.length, 24);
+    assert.equal(genesis.modules.bank.accounts.length, 25);
   });
 
   it('is taken up again only with the same options', async () => {
