@@ -2,6 +2,7 @@
 import type { JobView } from '../../compute/coordinator/coordinator.ts';
 import { isEnded } from '../../compute/coordinator/coordinator.ts';
 import type { Clock } from '../../clock.ts';
+import { every } from '../../clock.ts';
 import { toHex } from '../../bytes.ts';
 import { isNodeError, NodeError, toNodeError } from '../../errors.ts';
 import type { JobsApi } from '../api.ts';
@@ -13,6 +14,8 @@ export interface AnswerModules {
   readonly gone: AbortSignal;
 }
 
+/** How soon a client is told that waiting will not help. */
+const LOOK_MS = 200;
 const WAITS_FOR_MINER: ReadonlySet<string> = new Set(['submitted', 'queued', 'matched', 'funded']);
 
 export class AwaitedJob {
@@ -99,15 +102,20 @@ export class AwaitedJob {
 
   async #begun(): Promise<void> {
     const { jobs, clock } = this.#modules;
-    let stop = (): void => undefined;
-    const tooLong = new Promise<'late'>((resolve) => {
-      stop = clock.after(jobs.options.startMs, () => {
-        resolve('late');
-      });
+    const stops: (() => void)[] = [];
+    const inVain = new Promise<'late' | 'dear'>((resolve) => {
+      stops.push(
+        clock.after(jobs.options.startMs, () => {
+          resolve('late');
+        }),
+        every(clock, LOOK_MS, () => {
+          if (this.#isTooDear()) resolve('dear');
+        }),
+      );
     });
     try {
-      const first = await Promise.race([this.#first, tooLong]);
-      if (first !== 'late') return;
+      const first = await Promise.race([this.#first, inVain]);
+      if (first !== 'late' && first !== 'dear') return;
       if (!WAITS_FOR_MINER.has(this.job.state)) {
         await this.#first;
         return;
@@ -115,11 +123,19 @@ export class AwaitedJob {
     } catch (error) {
       throw this.#failure(error);
     } finally {
-      stop();
+      for (const stop of stops) stop();
     }
     const reasons = jobs.coordinator.why(this.id);
+    const isTooDear = this.#isTooDear();
     this.#cancel();
-    throw this.#noMiner(reasons?.summary);
+    throw isTooDear ? this.#tooDear(reasons?.reasons[0]?.message) : this.#noMiner(reasons?.summary);
+  }
+
+  /** All that miners said is that it costs more. Others may come, and who waits here is not served by that. */
+  #isTooDear(): boolean {
+    if (this.job.attempt > 0 || !WAITS_FOR_MINER.has(this.job.state)) return false;
+    const reasons = this.#modules.jobs.coordinator.why(this.id)?.reasons ?? [];
+    return reasons.length > 0 && reasons.every(({ code }) => code === 'PRICE');
   }
 
   #cancel(): void {
@@ -153,6 +169,13 @@ export class AwaitedJob {
       data: { ...error.data, job_id: toHex(this.id), ...(attempt > 0 && { should_retry: false }) },
       hint: error.hint ?? `GET /v1/jobs/${toHex(this.id)}/why tells more`,
       cause: error,
+    });
+  }
+
+  #tooDear(message = 'it costs more than the maximum'): NodeError {
+    return new NodeError('PRICE', `no miner does this for the price: ${message}`, {
+      data: { job_id: toHex(this.id), max_price_uait: String(this.job.maxPriceUait) },
+      hint: 'allow more with X-Aitbc-Max-Price, or ask for less output (max_tokens)',
     });
   }
 

@@ -24,8 +24,8 @@ export interface Sampling {
   readonly stops?: readonly string[] | undefined;
 }
 
-/** Output bytes are what is paid for; tokens of one alphabet or another have so many at most, mostly. */
-const BYTES_PER_TOKEN = 16;
+/** Output bytes are what is paid for; a token has about four, and of few languages more than this. */
+const BYTES_PER_TOKEN = 8;
 const LEAST_OUTPUT_BYTES = 1024;
 /** Of what is answered at once; POST /v1/jobs takes more. */
 const MOST_OUTPUT_BYTES = 256 * 1024;

@@ -283,6 +283,15 @@ describe('the paths of OpenAI', () => {
     assert.deepEqual([odd.status, odd.code], [400, 'INVALID_PARAMS']);
   });
 
+  it('waits for nobody when all that miners say is that it costs more', async () => {
+    world.market.options = { ...world.market.options, startMs: 60_000 };
+    world.market.reasons = [{ code: 'PRICE', count: 1, message: 'the quote comes to 9 uait', hint: '' }];
+    const { status, code, message } = await failure(client.chat.completions.create(CHAT, { maxRetries: 0 }));
+    assert.deepEqual([status, code], [422, 'PRICE']);
+    assert.match(message, /the quote comes to 9 uait/);
+    assert.equal(world.market.last.state, 'canceled');
+  });
+
   it('bound: wait so long for a miner, then cancel and say why; the client may try again', async () => {
     world.market.options = { ...world.market.options, startMs: 5 };
     const { status, code, message, headers } = await failure(client.chat.completions.create(CHAT, { maxRetries: 0 }));
