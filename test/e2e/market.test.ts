@@ -4,6 +4,8 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Ollama } from 'ollama';
+import OpenAI from 'openai';
 import { REPOSITORY } from '../../testnet/layout.ts';
 import type { ManifestMiner } from '../../testnet/manifest.ts';
 import type { Finished, TestCluster } from './support.ts';
@@ -120,16 +122,32 @@ describe('the market', function () {
     assert.equal(new Set(jobs.map(({ job_id }) => job_id)).size, 3);
   });
 
-  it('serves programs without a wallet through the gateway', async () => {
-    const { url, api_key } = at.cluster.manifest.gateway ?? { url: '', api_key: '' };
-    const response = await fetch(`${url}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${api_key}` },
-      body: JSON.stringify({ model: 'aitbc-tiny-1m', messages: [{ role: 'user', content: 'What is 12 plus 5?' }] }),
-    });
-    const answer = (await response.json()) as { choices: readonly { message: { content: string } }[] };
-    assert.equal(response.status, 200, JSON.stringify(answer));
-    assert.match(answer.choices[0]?.message.content ?? '', /17/);
+  it("serves clients of OpenAI's and Ollama's protocols through the gateway, and gives their receipts", async () => {
+    const { url, api_key: apiKey } = at.cluster.manifest.gateway ?? { url: '', api_key: '' };
+    const messages = [{ role: 'user' as const, content: 'What is the capital of Chile?' }];
+    const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey, maxRetries: 0 });
+    const { data: stream, response } = await openai.chat.completions
+      .create({ model: 'aitbc-tiny-1m', messages, stream: true })
+      .withResponse();
+    let text = '';
+    for await (const { choices } of stream) text += choices[0]?.delta.content ?? '';
+    assert.match(text, /Santiago/);
+
+    const ollama = new Ollama({ host: url, headers: { authorization: `Bearer ${apiKey}` } });
+    const answer = await ollama.chat({ model: 'aitbc-tiny-1m', messages });
+    assert.equal(answer.message.content, text);
+    const { embeddings } = await ollama.embed({ model: 'aitbc-hash-256', input: ['one text', 'another'] });
+    assert.deepEqual(
+      embeddings.map(({ length }) => length),
+      [256, 256],
+    );
+
+    const job = response.headers.get('x-aitbc-job') ?? '';
+    const found = await fetch(`${url}/v1/jobs/${job}/receipt`, { headers: { 'x-api-key': apiKey } });
+    const path = join(home, 'gateway-receipt.json');
+    writeFileSync(path, await found.text());
+    const verified = await run('receipt', 'verify', path, '--rpc', rpc);
+    assert.equal(verified.code, 0, verified.stderr);
   });
 
   it('goes on with a job whose client was killed', async () => {
