@@ -13,6 +13,7 @@ export const USAGE = `Measurements on a cluster of real processes in a temporary
   npm run bench -- help       [--samples 20]
   npm run bench -- slow-clients [--nodes 1] [--clients 500] [--seconds 30]
   npm run bench -- coordinator [--miners 1000] [--seconds 30] [--rate 500]
+  npm run bench -- jobs       [--nodes 3] [--samples 20]
 
   --miners M    simulated miners, in two processes
   --rate R      offers R transfers a second instead of looking for the highest rate that is kept up with
@@ -33,6 +34,7 @@ export const MODES = [
   'snapshot',
   'slow-clients',
   'coordinator',
+  'jobs',
   'help',
 ] as const;
 export type Mode = (typeof MODES)[number];
@@ -75,7 +77,7 @@ const OPTIONS = {
 } as const;
 
 /** Where it is not 4. */
-const NODES: Partial<Record<Mode, string>> = { snapshot: '2', 'slow-clients': '1' };
+const NODES: Partial<Record<Mode, string>> = { snapshot: '2', 'slow-clients': '1', jobs: '3' };
 
 /** @throws NodeError USAGE */
 export function parseBenchArgs(argv: readonly string[]): BenchArgs {
@@ -89,7 +91,11 @@ export function parseBenchArgs(argv: readonly string[]): BenchArgs {
     nodes: integer('--nodes', values.nodes ?? NODES[mode ?? 'finality'] ?? '4', 1),
     seconds: integer('--seconds', values.seconds ?? '30', 1),
     rate: values.rate === undefined ? undefined : integer('--rate', values.rate, 1),
-    samples: integer('--samples', values.samples ?? (mode === 'isolation' ? '200' : mode === 'help' ? '20' : '100'), 1),
+    samples: integer(
+      '--samples',
+      values.samples ?? (mode === 'isolation' ? '200' : mode === 'help' || mode === 'jobs' ? '20' : '100'),
+      1,
+    ),
     blocks: integer('--blocks', values.blocks ?? (mode === 'start' || mode === 'scale' ? '100000' : '10000'), 1),
     accounts: integer('--accounts', values.accounts ?? '1000000', 1000),
     clients: integer('--clients', values.clients ?? '500', 1),

@@ -9,6 +9,7 @@ import { environment } from './environment.ts';
 import { finality } from './finality.ts';
 import { help } from './help.ts';
 import { isolation } from './isolation.ts';
+import { jobs } from './jobs.ts';
 import { measurePartsAlone } from './parts-alone.ts';
 import type { Check } from './result.ts';
 import { checkLines, judge } from './result.ts';
@@ -74,6 +75,8 @@ function measure(
       return slowClients(args, tell);
     case 'coordinator':
       return coordinator(args, tell);
+    case 'jobs':
+      return jobs(args, tell);
     default:
       return unreachable(args.mode);
   }

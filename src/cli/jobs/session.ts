@@ -93,10 +93,8 @@ async function payingKey({ context, account }: FoundNode, options: KeyOptions, c
   return chooseKey(context, { keyFile: account.keyFile }, chainId);
 }
 
-function noFunds(address: string, chainId: string, { account, context }: FoundNode): NodeError {
-  const faucet = account
-    ? `the faucet of this network is ${account.name}: aitbc send ${address} 10 --key-file ${account.keyFile} --rpc ${context.client().url} -y`
-    : `the faucet of a development network is its first account: aitbc send ${address} 10 --key-file KEY`;
+function noFunds(address: string, chainId: string, { context }: FoundNode): NodeError {
+  const faucet = `aitbc wallet faucet ${address} --rpc ${context.client().url}`;
   return new NodeError('INSUFFICIENT_FUNDS', `${address} has nothing to pay with on ${chainId}`, {
     data: { address },
     hint: isDevnet(chainId) ? faucet : `have AIT sent to ${address}`,
