@@ -30,7 +30,7 @@ const FaucetAnswer = strict({
 
 export function faucetOperation(node: NodeApi): Operation {
   return operation({
-    methods: ['request_faucet'],
+    methods: [],
     verb: 'POST',
     path: '/rpc/faucet',
     summary: 'Sends money to an address, on chains of development, so much an hour; to be waited for by its hash',
@@ -38,7 +38,6 @@ export function faucetOperation(node: NodeApi): Operation {
     query: ofChain,
     load: 'write',
     body: { forms: [{ key: null, schema: FaucetBody }], maxBytes: 1024 },
-    bodyParam: { name: 'address', schema: address, toBody: (value) => ({ address: value }) },
     answers: { 200: { description: 'Sent, not final yet', schema: FaucetAnswer } },
     errors: [...OF_CHAIN, 'BAD_ADDRESS', 'INSUFFICIENT_FUNDS', 'METHOD_DISABLED', 'POOL_FULL', 'RATE_LIMITED'],
     handle: async ({ body, query }) => {

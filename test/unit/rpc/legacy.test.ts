@@ -164,7 +164,7 @@ describe('names of the replaced system', () => {
       assert.match(json.detail, /come from peers/);
       assert(headers['deprecation']);
     }
-    for (const path of ['/blocks/import', '/rpc/faucet', '/rpc/admin/mintFaucet']) {
+    for (const path of ['/blocks/import', '/rpc/admin/mintFaucet']) {
       assert.equal((await post(world.server.url, path, '{}')).status, 410);
     }
   });
