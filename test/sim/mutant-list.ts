@@ -228,7 +228,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'signs while catching up',
     edits: [
       {
-        file: 'src/chains.ts',
+        file: 'src/chains/sync-target.ts',
         from: "if (value) gate.set('catching-up', 'fetching certified blocks from peers');",
         to: 'if (value) return;',
       },
