@@ -104,7 +104,7 @@ describe('what a miner keeps', () => {
     assert.equal(books.isFull, true);
   });
 
-  it('bound: work streams', async () => {
+  it('bound: work streams; each peer as many as are left, so that one alone never shuts out the others', async () => {
     const own = new World();
     await own.start();
     const client = new TestClient(own);
@@ -114,8 +114,19 @@ describe('what a miner keeps', () => {
       read: () => new Promise<null>(() => undefined),
       close: () => undefined,
     };
-    for (let i = 0; i < MAX_STREAMS; i++) void own.miner.work({ ...silent }, 'peer');
-    await assert.rejects(own.miner.work({ ...silent }, 'peer'), { code: 'BUSY' });
+    let isOver = (): void => undefined;
+    const ending = { ...silent, read: () => new Promise<null>((resolve) => (isOver = () => resolve(null))) };
+    const first = own.miner.work(ending, 'a');
+    for (let i = 1; i < MAX_STREAMS / 2; i++) void own.miner.work({ ...silent }, 'a');
+    await assert.rejects(own.miner.work({ ...silent }, 'a'), { code: 'BUSY' });
+    for (let i = 0; i < MAX_STREAMS / 4; i++) void own.miner.work({ ...silent }, 'b');
+    await assert.rejects(own.miner.work({ ...silent }, 'b'), { code: 'BUSY' });
+    assert.equal(own.miner.status().streams, (MAX_STREAMS * 3) / 4);
+    isOver();
+    await first;
+    assert.equal(own.miner.status().streams, (MAX_STREAMS * 3) / 4 - 1);
+    void own.miner.work({ ...silent }, 'b');
+    assert.equal(own.miner.status().streams, (MAX_STREAMS * 3) / 4);
     await own.miner.close();
   });
 });
