@@ -152,7 +152,7 @@ class RunningMiner implements Miner {
     this.#intake = new Intake({
       rules: { hasher, chain: chain.context, address: this.address },
       ...common,
-      ...{ source: chain, runs: this.#runs, verifier, sealKey, closed: closedFor, onFatal },
+      ...{ source: chain, runs: this.#runs, outbox: this.#outbox, verifier, sealKey, closed: closedFor, onFatal },
     });
     this.#books.restore(found.ledgers, found.sums);
     this.#outbox.restore(found.transactions);
