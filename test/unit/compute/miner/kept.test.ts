@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { Writer } from '../../../../src/chain/codec.ts';
 import { signVoucher } from '../../../../src/chain/modules/compute/voucher.ts';
 import { addressOf } from '../../../../src/chain/address.ts';
-import type { AttemptState } from '../../../../src/compute/miner/attempt.ts';
+import type { AttemptState, AttemptTerms } from '../../../../src/compute/miner/attempt.ts';
+import { openAttempt } from '../../../../src/compute/miner/attempt.ts';
 import { Books, MAX_LEDGERS } from '../../../../src/compute/miner/books.ts';
 import type { Ledger } from '../../../../src/compute/miner/ledger.ts';
 import { createMinerMetrics } from '../../../../src/compute/miner/metrics.ts';
@@ -11,6 +12,7 @@ import { MAX_STREAMS } from '../../../../src/compute/miner/miner.ts';
 import { Monitor } from '../../../../src/compute/miner/monitor.ts';
 import { MAX_ON_THEIR_WAY, Outbox } from '../../../../src/compute/miner/outbox.ts';
 import { MAX_FENCES, MAX_KEPT, Runs } from '../../../../src/compute/miner/runs.ts';
+import { AttemptRun } from '../../../../src/compute/miner/run.ts';
 import { Slots } from '../../../../src/compute/miner/slots.ts';
 import { nopLogger } from '../../../../src/log.ts';
 import { nopRegister } from '../../../../src/metrics.ts';
@@ -76,6 +78,24 @@ describe('what a miner keeps', () => {
     runs.restore(Array.from({ length: 20 }, (_, i) => ({ state: state(i), pieces, endedAtMs: clock.now() })));
     await runs.sweep();
     assert.equal(runs.size, 16);
+  });
+
+  it('bound: no input of attempts that are over', async () => {
+    const bytes = 1024 * 1024;
+    const assignment = { job: id(1), attempt: 1, agreement: id(2), baseUait: 0, maxUait: 0, executionMs: 1_000 };
+    const terms = { id: id(3), job: { spec: { inputBytes: bytes } }, assignment: { assignment } };
+    const kept = new Map<string, unknown>();
+    const run = new AttemptRun(
+      {
+        ...{ rules, clock, executors, monitor: new Monitor(clock), onDue: () => undefined, onOver: () => undefined },
+        keep: (_run, what) => Promise.resolve(void kept.set(what, true)),
+        onFatal: (error) => assert.fail(error),
+      },
+      openAttempt(terms as unknown as AttemptTerms, 0),
+    );
+    assert.equal(run.inputRoomBytes, bytes);
+    await run.apply({ type: 'stop' });
+    assert.deepEqual([run.state.phase, kept.has('failure'), run.inputRoomBytes], ['refused', true, 0]);
   });
 
   it('bound: jobs whose highest attempt is known', () => {
