@@ -12,6 +12,7 @@ import type { GossipCode } from '../../protocols/verdicts.ts';
 import type { Miners, MinerStream } from './coordinator/ports.ts';
 import type { OfferModules } from './offers.ts';
 import { OffersIndex } from './offers.ts';
+import { OwnQuotas } from './own-quotas.ts';
 import { workStreamPair } from './stream-pair.ts';
 
 /** The miner of this node as clients reach it; `from` is this node's own id for those of the node itself. */
@@ -40,6 +41,7 @@ export class MarketLink implements Miners {
   readonly index: OffersIndex;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #quotas: OwnQuotas;
   #network: ChainNetwork | null = null;
   #door: MinerDoor | null = null;
 
@@ -47,6 +49,7 @@ export class MarketLink implements Miners {
     this.index = index;
     this.#clock = clock;
     this.#log = log;
+    this.#quotas = new OwnQuotas(clock);
   }
 
   async connect(network: ChainNetwork): Promise<void> {
@@ -106,6 +109,7 @@ export class MarketLink implements Miners {
     const network = this.#running();
     const asked = decodeQuoteRequest(request);
     if (offer.peer === network.self) return encodeQuote(await this.onQuote(asked, network.self));
+    this.#quotas.take(offer.peer, 'quotes');
     await this.#reach(network, offer, signal);
     return encodeQuote(await network.request(offer.peer, 'quote', asked, signal));
   }
@@ -113,6 +117,7 @@ export class MarketLink implements Miners {
   async open(offer: Offer, signal: AbortSignal): Promise<MinerStream> {
     const network = this.#running();
     if (offer.peer === network.self) return this.#openOwn(network.self);
+    this.#quotas.take(offer.peer, 'work streams');
     await this.#reach(network, offer, signal);
     return network.openWork(offer.peer, signal);
   }

@@ -120,11 +120,9 @@ export class WorkService {
       await handler(carried.stream, peer);
       carried.stream.close();
     } catch (thrown) {
-      const error = toNodeError(thrown);
-      if (error.code === 'CODEC' || error.code === 'PEER_PROTOCOL') this.#broke(peer, error);
-      else if (!isNodeError(thrown))
-        this.#limit.log('error', peer, 'serving a work stream failed', { peer, error: thrown });
-      carried.loaded.paced.abort(error);
+      // What frames say is their client's doing, and the peer may have passed them on unread for one that is none.
+      if (!isNodeError(thrown)) this.#limit.log('error', peer, 'serving a work stream failed', { peer, error: thrown });
+      carried.loaded.paced.abort(toNodeError(thrown));
     }
   }
 
@@ -157,7 +155,7 @@ export class WorkService {
     if (stream.status !== 'open') onOver();
     return {
       stream: workStream(loaded, clock, (error) => {
-        if (side === 'client') this.#broke(peer, error);
+        this.#broke(peer, error);
       }),
       loaded,
     };

@@ -42,12 +42,15 @@ export function createNodeMoney({ chain, crypto, signer, clock }: MoneyModules):
   const state = () => ledger.tip.state;
   /** Nonces of what is signed and not in the pool yet, until when. */
   const given = new Map<number, number>();
+  /** On their way, in the pool or not. */
+  const sending = new Set<Transaction>();
+  const isSending = (nonce: number): boolean => [...sending].some((tx) => tx.nonce === nonce);
 
   const nextNonce = (): number => {
     let nonce = pool.nextNonce(client, getAccount(state(), client).nonce);
     const nowMs = clock.monotonic();
     for (const [old, untilMs] of given) if (old < nonce || untilMs <= nowMs) given.delete(old);
-    while (given.has(nonce)) nonce++;
+    while (given.has(nonce) || isSending(nonce)) nonce++;
     given.set(nonce, nowMs + NONCE_KEPT_MS);
     return nonce;
   };
@@ -89,7 +92,15 @@ export function createNodeMoney({ chain, crypto, signer, clock }: MoneyModules):
       const validUntilHeight = ledger.tip.height + CLOSE_VALID_BLOCKS;
       return sign(closeAgreement, { agreement }, { feeUait: leastFee(32), validUntilHeight }).bytes;
     },
-    send: (bytes, signal) => sendUntilFinal({ chain, clock }, decodeTransaction(crypto, bytes), signal),
+    send: async (bytes, signal) => {
+      const tx = decodeTransaction(crypto, bytes);
+      sending.add(tx);
+      try {
+        return await sendUntilFinal({ chain, clock }, tx, signal);
+      } finally {
+        sending.delete(tx);
+      }
+    },
   };
 }
 

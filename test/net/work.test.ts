@@ -4,7 +4,7 @@ import { decodeClientFrame, decodeMinerFrame } from '../../protocols/market/work
 import type { WorkStream } from '../../protocols/market/work-stream.ts';
 import { WORK } from '../../protocols/registry.ts';
 import { workProtocolId } from '../../protocols/topics.ts';
-import type { NodeError } from '../../src/errors.ts';
+import { NodeError } from '../../src/errors.ts';
 import { waitFor } from '../util/wait.ts';
 import type { TestHost } from './fixtures.ts';
 import { addressOf, devnet, meshed, startHost, stopAllHosts } from './fixtures.ts';
@@ -137,6 +137,23 @@ describe('work streams over real hosts', () => {
     stream.send(Uint8Array.of(255, 0, 0, 0));
     const score = (): number => miner.host.peers().find(({ peerId }) => peerId === peer.peerId.toString())?.score ?? 0;
     await waitFor('the fault to be scored', () => score() < 0);
+  });
+
+  it('what frames say costs the peer nothing: it may have passed them on for a client that is none', async () => {
+    let refused = 0;
+    const [client, miner] = await pair(async (stream) => {
+      await stream.read();
+      refused++;
+      throw new NodeError('CODEC', 'not a work frame');
+    });
+    for (let i = 0; i < 8; i++) {
+      const stream = await client.net.openWork(miner.net.self, signal);
+      await stream.send(Uint8Array.of(0));
+      await assert.rejects(stream.read(), { code: 'UNREACHABLE' });
+    }
+    assert.equal(refused, 8);
+    const peer = miner.host.peers().find(({ peerId }) => peerId === client.net.self);
+    assert.ok(peer && peer.score >= 0, 'neither banned nor scored');
   });
 
   it('bound: one peer opens half of what a host has, more than a thousand, and tokens pass on all of them', async () => {

@@ -3,7 +3,8 @@
  * left of one that a miner does not release, the client closes.
  */
 import type { Hash, PublicKey } from '../../bytes.ts';
-import { bytesKey } from '../../bytes.ts';
+import { bytesKey, equalBytes } from '../../bytes.ts';
+import type { Agreement } from '../../chain/modules/compute/agreement.ts';
 import { isNodeError, NodeError, toNodeError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Committer } from './committer.ts';
@@ -59,6 +60,8 @@ export interface OpenPlan {
 
 export interface AgreementsModules {
   readonly money: Money;
+  /** Session key: agreements that name another one are of another coordinator of the same account. */
+  readonly session: PublicKey;
   readonly committer: Committer;
   readonly deadlines: Deadlines;
   readonly nowMs: () => number;
@@ -260,7 +263,7 @@ export class Agreements {
   async #neverOpened(agreement: HeldAgreement): Promise<void> {
     this.#unlist(agreement);
     const found = await this.#modules.money.agreement(agreement.id).catch(() => undefined);
-    if (found === null) this.#forget(agreement);
+    if (found === null || (found && !this.#isOwn(found))) this.#forget(agreement);
     else this.retire(agreement);
   }
 
@@ -283,12 +286,17 @@ export class Agreements {
       return;
     }
     const found = await money.agreement(agreement.id);
-    if (found === null || found.state.name === 'closed') {
+    if (found === null || found.state.name === 'closed' || !this.#isOwn(found)) {
       this.#forget(agreement);
       return;
     }
     if (found.state.name === 'open') await money.send(await money.prepareClose(agreement.id), signal);
     this.#checkLater(agreement, CLOSING_CHECK_MS);
+  }
+
+  /** Where another program of the account used the nonce first, the id is of what that one opened. */
+  #isOwn({ signer }: Agreement): boolean {
+    return equalBytes(signer, this.#modules.session);
   }
 
   #forget(agreement: HeldAgreement): void {

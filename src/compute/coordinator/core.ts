@@ -107,7 +107,9 @@ export class Core {
       this.#onStorageFailure(error);
     });
     const { deadlines, committer, view } = this;
-    this.agreements = new Agreements({ money, committer, deadlines, nowMs, log, signal: this.#stop.signal });
+    const { publicKey } = session;
+    const { signal } = this.#stop;
+    this.agreements = new Agreements({ money, session: publicKey, committer, deadlines, nowMs, log, signal });
     this.memory = new Memory(limits.maxMinersKnown);
     this.archive = new Archive(limits);
     this.#scheduler = new Scheduler({

@@ -35,6 +35,8 @@ export interface AssignFacts {
   readonly agreement: Agreement | null;
   readonly quote: HeldQuote | undefined;
   readonly ledger: Ledger | undefined;
+  /** Its release is on its way to the chain. */
+  readonly isReleasing: boolean;
   /** Highest attempt of the job seen; 0: none. */
   readonly lastAttempt: number;
   /** Chain time. */
@@ -95,13 +97,15 @@ function judgeForm(rules: AssignRules, { job, assignment: { assignment }, vouche
 
 function judgeAgreement(rules: AssignRules, frame: AssignFrame, facts: AssignFacts): Refusal | null {
   const { job, assignment } = frame;
-  const { agreement, quote, lastAttempt, headTimeMs, nowMs } = facts;
+  const { agreement, isReleasing, quote, lastAttempt, headTimeMs, nowMs } = facts;
   const { executionMs, attempt } = assignment.assignment;
   if (!agreement) return refusal('NOT_FUNDED', 'no such agreement in a final block here yet', 500);
   const isOurs = equalBytes(agreement.miner, rules.address);
   const isTheirs = equalBytes(agreement.client, job.spec.client) && equalBytes(agreement.signer, job.spec.signer);
   if (!isOurs || !isTheirs) return badJob('the agreement is between others, or names another session key');
-  if (agreement.state.name !== 'open') return refusal('NOT_FUNDED', 'the agreement is closing or closed');
+  if (agreement.state.name !== 'open' || isReleasing) {
+    return refusal('NOT_FUNDED', 'the agreement is closing or closed, or its release is on its way: open another one');
+  }
   if (agreement.expiresAtMs < headTimeMs + 2 * executionMs) {
     return refusal('NOT_FUNDED', 'the agreement expires within twice the time of the work: extend it');
   }
@@ -130,7 +134,8 @@ function judgeMoney({ job: { spec }, assignment, voucher }: AssignFrame, facts: 
   if (ledger && ledger.receipts.length >= MAX_RECEIPTS) {
     return refusal('NOT_FUNDED', `an agreement takes ${MAX_RECEIPTS} jobs: open another one`);
   }
-  if (ledger && owedUait(ledger) > baseUait) {
+  // Without a ledger what the chain has paid is what was due.
+  if ((ledger ? owedUait(ledger) : agreement.paidUait) > baseUait) {
     return refusal('CONFLICT', 'more is due under this agreement than the assignment counts');
   }
   const { price, tickUait } = quote.quote;

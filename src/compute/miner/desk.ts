@@ -15,6 +15,7 @@ const RESERVATION_MS = 5_000;
 /** A request is answered when it was made within this time, by this miner's clock. */
 const REQUEST_MS = 60_000;
 export const MAX_QUOTES = 1_024;
+/** Of one payer as many as are left over, so that there is always room for another one. */
 export const MAX_REQUESTS = 8_192;
 /** When to ask again while all slots are taken. */
 const BUSY_MS = 1_000;
@@ -29,14 +30,21 @@ export interface HeldQuote {
   readonly isFunded: boolean;
 }
 
+interface AnsweredRequest {
+  readonly untilMs: number;
+  /** Who pays. */
+  readonly client: string;
+  readonly quote: string;
+}
+
 export interface DeskState {
   readonly slots: number;
   /** Slots in which work is done. */
   readonly working: number;
   /** By id. */
   readonly quotes: ReadonlyMap<string, HeldQuote>;
-  /** Requests answered, by hash: when each may be forgotten, and the quote it got. */
-  readonly requests: ReadonlyMap<string, { readonly untilMs: number; readonly quote: string }>;
+  /** Requests answered, by hash: when each may be forgotten, who made it, and the quote it got. */
+  readonly requests: ReadonlyMap<string, AnsweredRequest>;
 }
 
 export type DeskInput =
@@ -107,13 +115,17 @@ function onRequest(state: DeskState, input: DeskInput & { readonly type: 'reques
     state.working + taken.length >= state.slots ||
     (!isFunded && unfunded >= Math.max(1, Math.floor(state.slots / 2))) ||
     quotes.size >= MAX_QUOTES ||
-    state.requests.size >= MAX_REQUESTS;
+    answeredTo(state.requests, request.client) >= MAX_REQUESTS - state.requests.size;
   if (isFull) return refuse(state, busy());
   const reservedUntilMs = isFunded ? quote.validUntilMs : Math.min(quote.validUntilMs, nowMs + RESERVATION_MS);
   const held: HeldQuote = { id: quoteId, request, quote, reservedUntilMs, isFunded };
   const key = bytesKey(quoteId);
   const requests = new Map(state.requests);
-  requests.set(bytesKey(requestId), { untilMs: request.atMs + REQUEST_MS, quote: key });
+  requests.set(bytesKey(requestId), {
+    untilMs: request.atMs + REQUEST_MS,
+    client: bytesKey(request.client),
+    quote: key,
+  });
   return {
     state: { ...state, requests, quotes: new Map(quotes).set(key, held) },
     effects: [{ type: 'grant', quote: held }],
@@ -154,6 +166,13 @@ function busy(): Refusal {
 
 function reserved(quotes: DeskState['quotes'], nowMs: number): HeldQuote[] {
   return [...quotes.values()].filter(({ reservedUntilMs }) => reservedUntilMs > nowMs);
+}
+
+function answeredTo(requests: DeskState['requests'], payer: Address): number {
+  const key = bytesKey(payer);
+  let count = 0;
+  for (const { client } of requests.values()) if (client === key) count++;
+  return count;
 }
 
 /** Without money on its way an account has one quote, an agreement has one in any case: the latest. */

@@ -18,6 +18,7 @@ import type { Books } from './books.ts';
 import type { HeldQuote } from './desk.ts';
 import { creditOf, withChain, withVoucher } from './ledger.ts';
 import type { Ledger } from './ledger.ts';
+import type { Outbox } from './outbox.ts';
 import type { MinerChain } from './ports.ts';
 import type { Refusal } from './refusal.ts';
 import { refusal } from './refusal.ts';
@@ -34,6 +35,7 @@ export interface IntakeModules {
   readonly books: Books;
   readonly runs: Runs;
   readonly slots: Slots;
+  readonly outbox: Pick<Outbox, 'isReleasing'>;
   readonly verifier: BatchVerifier;
   readonly clock: Clock;
   readonly sealKey: SealKeyPair;
@@ -154,7 +156,7 @@ export class Intake implements SessionHost {
   }
 
   #judge(frame: AssignFrame, isLast: boolean): Refusal | null {
-    const { rules, source, books, runs, clock, closed } = this.#modules;
+    const { rules, source, books, runs, outbox, clock, closed } = this.#modules;
     const { assignment } = frame.assignment;
     const ledger = books.get(assignment.agreement);
     if (!ledger && books.isFull) return refusal('BUSY', 'this miner has too many agreements', 10_000);
@@ -165,6 +167,7 @@ export class Intake implements SessionHost {
       agreement: source.agreement(assignment.agreement),
       quote: this.#quote(assignment.quote),
       ledger: ledger && replaced === true && !isLast ? { ...ledger, active: null, dueUait: 0 } : ledger,
+      isReleasing: outbox.isReleasing(assignment.agreement),
       lastAttempt: runs.lastAttempt(assignment.job),
       headTimeMs: source.head().timeMs,
       nowMs: clock.now(),

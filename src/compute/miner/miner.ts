@@ -37,8 +37,8 @@ import { Session } from './session.ts';
 import { Slots } from './slots.ts';
 import type { MinerStatus } from './status.ts';
 
-/** Work streams at once. */
-export const MAX_STREAMS = 1_024;
+/** Work streams at once. One peer may hold as many as are left over, so that there is always room for another one. */
+export const MAX_STREAMS = 2_048;
 const TICK_MS = 5_000;
 const PROBE_MS = 30_000;
 /** A drain that waits for work gives clients so long to acknowledge. */
@@ -100,6 +100,7 @@ class RunningMiner implements Miner {
   readonly #quoting: Quoting;
   readonly #intake: Intake;
   readonly #streams = new Set<WorkStream>();
+  readonly #streamsOf = new Map<string, number>();
   readonly #ends: (() => void)[] = [];
   readonly #closing = new AbortController();
   #fault: NodeError | null = null;
@@ -151,7 +152,7 @@ class RunningMiner implements Miner {
     this.#intake = new Intake({
       rules: { hasher, chain: chain.context, address: this.address },
       ...common,
-      ...{ source: chain, runs: this.#runs, verifier, sealKey, closed: closedFor, onFatal },
+      ...{ source: chain, runs: this.#runs, outbox: this.#outbox, verifier, sealKey, closed: closedFor, onFatal },
     });
     this.#books.restore(found.ledgers, found.sums);
     this.#outbox.restore(found.transactions);
@@ -179,11 +180,16 @@ class RunningMiner implements Miner {
   }
 
   async work(stream: WorkStream, from: string): Promise<void> {
-    if (this.#streams.size >= MAX_STREAMS || this.#closed) {
+    const ofPeer = this.#streamsOf.get(from) ?? 0;
+    if (ofPeer >= MAX_STREAMS - this.#streams.size || this.#closed) {
       stream.close();
-      throw new NodeError('BUSY', `this miner serves ${MAX_STREAMS} work streams at once`);
+      throw new NodeError(
+        'BUSY',
+        `this miner serves ${MAX_STREAMS} work streams at once, and each peer a share of them`,
+      );
     }
     this.#streams.add(stream);
+    this.#streamsOf.set(from, ofPeer + 1);
     try {
       await new Session(this.#intake, stream).serve();
     } catch (error) {
@@ -193,6 +199,9 @@ class RunningMiner implements Miner {
       throw error;
     } finally {
       this.#streams.delete(stream);
+      const left = (this.#streamsOf.get(from) ?? 1) - 1;
+      if (left > 0) this.#streamsOf.set(from, left);
+      else this.#streamsOf.delete(from);
     }
   }
 

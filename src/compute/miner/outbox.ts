@@ -53,6 +53,13 @@ export class Outbox {
     return this.#sent.size;
   }
 
+  /** Whether the end of the agreement is signed: what is done under it from now on is paid by nobody. */
+  isReleasing(agreement: Hash): boolean {
+    const key = bytesKey(agreement);
+    if (!this.#busy.has(key)) return false;
+    return [...this.#sent.values()].some((each) => each.taking.kind === 'release' && bytesKey(each.agreement) === key);
+  }
+
   restore(transactions: readonly StoredTransaction[]): void {
     for (const each of transactions) this.#add(each);
   }

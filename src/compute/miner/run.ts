@@ -56,7 +56,8 @@ export class AttemptRun {
   #pieces: Uint8Array[];
   #outputBytes = 0;
   readonly #digest: Digest = createHash('sha256');
-  readonly #input: Uint8Array;
+  /** Nothing once work is over. */
+  #input: Uint8Array;
   #content: JobContent | null = null;
   readonly #abort = new AbortController();
   /** Of the piece that was handed over: resolves when the next one may come. */
@@ -103,6 +104,11 @@ export class AttemptRun {
   /** Held for a client that comes back. */
   get keptBytes(): number {
     return this.#outputBytes;
+  }
+
+  /** Held for the work, and no longer. */
+  get inputRoomBytes(): number {
+    return this.#input.length;
   }
 
   /** From now on frames go there, beginning with where the attempt is, and the pieces from that number on. */
@@ -222,6 +228,8 @@ export class AttemptRun {
 
   #over(): void {
     this.overAtMs = this.#modules.clock.now();
+    this.#input = new Uint8Array();
+    this.#content = null;
     for (const cancel of this.#timers.splice(0)) cancel();
     this.#cancelLease?.();
     this.#abort.abort();

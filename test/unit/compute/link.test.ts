@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { encodeQuote, encodeQuoteRequest } from '../../../src/chain/market/quote.ts';
 import { createMarketLink } from '../../../src/compute/link.ts';
 import type { MarketLink, MinerDoor } from '../../../src/compute/link.ts';
+import { MAX_ASKED_PEERS, OwnQuotas } from '../../../src/compute/own-quotas.ts';
 import { workStreamPair } from '../../../src/compute/stream-pair.ts';
 import {
   decodeClientFrame,
@@ -9,6 +10,7 @@ import {
   MAX_WORK_FRAME_BYTES,
   PING_MS,
 } from '../../../protocols/market/work-frames.ts';
+import { METHODS } from '../../../protocols/registry.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { nopLogger } from '../../../src/log.ts';
@@ -103,6 +105,45 @@ describe('compute/link', () => {
       });
     });
   }
+
+  it('bound: quotes and streams asked of one miner, within the quota that its node has for this one', async () => {
+    const { chain } = world.node.genesis;
+    const client = await linkOf('client');
+    const host = await linkOf('miner');
+    let asked = 0;
+    await host.attach({
+      ...door([]),
+      quote: async (request) => {
+        asked++;
+        return makeQuote(chain, miner, request);
+      },
+    });
+    const { offer } = makeOffer(chain, miner, { peer: 'miner' });
+    const request = encodeQuoteRequest(makeQuoteRequest(chain, signer('account-1')));
+    const { capacity } = METHODS.quote.quota;
+    const answers = await Promise.allSettled(
+      Array.from({ length: capacity + 300 }, () => client.quote(offer, request, signal)),
+    );
+    const refused = answers.filter((answer) => answer.status === 'rejected');
+    assert.ok(asked >= capacity && asked < capacity + 200, String(asked));
+    assert.equal(refused.length, capacity + 300 - asked);
+    assert.ok(refused.every(({ reason }) => (reason as NodeError).code === 'RATE_LIMITED'));
+    const stream = await client.open(offer, signal);
+    stream.close();
+  });
+
+  it('bound: peers whose quotas are kept in mind', () => {
+    const clock = manualClock();
+    const quotas = new OwnQuotas(clock);
+    for (let i = 0; i < MAX_ASKED_PEERS + 5; i++) quotas.take(`peer-${i}`, 'quotes');
+    assert.equal(quotas.size, MAX_ASKED_PEERS);
+    const open = (): void => {
+      for (;;) quotas.take('one', 'work streams');
+    };
+    assert.throws(open, { code: 'RATE_LIMITED' });
+    clock.advance(1_000);
+    quotas.take('one', 'work streams');
+  });
 
   it('bound: within a process, too, nobody sends more than is read', async () => {
     const clock = manualClock();

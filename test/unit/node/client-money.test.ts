@@ -79,6 +79,22 @@ describe("a node's money for jobs", () => {
     assert.equal(await nonceOf(), 0);
   });
 
+  it('gives no nonce of a transaction that is on its way, even while the pool does not have it', async () => {
+    const { agreement, transaction } = await open();
+    const tx = decodeTransaction(nativeCrypto, transaction);
+    const sent = money.send(transaction, never);
+    await waitFor('the pool', () => node.mempool.size === 1);
+    clock.advance(NONCE_KEPT_MS);
+    node.mempool.onCommitted([tx], { ...node.poolView, account: () => ({ balanceUait: 10 ** 9, nonce: 0 }) });
+    assert.equal(node.mempool.size, 0);
+    const other = await open();
+    assert.notDeepEqual(other.agreement, agreement);
+    assert.equal(decodeTransaction(nativeCrypto, other.transaction).nonce, 1);
+    await waitFor('the pool again', () => node.mempool.size === 1);
+    node.produce();
+    await sent;
+  });
+
   it('sends again what the pool forgot', async () => {
     const { transaction } = await open();
     const sent = money.send(transaction, never);

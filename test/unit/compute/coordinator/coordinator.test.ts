@@ -222,6 +222,23 @@ describe('coordinator', () => {
     assert.deepEqual(world.closed[0], agreement);
   });
 
+  it('leaves alone what another program of its account opened with the same nonce', async () => {
+    await start(new TestMiner(1));
+    world.outrun = 1;
+    const { state } = await world.run({ agreement: 'single' });
+    assert.equal(state, 'completed');
+    await world.until('the close of its own', () => world.closed.length > 0, 5_000);
+    for (let i = 0; i < 30; i++) {
+      world.clock.advance(5_000);
+      await settle();
+    }
+    const foreign = [...world.agreements.values()].filter(({ agreement }) => agreement.signer[0] === 9);
+    assert.deepEqual(
+      foreign.map(({ agreement }) => agreement.state.name),
+      ['open'],
+    );
+  });
+
   it('shows nothing of a miner’s words that a terminal obeys', async () => {
     const miner = new TestMiner(1, { fail: { code: 'BAD_JOB', times: 9 }, words: '\u001b[2Jgone\u0007' });
     await start(miner);

@@ -1,5 +1,6 @@
 /** What of a miner is fed from outside, and where it ends. */
 import assert from 'node:assert/strict';
+import { bytesKey } from '../../../../src/bytes.ts';
 import type { Quote, QuoteRequest } from '../../../../src/chain/market/quote.ts';
 import { Coalescer, FLUSH_MS } from '../../../../src/compute/miner/coalescer.ts';
 import type { DeskEffect, DeskState } from '../../../../src/compute/miner/desk.ts';
@@ -98,12 +99,18 @@ describe('bounds of a miner', () => {
     for (let i = 1; i <= MAX_QUOTES; i++) assert.equal(desk.ask(i, i)?.type, 'grant');
     assert.equal(desk.ask(MAX_QUOTES + 1, MAX_QUOTES + 1)?.type, 'refuse');
     assert.equal(desk.state.quotes.size, MAX_QUOTES);
-    const full = new Map(Array.from({ length: MAX_REQUESTS }, (_, i) => [String(i), { untilMs: 9, quote: '' }]));
-    const many = { ...openDesk(2), requests: full };
+    const of = (count: number, client: string): DeskState['requests'] =>
+      new Map(Array.from({ length: count }, (_, i) => [String(i), { untilMs: 9, client, quote: '' }]));
+    const many = { ...openDesk(2), requests: of(MAX_REQUESTS, '') };
     const other = new Desk(2);
     other.state = many;
     assert.equal(other.ask(1, 1)?.type, 'refuse');
     assert.equal(other.ask(1, 1, 10)?.type, 'grant');
+    // Who asks without end shuts out nobody else.
+    const busy = new Desk(2);
+    busy.state = { ...openDesk(2), requests: of(MAX_REQUESTS / 2, bytesKey(bytes(20, 1))) };
+    assert.equal(busy.ask(1, 1)?.type, 'refuse');
+    assert.equal(busy.ask(2, 2)?.type, 'grant');
   });
 
   it('a request is answered when it is of the last minute', () => {

@@ -10,7 +10,7 @@ import { signer } from '../../../util/chain-fixture.ts';
 import { addressOfName } from '../../chain/modules/compute/market.ts';
 import type { Work } from './client.ts';
 import { TestClient } from './client.ts';
-import { CLIENT, MINER, World } from './world.ts';
+import { CLIENT, MemoryRows, MINER, World } from './world.ts';
 
 const KIB_PIECES = 6;
 
@@ -139,6 +139,36 @@ describe('miner against cheating clients', () => {
     await refused(await client.draft({ nonce: 2 }), 'CONFLICT');
   });
 
+  it('nothing is done under an agreement whose release is on its way: nobody would pay it', async () => {
+    client.openAgreement();
+    await client.run({ single: true });
+    await client.over();
+    await world.until('the release to be pending', () => world.pool.length === 1);
+    const { baseUait } = client;
+    assert.equal(world.agreement(client.agreement).state.name, 'open');
+    await refused(await client.draft({ nonce: 2 }), 'NOT_FUNDED');
+    await world.settle();
+    assert.equal(world.earnedUait(client.agreement), baseUait);
+  });
+
+  it('a miner that lost its ledger takes no credit that the chain has paid already', async () => {
+    client.openAgreement();
+    await client.run({ nonce: 1 });
+    await client.over();
+    world.clock.advance(61_000);
+    await world.settle();
+    assert.equal(world.earnedUait(client.agreement), client.baseUait);
+    world.rows = new MemoryRows();
+    await world.start();
+    const paidUait = client.baseUait;
+    client.baseUait = 0;
+    await refused(await client.draft({ nonce: 2 }), 'CONFLICT');
+    client.baseUait = paidUait;
+    await client.run({ nonce: 3 });
+    await client.over();
+    assert.equal(client.ended, 'done');
+  });
+
   it('the same attempt again is answered, not done again', async () => {
     let runs = 0;
     const { script } = world;
@@ -258,6 +288,7 @@ describe('miner against cheating clients', () => {
     const facts = {
       agreement: world.agreement(client.agreement),
       quote: held,
+      isReleasing: false,
       lastAttempt: 0,
       headTimeMs: 0,
       nowMs: 0,

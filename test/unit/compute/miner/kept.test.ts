@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { Writer } from '../../../../src/chain/codec.ts';
 import { signVoucher } from '../../../../src/chain/modules/compute/voucher.ts';
 import { addressOf } from '../../../../src/chain/address.ts';
-import type { AttemptState } from '../../../../src/compute/miner/attempt.ts';
+import type { AttemptState, AttemptTerms } from '../../../../src/compute/miner/attempt.ts';
+import { openAttempt } from '../../../../src/compute/miner/attempt.ts';
 import { Books, MAX_LEDGERS } from '../../../../src/compute/miner/books.ts';
 import type { Ledger } from '../../../../src/compute/miner/ledger.ts';
 import { createMinerMetrics } from '../../../../src/compute/miner/metrics.ts';
@@ -11,6 +12,7 @@ import { MAX_STREAMS } from '../../../../src/compute/miner/miner.ts';
 import { Monitor } from '../../../../src/compute/miner/monitor.ts';
 import { MAX_ON_THEIR_WAY, Outbox } from '../../../../src/compute/miner/outbox.ts';
 import { MAX_FENCES, MAX_KEPT, Runs } from '../../../../src/compute/miner/runs.ts';
+import { AttemptRun } from '../../../../src/compute/miner/run.ts';
 import { Slots } from '../../../../src/compute/miner/slots.ts';
 import { nopLogger } from '../../../../src/log.ts';
 import { nopRegister } from '../../../../src/metrics.ts';
@@ -78,6 +80,24 @@ describe('what a miner keeps', () => {
     assert.equal(runs.size, 16);
   });
 
+  it('bound: no input of attempts that are over', async () => {
+    const bytes = 1024 * 1024;
+    const assignment = { job: id(1), attempt: 1, agreement: id(2), baseUait: 0, maxUait: 0, executionMs: 1_000 };
+    const terms = { id: id(3), job: { spec: { inputBytes: bytes } }, assignment: { assignment } };
+    const kept = new Map<string, unknown>();
+    const run = new AttemptRun(
+      {
+        ...{ rules, clock, executors, monitor: new Monitor(clock), onDue: () => undefined, onOver: () => undefined },
+        keep: (_run, what) => Promise.resolve(void kept.set(what, true)),
+        onFatal: (error) => assert.fail(error),
+      },
+      openAttempt(terms as unknown as AttemptTerms, 0),
+    );
+    assert.equal(run.inputRoomBytes, bytes);
+    await run.apply({ type: 'stop' });
+    assert.deepEqual([run.state.phase, kept.has('failure'), run.inputRoomBytes], ['refused', true, 0]);
+  });
+
   it('bound: jobs whose highest attempt is known', () => {
     const runs = emptyRuns();
     for (let i = 0; i <= MAX_FENCES; i++) runs.fence(id(i), 3);
@@ -104,7 +124,7 @@ describe('what a miner keeps', () => {
     assert.equal(books.isFull, true);
   });
 
-  it('bound: work streams', async () => {
+  it('bound: work streams; each peer as many as are left, so that one alone never shuts out the others', async () => {
     const own = new World();
     await own.start();
     const client = new TestClient(own);
@@ -114,8 +134,19 @@ describe('what a miner keeps', () => {
       read: () => new Promise<null>(() => undefined),
       close: () => undefined,
     };
-    for (let i = 0; i < MAX_STREAMS; i++) void own.miner.work({ ...silent }, 'peer');
-    await assert.rejects(own.miner.work({ ...silent }, 'peer'), { code: 'BUSY' });
+    let isOver = (): void => undefined;
+    const ending = { ...silent, read: () => new Promise<null>((resolve) => (isOver = () => resolve(null))) };
+    const first = own.miner.work(ending, 'a');
+    for (let i = 1; i < MAX_STREAMS / 2; i++) void own.miner.work({ ...silent }, 'a');
+    await assert.rejects(own.miner.work({ ...silent }, 'a'), { code: 'BUSY' });
+    for (let i = 0; i < MAX_STREAMS / 4; i++) void own.miner.work({ ...silent }, 'b');
+    await assert.rejects(own.miner.work({ ...silent }, 'b'), { code: 'BUSY' });
+    assert.equal(own.miner.status().streams, (MAX_STREAMS * 3) / 4);
+    isOver();
+    await first;
+    assert.equal(own.miner.status().streams, (MAX_STREAMS * 3) / 4 - 1);
+    void own.miner.work({ ...silent }, 'b');
+    assert.equal(own.miner.status().streams, (MAX_STREAMS * 3) / 4);
     await own.miner.close();
   });
 });
