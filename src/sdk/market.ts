@@ -3,6 +3,7 @@
  * relays sealed frames and tells what the chain proves; it sees neither content nor keys, and pays nothing.
  */
 import { pureCrypto, createPureSigner } from '../chain/crypto/pure.ts';
+import type { SignedOffer } from '../chain/market/offer.ts';
 import type { BatchVerifier, Crypto, Signer } from '../chain/crypto/types.ts';
 import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
@@ -42,6 +43,8 @@ export interface MarketOptions {
 export interface Market {
   readonly jobs: Coordinator;
   readonly reads: MarketReads;
+  /** Of which jobs find their miners; a name that nobody offers is better refused than waited for: `checkOffered`. */
+  offers(): readonly SignedOffer[];
   /** Jobs go on when the rows are opened again. */
   close(): Promise<void>;
 }
@@ -68,6 +71,7 @@ export async function createMarket(options: MarketOptions): Promise<Market> {
   return {
     jobs,
     reads,
+    offers: () => miners.offers(),
     close: async () => {
       money.close();
       await jobs.close();

@@ -106,6 +106,17 @@ describe('the market', function () {
     assert.equal((await run('receipt', 'verify', receipt, '--output', answer)).code, 0);
   });
 
+  it('says at once what nobody offers, and what costs more, and keeps nothing of it', async () => {
+    const unknown = await start('alice', 'submit', 'hi', '--model', 'llama3', '--json').finished;
+    assert.deepEqual(
+      [unknown.code, /NO_MODEL/.test(unknown.stderr), /aitbc-tiny-1m/.test(unknown.stderr)],
+      [4, true, true],
+    );
+    const dear = await start('alice', 'submit', 'hi', '--max-price', '100uait', '--json').finished;
+    assert.deepEqual([dear.code, /PRICE/.test(dear.stderr)], [7, true]);
+    assert.equal(JSON.parse((await run('job', 'list', '--json')).stdout).length, 1);
+  });
+
   it('serves several clients at once, and one account several times', async () => {
     const jobs = await Promise.all([
       submit('alice', 'What is the capital of Kenya?'),

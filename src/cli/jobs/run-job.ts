@@ -2,8 +2,10 @@
 import { toHex } from '../../bytes.ts';
 import { formatAddress } from '../../chain/address.ts';
 import type { Hash } from '../../bytes.ts';
+import { encodeContent } from '../../chain/market/content.ts';
 import type { JobRequest } from '../../compute/coordinator/coordinator.ts';
 import { isEnded, plainState } from '../../compute/coordinator/coordinator.ts';
+import { checkOffered } from '../../compute/coordinator/offered.ts';
 import { NodeError } from '../../errors.ts';
 import type { Market } from '../../sdk/market.ts';
 import { formatAit } from '../amount.ts';
@@ -21,11 +23,20 @@ export async function runJob(given: Context, request: JobRequest, options: KeyOp
   const payer = await findPayer(given, options);
   await payer.requireFunds();
   const run = await createRun(payer.context.home, payer.chain, Date.now());
-  await withMarket(payer, run, async (market) => {
-    const { id } = await market.jobs.submit(request);
-    payer.context.out.note(`Job ${toHex(id)}`);
-    await finish(payer, run, market, id);
-  });
+  let isSubmitted = false;
+  try {
+    await withMarket(payer, run, async (market) => {
+      const inputBytes = encodeContent({ salt: new Uint8Array(32), ...request }).length;
+      checkOffered(market.offers(), { ...request, inputBytes });
+      const { id } = await market.jobs.submit(request);
+      isSubmitted = true;
+      payer.context.out.note(`Job ${toHex(id)}`);
+      await finish(payer, run, market, id);
+    });
+  } catch (error) {
+    if (!isSubmitted) await run.remove();
+    throw error;
+  }
 }
 
 /** Goes on with a job whose run was ended. @throws NodeError as `runJob`, CONFLICT while another process follows it */

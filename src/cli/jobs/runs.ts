@@ -4,7 +4,7 @@
  * for programs. Runs share nothing, so that any number go on at once.
  */
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHex } from '../../bytes.ts';
 import type { ChainContext } from '../../chain/signing.ts';
@@ -28,6 +28,8 @@ export interface Run {
   keep(name: typeof RESULT_FILE | typeof RECEIPT_FILE, bytes: Uint8Array): Promise<void>;
   /** Lets others go on with it. */
   close(): Promise<void>;
+  /** Of a run that is closed and came to nothing. */
+  remove(): Promise<void>;
 }
 
 export interface FoundRun {
@@ -66,6 +68,7 @@ export async function openRun(folder: string): Promise<Run> {
         await rows.close();
         await lock.release();
       },
+      remove: () => rm(folder, { recursive: true, force: true }),
     };
   } catch (error) {
     if (isNodeError(error)) throw error.code === 'DATA_LOCKED' ? inUse(error) : error;
