@@ -11,7 +11,8 @@ export function parseJsonBody(text: string): unknown {
     return JSON.parse(text, refusePrototypeKeys) as unknown;
   } catch (error) {
     if (error instanceof NodeError) throw error;
-    throw new NodeError('PARSE_ERROR', 'the body is not JSON', { cause: error });
+    // Not as a cause: what the parser says quotes the body, which may be a prompt, and causes are logged.
+    throw new NodeError('PARSE_ERROR', 'the body is not JSON');
   }
 }
 

@@ -296,7 +296,7 @@ class RunningMiner implements Miner {
   }
 
   #settle(): void {
-    if (this.#fault) return;
+    if (this.#fault || this.#closing.signal.aborted) return;
     this.#do(this.#outbox.consider({ isDraining: this.#isDraining }));
   }
 

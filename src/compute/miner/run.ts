@@ -65,6 +65,7 @@ export class AttemptRun {
   readonly #timers: (() => void)[] = [];
   #cancelLease: (() => void) | null = null;
   #queue: Promise<void> = Promise.resolve();
+  /** The disk failed, or the miner has closed. */
   #isBroken = false;
   /** When work was over, by this miner's clock; null before. */
   overAtMs: number | null = null;
@@ -133,7 +134,7 @@ export class AttemptRun {
   detach(listener: Listener): void {
     if (this.#listener !== listener) return;
     this.#listener = null;
-    if (!this.isAtWork) return;
+    if (!this.isAtWork || this.#isBroken) return;
     this.#cancelLease = this.#modules.clock.after(LEASE_MS, () => {
       this.giveUp('LEASE_LOST', 'the client fell silent');
     });
@@ -154,6 +155,7 @@ export class AttemptRun {
 
   /** Resolves when all that follows from it is kept and sent. */
   apply(input: AttemptInput): Promise<void> {
+    if (this.#isBroken) return this.#queue;
     const { state, effects } = stepAttempt(this.#modules.rules, this.#state, input);
     this.#state = state;
     for (const effect of effects) this.#perform(effect);
@@ -171,7 +173,13 @@ export class AttemptRun {
     this.#outputBytes = 0;
   }
 
-  /** What it holds is let go; nothing is kept or sent for it any more. */
+  /** Whatever comes yet, of its executor too, changes nothing and is kept nowhere. */
+  end(): void {
+    this.#isBroken = true;
+    this.close();
+  }
+
+  /** What it holds is let go. */
   close(): void {
     for (const cancel of this.#timers.splice(0)) cancel();
     this.#cancelLease?.();
@@ -344,8 +352,7 @@ export class AttemptRun {
       try {
         await task();
       } catch (error) {
-        this.#isBroken = true;
-        this.close();
+        this.end();
         this.#modules.onFatal(toNodeError(error));
       }
     });

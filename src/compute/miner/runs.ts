@@ -129,7 +129,7 @@ export class Runs {
   }
 
   close(): void {
-    for (const run of this.#runs.values()) run.close();
+    for (const run of this.#runs.values()) run.end();
   }
 
   #make(state: AttemptRun['state'], pieces: Uint8Array[]): AttemptRun {

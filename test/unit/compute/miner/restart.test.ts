@@ -122,6 +122,38 @@ describe('miner after a kill', () => {
     await world.miner.close();
   });
 
+  it('keeps and tells nothing once it is closed, though a back end ends its work only later', async () => {
+    const world = new World();
+    await world.start();
+    let end = (): void => undefined;
+    world.script = async (_job, io) => {
+      await io.emit(new Uint8Array(600));
+      await new Promise<void>((resolve) => (end = resolve));
+      return { finish: 'stop', inputTokens: null, outputTokens: null };
+    };
+    const client = new TestClient(world);
+    client.openAgreement();
+    await client.run();
+    await world.until('output', () => client.bytes().length === 600);
+    const closing = world.miner.close();
+    world.clock.advance(2_000);
+    await closing;
+    world.rows.fault = new NodeError('STORAGE', 'closed');
+    client.stream?.close();
+    const sent = world.pool.length;
+    end();
+    world.clock.advance(10_000);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual([world.fatal, world.pool.length, world.clock.pending], [null, sent, 0]);
+    // What was not told as over is found, and paid, at the next start.
+    await world.restart();
+    await world.settle();
+    world.clock.advance(61_000);
+    await world.settle();
+    assert.ok(world.earnedUait(client.agreement) >= client.dueUait());
+    await world.miner.close();
+  });
+
   it('stops when it cannot keep what it must', async () => {
     const world = new World();
     await world.start();
