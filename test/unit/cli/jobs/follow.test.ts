@@ -80,7 +80,7 @@ describe('following a job', () => {
 
   async function follow(play: (id: Hash) => void, settleMs = 1000): Promise<Followed> {
     const { id } = await jobs.submit(REQUEST);
-    const market = { jobs, reads: reads(), close: () => Promise.resolve() };
+    const market = { offers: () => [], jobs, reads: reads(), close: () => Promise.resolve() };
     const followed = followJob(
       { market, run, job: id, chain, client: 'ait1payer', rpc: 'http://x', out, settleMs },
       new AbortController().signal,
