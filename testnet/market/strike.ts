@@ -11,6 +11,8 @@ import type { Cut, KillPoint, Script, Writer } from './plan.ts';
 const STRIKE_MS = 60_000;
 const CUT_MS = 5000;
 const POLL_MS = 10;
+/** From the answer of a job to the last write that it causes. */
+const LAST_WRITES_MS = 800;
 
 export interface CaseResult {
   readonly script: Script;
@@ -37,7 +39,7 @@ export async function dryRun(
     const job = submit();
     await job.finish().catch(() => undefined);
     // What follows the answer is a write as any other: the settlement, and what is forgotten after it.
-    await sleep(1500);
+    await sleep(LAST_WRITES_MS);
     writes = { client: bed.orders.counted(names.client), miner: bed.orders.counted(names.miner) };
     for (const name of Object.values(names)) bed.orders.withdraw(name);
     return { job, killed: false };
@@ -60,7 +62,7 @@ export async function strike(bed: MarketBed, point: KillPoint): Promise<CaseResu
     if (isLate) bed.orders.give(name, order(job));
     await waitUntil(() => bed.orders.struck(name) !== null || job.isOver, STRIKE_MS, POLL_MS);
     // The last writes come after the answer.
-    if (bed.orders.struck(name) === null) await waitUntil(() => bed.orders.struck(name) !== null, 1500, POLL_MS);
+    if (bed.orders.struck(name) === null) await waitUntil(() => bed.orders.struck(name) !== null, LAST_WRITES_MS, POLL_MS);
     const struck = bed.orders.struck(name);
     bed.orders.withdraw(name);
     if (struck && member !== null) await bed.restart(member);
