@@ -21,7 +21,13 @@ interface ReceiptFile {
 }
 
 export function outcomeOf(
-  job: { readonly job_id: string; readonly state: string; readonly attempt: number; readonly spent_uait: string },
+  job: {
+    readonly job_id: string;
+    readonly state: string;
+    readonly attempt: number;
+    readonly spent_uait: string;
+    readonly payment_id: string | null;
+  },
   receipt: ReceiptFile | null,
   answer: string | null,
   expected: string,
@@ -32,6 +38,7 @@ export function outcomeOf(
   else if (answer !== expected)
     faults.push(`job ${job.job_id} answered ${answer?.length ?? 'no'} bytes of another text`);
   if (job.state === 'COMPLETED' && !receipt) faults.push(`job ${job.job_id} has no receipt`);
+  if (job.state === 'COMPLETED' && job.payment_id === null) faults.push(`job ${job.job_id} names no agreement`);
   return {
     jobId: job.job_id,
     attempts: job.attempt,

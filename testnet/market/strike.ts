@@ -62,7 +62,8 @@ export async function strike(bed: MarketBed, point: KillPoint): Promise<CaseResu
     if (isLate) bed.orders.give(name, order(job));
     await waitUntil(() => bed.orders.struck(name) !== null || job.isOver, STRIKE_MS, POLL_MS);
     // The last writes come after the answer.
-    if (bed.orders.struck(name) === null) await waitUntil(() => bed.orders.struck(name) !== null, LAST_WRITES_MS, POLL_MS);
+    if (bed.orders.struck(name) === null)
+      await waitUntil(() => bed.orders.struck(name) !== null, LAST_WRITES_MS, POLL_MS);
     const struck = bed.orders.struck(name);
     bed.orders.withdraw(name);
     if (struck && member !== null) await bed.restart(member);

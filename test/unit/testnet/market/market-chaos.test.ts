@@ -121,11 +121,12 @@ describe('market chaos books', () => {
   });
 
   it('tell a job that has not the answer, or no receipt', () => {
-    const job = { job_id: 'ab', state: 'COMPLETED', attempt: 1, spent_uait: '5' };
+    const job = { job_id: 'ab', state: 'COMPLETED', attempt: 1, spent_uait: '5', payment_id: 'cd' };
     const receipt = { price: 5, metadata: { attempt: 1, started_at_ms: 1, ended_at_ms: 3 } };
     assert.deepEqual(outcomeOf(job, receipt, 'x', 'x', 0).faults, []);
     assert.equal(outcomeOf(job, receipt, 'y', 'x', 0).faults.length, 1);
     assert.equal(outcomeOf(job, null, 'x', 'x', 0).faults.length, 1);
+    assert.equal(outcomeOf({ ...job, payment_id: null }, receipt, 'x', 'x', 0).faults.length, 1);
     assert.equal(outcomeOf({ ...job, state: 'FAILED' }, null, null, 'x', 0).faults.length, 1);
   });
 });
