@@ -380,6 +380,7 @@ class ChainRuntime implements RunningChain {
   #onPeer(peer: PeerId): void {
     const greet = async (): Promise<void> => {
       this.presence.greet();
+      this.market.greet();
       const height = await this.#ask(peer).finally(() => {
         if (!this.#stopped) this.admission.regossip();
       });

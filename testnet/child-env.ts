@@ -4,4 +4,8 @@ export const CHILD_ENV = {
   launcher: 'TESTNET_LAUNCHER',
   log: 'TESTNET_LOG',
   exit: 'TESTNET_EXIT',
+  /** Where orders to kill at a write lie: see market/kill-order.ts. */
+  killPoints: 'TESTNET_KILL_POINTS',
+  /** Added to the wall clock of the process. */
+  clockAheadMs: 'TESTNET_CLOCK_AHEAD_MS',
 } as const;

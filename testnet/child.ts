@@ -1,6 +1,7 @@
 /**
  * Loaded into every node process before the program itself (`node --import`): ends the node when the launcher it
- * belongs to is gone, keeps its log file bounded, and leaves its exit code where the launcher finds it.
+ * belongs to is gone, keeps its log file bounded, and leaves its exit code where the launcher finds it. For tests it sets
+ * the clock ahead, and has processes killed at their writes: nothing in the program itself knows of that.
  */
 import { writeFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
@@ -28,6 +29,10 @@ if (isMainThread) {
   }
   const exitFile = process.env[CHILD_ENV.exit];
   if (exitFile) recordExit(exitFile);
+  const aheadMs = Number(process.env[CHILD_ENV.clockAheadMs] ?? 0);
+  if (aheadMs > 0) setClockAhead(aheadMs);
+  const killPoints = process.env[CHILD_ENV.killPoints];
+  if (killPoints) (await import('./market/kill-points.ts')).takeOrders(killPoints);
 }
 
 function endWith(launcher: string): void {
@@ -38,6 +43,11 @@ function endWith(launcher: string): void {
     process.kill(process.pid, 'SIGTERM');
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), STOP_MS).unref();
   }, LAUNCHER_CHECK_MS).unref();
+}
+
+function setClockAhead(aheadMs: number): void {
+  const now = Date.now.bind(Date);
+  Date.now = () => now() + aheadMs;
 }
 
 function recordExit(path: string): void {

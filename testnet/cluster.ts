@@ -28,6 +28,7 @@ import {
   withStates,
 } from './members.ts';
 import { openGateway, withModels } from './miners.ts';
+import type { ChildOrders } from './node-process.ts';
 import { describeExit, exitStatus, killNode, runningProcess, startNode, stopNode, waitGone } from './node-process.ts';
 import { HOST, requireFree } from './ports.ts';
 import { signalProcess } from './processes.ts';
@@ -42,6 +43,8 @@ const LAUNCHER_END_MS = 3000;
 
 export class Cluster {
   readonly dataDir: string;
+  /** For tests: what processes are told that start from now on, by their names. */
+  orders: (name: string) => ChildOrders = () => ({});
   #manifest: Manifest;
   /** Only nodes that this process started: their exit is seen at once, with its code. */
   readonly #children = new Map<string, ChildProcess>();
@@ -227,7 +230,7 @@ export class Cluster {
     const { chain_id: chainId } = manifest;
     const names = started.map(({ name }) => name);
     return withMembers(manifest, names, (member) => {
-      const child = startNode(member, chainId, launcherOf(this.dataDir));
+      const child = startNode(member, chainId, launcherOf(this.dataDir), this.orders(member.name));
       this.#children.set(member.name, child);
       const now = { pid: child.pid ?? null, state: 'starting' } as const;
       if (isMiner(member)) return now;

@@ -17,6 +17,13 @@ export interface NodeHome {
   readonly home: string;
 }
 
+/** What tests ask of a process: see child.ts. */
+export interface ChildOrders {
+  /** Path that the files of its kill orders begin with. */
+  readonly killPoints?: string;
+  readonly clockAheadMs?: number;
+}
+
 /** From the request to stop until SIGKILL. */
 export const STOP_MS = 10_000;
 const POLL_MS = 20;
@@ -26,7 +33,12 @@ const POLL_MS = 20;
  *
  * @param launcher the process with whose end the node ends; undefined leaves it running
  */
-export function startNode(node: NodeHome, chainId: string, launcher: ProcessId | undefined): ChildProcess {
+export function startNode(
+  node: NodeHome,
+  chainId: string,
+  launcher: ProcessId | undefined,
+  orders: ChildOrders = {},
+): ChildProcess {
   const layout = nodeLayout(node.home, chainId);
   rmSync(layout.exit, { force: true });
   boundLog(layout.log);
@@ -35,7 +47,7 @@ export function startNode(node: NodeHome, chainId: string, launcher: ProcessId |
     const child = spawn(process.execPath, ['--import', CHILD_PRELOAD, NODE_PROGRAM, 'start', '--home', node.home], {
       detached: true,
       stdio: ['ignore', log, log],
-      env: childEnvironment(layout, launcher),
+      env: { ...childEnvironment(layout, launcher), ...orderEnvironment(orders) },
     });
     const id = child.pid === undefined ? undefined : processId(child.pid);
     replaceFile(layout.process, JSON.stringify(id ?? { pid: child.pid ?? 0, started: '' }));
@@ -56,6 +68,13 @@ function childEnvironment(layout: NodeLayout, launcher: ProcessId | undefined): 
     [CHILD_ENV.log]: layout.log,
     [CHILD_ENV.exit]: layout.exit,
     ...(launcher && { [CHILD_ENV.launcher]: `${launcher.pid} ${launcher.started}` }),
+  };
+}
+
+export function orderEnvironment({ killPoints, clockAheadMs = 0 }: ChildOrders): NodeJS.ProcessEnv {
+  return {
+    ...(killPoints !== undefined && { [CHILD_ENV.killPoints]: killPoints }),
+    ...(clockAheadMs > 0 && { [CHILD_ENV.clockAheadMs]: String(clockAheadMs) }),
   };
 }
 

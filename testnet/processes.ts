@@ -29,6 +29,12 @@ export function signalProcess(id: ProcessId, signal: NodeJS.Signals): boolean {
   }
 }
 
+/** Processes that a process has started and that still run. */
+export function childrenOf(pid: number): number[] {
+  const pids = process.platform === 'linux' ? readdirSync('/proc').filter((name) => /^\d+$/.test(name)) : pidsByPs();
+  return pids.map(Number).filter((child) => parentOf(child) === pid);
+}
+
 /** User and system time since the start, in ms; undefined when it is gone or the platform does not tell. */
 export function cpuTimeMs(pid: number): number | undefined {
   const fields = statFields(pid);
@@ -81,6 +87,23 @@ function startedByPs(pid: number): string | undefined {
   try {
     const line = execFileSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim();
     return line === '' || line.startsWith('Z') ? undefined : line.replace(/^\S+\s+/, '');
+  } catch {
+    return undefined;
+  }
+}
+
+function parentOf(pid: number): number | undefined {
+  const parent = process.platform === 'linux' ? statFields(pid)?.[1] : psField(pid, 'ppid=');
+  return parent === undefined ? undefined : Number(parent);
+}
+
+function pidsByPs(): string[] {
+  return execFileSync('ps', ['-A', '-o', 'pid='], { encoding: 'utf8' }).trim().split(/\s+/);
+}
+
+function psField(pid: number, field: string): string | undefined {
+  try {
+    return execFileSync('ps', ['-o', field, '-p', String(pid)], { encoding: 'utf8' }).trim();
   } catch {
     return undefined;
   }

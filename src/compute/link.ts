@@ -21,6 +21,8 @@ export interface MinerDoor {
   quote(request: SignedQuoteRequest, from: PeerId): Promise<SignedQuote>;
   /** Serves a stream until it is over. */
   work(stream: WorkStream, from: PeerId): Promise<void>;
+  /** A peer came, who may not know what is offered. */
+  greet(): void;
 }
 
 interface LinkModules {
@@ -81,6 +83,11 @@ export class MarketLink implements Miners {
     const code = await this.index.add(signed, 'loopback');
     if (code === 'OK') this.#network?.publish('offer', signed);
     return code;
+  }
+
+  /** A peer came: it may not know of the miner of this node. */
+  greet(): void {
+    this.#door?.greet();
   }
 
   // What peers send

@@ -141,7 +141,7 @@ interface Waiting {
   readonly reject: (error: NodeError) => void;
 }
 
-class AppendedRows implements RowFile {
+export class AppendedRows implements RowFile {
   readonly #file: FileHandle;
   readonly #path: string;
   readonly #rows: Map<string, Uint8Array>;

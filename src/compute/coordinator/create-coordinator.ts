@@ -5,6 +5,7 @@ import type { BatchVerifier, Crypto, Signer } from '../../chain/crypto/types.ts'
 import { contentHash } from '../../chain/market/content.ts';
 import { jobId, signJob } from '../../chain/market/job.ts';
 import { addressOf } from '../../chain/address.ts';
+import type { WorkReceipt } from '../../chain/market/receipt.ts';
 import { receiptId } from '../../chain/market/receipt.ts';
 import type { ChainContext } from '../../chain/signing.ts';
 import type { Clock } from '../../clock.ts';
@@ -246,7 +247,7 @@ class JobDoor implements Coordinator {
     const job = new Job(id, row, content, this.#options.limits.maxReasonsPerJob);
     const { sequence, endedAtMs, ...rest } = progress;
     Object.assign(job, { sequence, endedAtMs, progress: rest, result });
-    if (result) job.receiptId = receiptId(this.#options.crypto, this.#options.chain, result.receipt.receipt);
+    if (result) this.#showReceipt(job, result.receipt.receipt);
     if (output) job.output.push(output);
     job.isOutputDropped = output === null && (result?.receipt.receipt.outputBytes ?? 0) > 0;
     this.#add(job);
@@ -266,6 +267,16 @@ class JobDoor implements Coordinator {
       }
     }
     if (plan) core.resume(plan, result);
+  }
+
+  /** Who did it and what paid for it: of a job that has ended, no attempt is kept. */
+  #showReceipt(job: Job, receipt: WorkReceipt): void {
+    const { crypto, chain } = this.#options;
+    job.receiptId = receiptId(crypto, chain, receipt);
+    job.minerKey = bytesKey(receipt.miner);
+    job.miner = addressOf(crypto, receipt.miner);
+    job.agreement = receipt.agreement;
+    job.answeredBy = receipt.model;
   }
 
   #planOf(

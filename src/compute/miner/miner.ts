@@ -205,6 +205,10 @@ class RunningMiner implements Miner {
     }
   }
 
+  greet(): void {
+    this.#offers.greet();
+  }
+
   status(): MinerStatus {
     const { chain, clock } = this.#modules;
     const why = this.#closedFor();

@@ -1,4 +1,4 @@
-/** Tells the network what this miner offers: every half minute, and soon after it changed. */
+/** Tells the network what this miner offers: every half minute, and soon after it changed or a peer came. */
 import type { Signer } from '../../chain/crypto/types.ts';
 import type { Offer, SignedOffer } from '../../chain/market/offer.ts';
 import { MAX_OFFER_ADDRESSES, MAX_OFFER_GPUS, signOffer } from '../../chain/market/offer.ts';
@@ -11,6 +11,8 @@ const OFFER_MS = 30_000;
 const JITTER = 0.2;
 /** Least time between two. */
 const LEAST_PAUSE_MS = 2_000;
+/** From the coming of a peer to the offer for it. */
+const GREET_MS = 500;
 const TTL_MS = 120_000;
 
 export interface OffersOptions {
@@ -60,6 +62,11 @@ export class Offers {
     this.#planBy(Math.max(this.#modules.clock.monotonic(), this.#atMs + LEAST_PAUSE_MS));
   }
 
+  /** Somebody came who has not heard the last one; by then what they subscribe to is known. */
+  greet(): void {
+    this.#planBy(Math.max(this.#modules.clock.monotonic() + GREET_MS, this.#atMs + LEAST_PAUSE_MS));
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#cancel?.();
@@ -85,7 +92,8 @@ export class Offers {
       this.#last = { offer, text };
       net.announce(offer);
     }
-    this.#planBy(this.#atMs + OFFER_MS * (1 - JITTER * random()));
+    // What is missing may come without any word of it, such as a quorum.
+    this.#planBy(this.#atMs + (mayOffer() ? OFFER_MS * (1 - JITTER * random()) : LEAST_PAUSE_MS));
   }
 
   #draft(): Omit<Offer, 'miner' | 'sequence' | 'ttlMs'> {

@@ -70,6 +70,18 @@ describe('compute/link', () => {
       served.push(from);
       for (let frame = await stream.read(); frame; frame = await stream.read()) await stream.send(frame);
     },
+    greet: () => served.push('greeted'),
+  });
+
+  it('tells its miner of peers that come', async () => {
+    const link = await linkOf('m1');
+    link.greet();
+    const served: string[] = [];
+    const end = await link.attach(door(served));
+    link.greet();
+    await end();
+    link.greet();
+    assert.deepEqual(served, ['greeted']);
   });
 
   for (const place of ['another node', 'its own node'] as const) {

@@ -104,6 +104,16 @@ describe('coordinator', () => {
     assert.equal(miner.started, 2);
   });
 
+  it('tells of a job that has ended the same after a restart: who did it, and which agreement paid', async () => {
+    const miner = new TestMiner(1);
+    await start(miner);
+    const before = await world.run();
+    assert.deepEqual(before.miner, miner.address);
+    assert.ok(before.agreement && before.answeredBy !== null);
+    await world.crash();
+    assert.deepEqual(world.view(before.id), before);
+  });
+
   it('asks up to four miners, takes the best, and tries the next ones when they decline', async () => {
     const busy = [1, 2, 3, 4].map(
       (seed) => new TestMiner(seed, { decline: { code: 'BUSY', times: 9 }, price: { outputUaitPerKib: 10 } }),

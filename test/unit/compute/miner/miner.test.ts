@@ -204,4 +204,27 @@ describe('miner', () => {
     world.clock.advance(30_000);
     assert.ok(world.offers.length >= 3);
   });
+
+  it('bound: tells who comes what it offers, however many come, once in two seconds', async () => {
+    await world.until('a first plan', () => world.clock.pending > 0);
+    world.clock.advance(0);
+    await world.until('an offer', () => world.offers.length === 1);
+    for (let i = 0; i < 9; i++) {
+      world.miner.greet();
+      world.clock.advance(200);
+    }
+    assert.equal(world.offers.length, 1);
+    world.clock.advance(200);
+    assert.equal(world.offers.length, 2);
+  });
+
+  it('offers as soon as it may', async () => {
+    world.health = { code: 'NO_QUORUM', afterMs: 1_000, text: 'no quorum' };
+    await world.until('a first plan', () => world.clock.pending > 0);
+    world.clock.advance(0);
+    assert.equal(world.offers.length, 0);
+    world.health = null;
+    world.clock.advance(2_000);
+    assert.equal(world.offers.length, 1);
+  });
 });
