@@ -1,34 +1,29 @@
 /** What a receipt must say: nothing but what the client asked for, agreed to and received. */
-import type { Address, Hash, PublicKey } from '../../bytes.ts';
+import type { Hash } from '../../bytes.ts';
 import { equalBytes } from '../../bytes.ts';
-import type { Price } from '../../chain/market/price.ts';
 import type { WorkReceipt } from '../../chain/market/receipt.ts';
 
 /** Agreed to before the work. */
-export interface ReceiptTerms {
-  readonly job: Hash;
-  readonly attempt: number;
-  readonly agreement: Hash;
-  readonly quote: Hash;
-  readonly client: Address;
-  readonly signer: PublicKey;
-  readonly miner: PublicKey;
-  readonly kind: string;
-  readonly model: string;
-  readonly modelDigest: Hash | null;
-  readonly inputHash: Hash;
-  readonly inputBytes: number;
-  readonly price: Price;
-  readonly open: Uint8Array;
-}
+export type ReceiptTerms = Pick<
+  WorkReceipt,
+  | 'job'
+  | 'attempt'
+  | 'agreement'
+  | 'quote'
+  | 'client'
+  | 'signer'
+  | 'miner'
+  | 'kind'
+  | 'model'
+  | 'modelDigest'
+  | 'inputHash'
+  | 'inputBytes'
+  | 'price'
+  | 'open'
+>;
 
 /** Received and counted. */
-export interface ReceiptCount {
-  readonly chunks: number;
-  readonly outputBytes: number;
-  readonly link: Hash;
-  readonly outputHash: Hash;
-  readonly dueUait: number;
+export interface ReceiptCount extends Pick<WorkReceipt, 'chunks' | 'outputBytes' | 'link' | 'outputHash' | 'dueUait'> {
   readonly isStopping: boolean;
 }
 

@@ -133,8 +133,11 @@ export class AwaitedJob {
 
   /** All that miners said is that it costs more. Others may come, and who waits here is not served by that. */
   #isTooDear(): boolean {
-    if (this.job.attempt > 0 || !WAITS_FOR_MINER.has(this.job.state)) return false;
-    const reasons = this.#modules.jobs.coordinator.why(this.id)?.reasons ?? [];
+    const { coordinator } = this.#modules.jobs;
+    // Called by a timer, where a failure would be nobody's: a job that is gone is for who waits to tell.
+    const job = coordinator.job(this.id);
+    if (!job || job.attempt > 0 || !WAITS_FOR_MINER.has(job.state)) return false;
+    const reasons = coordinator.why(this.id)?.reasons ?? [];
     return reasons.length > 0 && reasons.every(({ code }) => code === 'PRICE');
   }
 

@@ -57,22 +57,27 @@ export async function beginWork(
   return AwaitedJob.begin(job, { jobs: desk.jobs, clock, gone });
 }
 
+/** What all that costs money shares. */
+const ofWork = {
+  methods: [],
+  verb: 'POST',
+  params: strict({}),
+  query: ofChain,
+  errors: OF_WORK,
+  failures: 'openai',
+  isLong: true,
+  load: 'write',
+  scope: 'jobs',
+} as const;
+
 export function openAiOperations(modules: WorkModules): Operation[] {
   return [
     operation({
-      methods: [],
-      verb: 'POST',
+      ...ofWork,
       path: '/v1/chat/completions',
       summary: 'A chat as OpenAI has it, with "stream" as server-sent events; the node pays, and reads it',
-      params: strict({}),
-      query: ofChain,
       body: { forms: [{ key: null, schema: shapes.ChatBody }], maxBytes: MAX_PROMPT_BODY_BYTES },
       answers: { 200: { description: 'The answer', schema: shapes.ChatCompletion, inPieces: 'text/event-stream' } },
-      errors: OF_WORK,
-      failures: 'openai',
-      isLong: true,
-      load: 'write',
-      scope: 'jobs',
       handle: async ({ query, body, gone, requestId, ...asker }) => {
         const asked = body as Static<typeof shapes.ChatBody>;
         const chat = { model: asked.model, messages: asked.messages.map(readMessage), sampling: readSampling(asked) };
@@ -83,19 +88,11 @@ export function openAiOperations(modules: WorkModules): Operation[] {
       },
     }),
     operation({
-      methods: [],
-      verb: 'POST',
+      ...ofWork,
       path: '/v1/completions',
       summary: 'A prompt as OpenAI had it before chats: it is asked as the one message of a user',
-      params: strict({}),
-      query: ofChain,
       body: { forms: [{ key: null, schema: shapes.CompletionBody }], maxBytes: MAX_PROMPT_BODY_BYTES },
       answers: { 200: { description: 'The answer', schema: shapes.Completion, inPieces: 'text/event-stream' } },
-      errors: OF_WORK,
-      failures: 'openai',
-      isLong: true,
-      load: 'write',
-      scope: 'jobs',
       handle: async ({ query, body, gone, requestId, ...asker }) => {
         const asked = body as Static<typeof shapes.CompletionBody>;
         const messages = [{ role: 'user', text: [asked.prompt].flat().join('') }] as const;
@@ -107,19 +104,11 @@ export function openAiOperations(modules: WorkModules): Operation[] {
       },
     }),
     operation({
-      methods: [],
-      verb: 'POST',
+      ...ofWork,
       path: '/v1/embeddings',
       summary: 'Vectors of texts as OpenAI has them, as numbers or base64',
-      params: strict({}),
-      query: ofChain,
       body: { forms: [{ key: null, schema: shapes.EmbeddingBody }], maxBytes: MAX_PROMPT_BODY_BYTES },
       answers: { 200: { description: 'One vector a text', schema: shapes.Embeddings } },
-      errors: OF_WORK,
-      failures: 'openai',
-      isLong: true,
-      load: 'write',
-      scope: 'jobs',
       handle: async ({ query, body, gone, ...asker }) => {
         const { model, input, encoding_format = 'float' } = body as Static<typeof shapes.EmbeddingBody>;
         const texts = [input].flat();
