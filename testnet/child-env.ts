@@ -8,4 +8,6 @@ export const CHILD_ENV = {
   killPoints: 'TESTNET_KILL_POINTS',
   /** Added to the wall clock of the process. */
   clockAheadMs: 'TESTNET_CLOCK_AHEAD_MS',
+  /** File that a profile of the main thread is written to: see profiler.ts. */
+  profile: 'TESTNET_PROFILE',
 } as const;

@@ -32,6 +32,8 @@ if (isMainThread) {
   const aheadMs = Number(process.env[CHILD_ENV.clockAheadMs] ?? 0);
   if (aheadMs > 0) setClockAhead(aheadMs);
   const killPoints = process.env[CHILD_ENV.killPoints];
+  const profile = process.env[CHILD_ENV.profile];
+  if (profile) (await import('./profiler.ts')).profileOnSignal(profile);
   if (killPoints) (await import('./market/kill-points.ts')).takeOrders(killPoints);
 }
 

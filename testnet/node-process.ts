@@ -22,6 +22,8 @@ export interface ChildOrders {
   /** Path that the files of its kill orders begin with. */
   readonly killPoints?: string;
   readonly clockAheadMs?: number;
+  /** Where a profile of it is to lie. */
+  readonly profile?: string;
 }
 
 /** From the request to stop until SIGKILL. */
@@ -71,8 +73,9 @@ function childEnvironment(layout: NodeLayout, launcher: ProcessId | undefined): 
   };
 }
 
-export function orderEnvironment({ killPoints, clockAheadMs = 0 }: ChildOrders): NodeJS.ProcessEnv {
+export function orderEnvironment({ killPoints, clockAheadMs = 0, profile }: ChildOrders): NodeJS.ProcessEnv {
   return {
+    ...(profile !== undefined && { [CHILD_ENV.profile]: profile }),
     ...(killPoints !== undefined && { [CHILD_ENV.killPoints]: killPoints }),
     ...(clockAheadMs > 0 && { [CHILD_ENV.clockAheadMs]: String(clockAheadMs) }),
   };

@@ -42,6 +42,22 @@ export function cpuTimeMs(pid: number): number | undefined {
   return fields && (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
+/** User and system time since the start by the name of the thread, in ms; empty where the platform does not tell. */
+export function threadTimesMs(pid: number): Map<string, number> {
+  const times = new Map<string, number>();
+  try {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+      const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+      const fields = fieldsOf(stat);
+      times.set(name, (times.get(name) ?? 0) + (Number(fields[11]) + Number(fields[12])) * 10);
+    }
+  } catch {
+    // A thread that ended meanwhile is left out, a process that did has none.
+  }
+  return times;
+}
+
 /** Resident memory in bytes; undefined when it is gone or the platform does not tell. */
 export function residentBytes(pid: number): number | undefined {
   try {
@@ -76,11 +92,14 @@ function hasThreads(pid: number): boolean {
 /** /proc/PID/stat from the state (proc(5), field 3) on; the name before it may hold spaces and parentheses. */
 function statFields(pid: number): string[] | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fieldsOf(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
     return undefined;
   }
+}
+
+function fieldsOf(stat: string): string[] {
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
 function startedByPs(pid: number): string | undefined {

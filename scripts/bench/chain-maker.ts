@@ -59,13 +59,23 @@ export class ChainMaker {
         data: { wanted: txs.length, taken: applied.block.txs.length },
       });
     }
-    const certificate = this.#certify(applied);
+    const certificate = this.certify(applied);
     await ledger.commit(applied.blockId, certificate, null);
-    this.#lastCommit = certificate;
+    this.follow(certificate);
     return { applied, certificate };
   }
 
-  #certify(applied: AppliedBlock): Certificate {
+  /** What the next block holds as its last commit. */
+  get lastCommit(): Certificate | null {
+    return this.#lastCommit;
+  }
+
+  /** The block with this certificate was committed. */
+  follow(certificate: Certificate): void {
+    this.#lastCommit = certificate;
+  }
+
+  certify(applied: AppliedBlock): Certificate {
     const set = this.ledger.validators.current;
     const vote = {
       type: 'precommit',

@@ -1,6 +1,7 @@
 /** Idle finality: one transfer at a time into a quiet cluster. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toHex } from '../../src/bytes.ts';
+import type { Cluster } from '../../testnet/cluster.ts';
 import { compareNodes } from '../../testnet/compare.ts';
 import { clusterGenesis } from '../../testnet/genesis.ts';
 import { loadSeedPath, readSeed } from '../../testnet/layout.ts';
@@ -27,31 +28,7 @@ export async function finality(
     await cluster.start(true);
     await cluster.waitReady();
     tell(`${args.samples} single transfers, ${GAP_MS.least} to ${GAP_MS.least + GAP_MS.spread} ms apart …`);
-    const genesis = clusterGenesis(cluster.dataDir);
-    const accounts = loadAccounts(readSeed(loadSeedPath(cluster.dataDir)), ACCOUNTS);
-    const urls = cluster.manifest.nodes.map(({ rpc }) => rpc);
-    const random = createRandom('finality');
-    const answered: number[] = [];
-    const seen: number[] = [];
-    let lost = 0;
-    for (let i = 0; i < WARM_UP + args.samples; i++) {
-      await sleep(GAP_MS.least + random.next() * GAP_MS.spread);
-      const from = accounts[i % ACCOUNTS];
-      const to = accounts[(i + 1) % ACCOUNTS];
-      if (!from || !to) break;
-      const tx = nextTransfer(genesis.chain, genesis.params, from, to.address);
-      const at = urls[i % urls.length] ?? '';
-      const elsewhere = urls[(i + 1) % urls.length] ?? '';
-      const sentAt = performance.now();
-      const [commitMs, seenMs] = await Promise.all([
-        submitCommit(at, toHex(tx.bytes)).then(({ final }) => (final ? performance.now() - sentAt : undefined)),
-        waitFinal(elsewhere, toHex(tx.id)).then((final) => (final ? performance.now() - sentAt : undefined)),
-      ]);
-      if (commitMs === undefined || seenMs === undefined) lost++;
-      if (i < WARM_UP) continue;
-      answered.push(commitMs ?? Infinity);
-      seen.push(seenMs ?? Infinity);
-    }
+    const { answered, seen, lost } = await sendSingles(cluster, args.samples);
     const elsewhere = percentiles(seen);
     const compared = await compareNodes(cluster);
     return {
@@ -64,11 +41,49 @@ export async function finality(
       figures: {
         submit_to_final_ms: elsewhere,
         commit_answer_ms: percentiles(answered),
-        block_interval_ms: genesis.params.minBlockIntervalMs,
+        block_interval_ms: clusterGenesis(cluster.dataDir).params.minBlockIntervalMs,
         measured_as: `from the request to one node until another node calls the transfer final, asked every ${POLL_MS} ms; commit_answer_ms: until the first node answers mode=commit`,
       },
     };
   });
+}
+
+export interface Singles {
+  /** ms until the first node answers, and until another one calls it final. */
+  readonly answered: readonly number[];
+  readonly seen: readonly number[];
+  /** Not final in time. */
+  readonly lost: number;
+}
+
+/** One transfer at a time into a quiet cluster that has load accounts. */
+export async function sendSingles(cluster: Cluster, samples: number): Promise<Singles> {
+  const genesis = clusterGenesis(cluster.dataDir);
+  const accounts = loadAccounts(readSeed(loadSeedPath(cluster.dataDir)), ACCOUNTS);
+  const urls = cluster.manifest.nodes.map(({ rpc }) => rpc);
+  const random = createRandom('finality');
+  const answered: number[] = [];
+  const seen: number[] = [];
+  let lost = 0;
+  for (let i = 0; i < WARM_UP + samples; i++) {
+    await sleep(GAP_MS.least + random.next() * GAP_MS.spread);
+    const from = accounts[i % ACCOUNTS];
+    const to = accounts[(i + 1) % ACCOUNTS];
+    if (!from || !to) break;
+    const tx = nextTransfer(genesis.chain, genesis.params, from, to.address);
+    const at = urls[i % urls.length] ?? '';
+    const elsewhere = urls[(i + 1) % urls.length] ?? '';
+    const sentAt = performance.now();
+    const [commitMs, seenMs] = await Promise.all([
+      submitCommit(at, toHex(tx.bytes)).then(({ final }) => (final ? performance.now() - sentAt : undefined)),
+      waitFinal(elsewhere, toHex(tx.id)).then((final) => (final ? performance.now() - sentAt : undefined)),
+    ]);
+    if (commitMs === undefined || seenMs === undefined) lost++;
+    if (i < WARM_UP) continue;
+    answered.push(commitMs ?? Infinity);
+    seen.push(seenMs ?? Infinity);
+  }
+  return { answered, seen, lost };
 }
 
 async function waitFinal(url: string, id: string): Promise<boolean> {

@@ -5,7 +5,7 @@ import { loadSeedPath } from '../../testnet/layout.ts';
 import { LoadProcess } from '../../testnet/load/client.ts';
 import type { LoadResult } from '../../testnet/load/protocol.ts';
 import type { NodeUsage } from './node-usage.ts';
-import { measureUsage } from './node-usage.ts';
+import { cpuPerTransfer, measureUsage } from './node-usage.ts';
 
 /** Load accounts that a cluster needs for it. */
 export const SENDERS = 1000;
@@ -94,9 +94,11 @@ export async function findRate(
 export function trialLine({ result, usage }: Trial, kept: boolean): string {
   const { p50, p99 } = result.submit_to_final_ms;
   const cpu = usage.map(({ cpu_percent }) => `${cpu_percent ?? '?'}%`).join(' ');
+  const perTransfer = cpuPerTransfer(usage, result.committed);
   return (
     `  ${kept ? '✓' : '✗'} ${result.rate}/s offered: ${result.committed_per_s}/s committed, ` +
     `${result.committed} of ${result.offered}, p50 ${p50 ?? '–'} ms, p99 ${p99 ?? '–'} ms, ` +
-    `rounds above 0: ${result.rounds_above_0}, CPU ${cpu}`
+    `rounds above 0: ${result.rounds_above_0}, CPU ${cpu}` +
+    (perTransfer ? `, ${perTransfer.all} µs a transfer and node` : '')
   );
 }

@@ -1,21 +1,25 @@
 /** `npm run bench`: measures a cluster of real processes, and says whether its bars are met. */
 import { toNodeError, unreachable } from '../../src/errors.ts';
 import { failureReport } from '../../testnet/report.ts';
-import type { BenchArgs } from './args.ts';
+import type { BenchArgs, Mode } from './args.ts';
 import { parseBenchArgs, USAGE } from './args.ts';
 import { catchup } from './catchup.ts';
+import { compareFiles } from './compare.ts';
 import { coordinator } from './coordinator.ts';
 import { environment } from './environment.ts';
 import { finality } from './finality.ts';
+import { growth } from './growth.ts';
 import { help } from './help.ts';
 import { isolation } from './isolation.ts';
 import { jobs } from './jobs.ts';
+import { overload } from './overload.ts';
 import { measurePartsAlone } from './parts-alone.ts';
 import type { Check } from './result.ts';
 import { checkLines, judge } from './result.ts';
 import { scale } from './scale.ts';
 import { slowClients } from './slow-clients.ts';
 import { snapshot } from './snapshot.ts';
+import { stages } from './stages.ts';
 import { start } from './start.ts';
 import { throughput } from './throughput.ts';
 
@@ -23,6 +27,12 @@ async function main(argv: readonly string[]): Promise<number> {
   const args = parseBenchArgs(argv);
   if (args.help) {
     process.stdout.write(USAGE);
+    return 0;
+  }
+  const { mode } = args;
+  if (mode === 'compare') {
+    const [before = '', after = ''] = args.files;
+    process.stdout.write(compareFiles(before, after));
     return 0;
   }
   const people = args.json ? process.stderr : process.stdout;
@@ -36,7 +46,7 @@ async function main(argv: readonly string[]): Promise<number> {
   );
   const parts = await measurePartsAlone();
   tell(`parts alone (verify, apply, tree, synced write in one process): ${parts.transfers_per_s} transfers/s`);
-  const { checks, figures } = await measure(args, parts.transfers_per_s, tell);
+  const { checks, figures } = await measure(mode, args, parts.transfers_per_s, tell);
   const ok = judge(checks, args.timing);
   for (const line of checkLines(checks, args.timing)) tell(line);
   if (args.json) {
@@ -50,15 +60,22 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 function measure(
+  mode: Exclude<Mode, 'compare'>,
   args: BenchArgs,
   partsAlonePerSecond: number,
   tell: (line: string) => void,
 ): Promise<{ readonly checks: Check[]; readonly figures: Record<string, unknown> }> {
-  switch (args.mode) {
+  switch (mode) {
     case 'finality':
       return finality(args, tell);
     case 'throughput':
       return throughput(args, partsAlonePerSecond, tell);
+    case 'overload':
+      return overload(args, tell);
+    case 'growth':
+      return growth(args, tell);
+    case 'stages':
+      return stages(tell);
     case 'catchup':
       return catchup(args, tell);
     case 'start':
@@ -78,7 +95,7 @@ function measure(
     case 'jobs':
       return jobs(args, tell);
     default:
-      return unreachable(args.mode);
+      return unreachable(mode);
   }
 }
 

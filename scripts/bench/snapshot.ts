@@ -1,30 +1,25 @@
 /** Snapshots: validators with many accounts make one, and a fresh node joins by it over P2P, killed once on the way. */
-import { cpSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toHex } from '../../src/bytes.ts';
-import { addressOf } from '../../src/chain/address.ts';
-import { createNativeSigner, nativeCrypto } from '../../src/native/crypto.ts';
 import { NodeError } from '../../src/errors.ts';
 import type { Cluster } from '../../testnet/cluster.ts';
 import { compareNodes } from '../../testnet/compare.ts';
 import { clusterGenesis } from '../../testnet/genesis.ts';
 import { getJson } from '../../testnet/http.ts';
-import { loadSeedPath, nodeLayout, readSeed } from '../../testnet/layout.ts';
+import { loadSeedPath, readSeed } from '../../testnet/layout.ts';
 import { submitCommit } from '../../testnet/load/rpc.ts';
 import type { LoadAccount } from '../../testnet/load/transfers.ts';
 import { loadAccounts, nextTransfer } from '../../testnet/load/transfers.ts';
 import { withTemporaryCluster } from '../../testnet/temporary-cluster.ts';
 import type { StatusResponse } from '../../src/sdk/types.ts';
 import type { BenchArgs } from './args.ts';
-import { ChainMaker, openFreshLedger } from './chain-maker.ts';
-import { timeOfChain, writeGuard } from './cluster-chain.ts';
+import { timeOfChain } from './cluster-chain.ts';
+import { blocksForAccounts, makeAccounts } from './many-accounts.ts';
 import { measureUsage } from './node-usage.ts';
 import type { Check } from './result.ts';
 import { below, invariant } from './result.ts';
 
-const TRANSFERS_A_BLOCK = 8_000;
 const SENDERS = 1_000;
-const PLAIN_TX_BYTES = 0;
 const POLL_MS = 25;
 const WAIT_MS = 300_000;
 const BAR_JOIN_S = 60;
@@ -41,7 +36,7 @@ export async function snapshot(
   tell: (line: string) => void,
 ): Promise<{ readonly checks: Check[]; readonly figures: Record<string, unknown> }> {
   const { accounts, nodes: validators } = args;
-  const blocks = Math.ceil(accounts / TRANSFERS_A_BLOCK);
+  const blocks = blocksForAccounts(accounts);
   const height = blocks + 1;
   const options = {
     ...{ validators, loadAccounts: SENDERS, timeMs: timeOfChain(blocks) },
@@ -80,37 +75,6 @@ export async function snapshot(
       },
     };
   });
-}
-
-/** Every transfer pays a new account; certified by all validators, and copied to each. */
-async function makeAccounts(cluster: Cluster, accounts: number, senders: readonly LoadAccount[]): Promise<void> {
-  const { manifest, dataDir } = cluster;
-  const genesis = clusterGenesis(dataDir);
-  const layouts = manifest.nodes.map(({ home }) => nodeLayout(home, manifest.chain_id));
-  const [first, ...others] = layouts;
-  if (!first) return;
-  const signers = layouts.map(({ validatorKey }) => createNativeSigner(readSeed(validatorKey)));
-  const ledger = await openFreshLedger(first.database, genesis);
-  const maker = new ChainMaker(ledger, signers);
-  const seed = new Uint8Array(32);
-  const view = new DataView(seed.buffer);
-  for (let made = 0; made < accounts; ) {
-    const count = Math.min(TRANSFERS_A_BLOCK, accounts - made);
-    const txs = Array.from({ length: count }, (_, i) => {
-      view.setUint32(0, made + i);
-      const from = senders[(made + i) % senders.length];
-      if (!from) throw new NodeError('INTERNAL', 'no load accounts');
-      return nextTransfer(genesis.chain, genesis.params, from, addressOf(nativeCrypto, seed.slice()), PLAIN_TX_BYTES);
-    });
-    await maker.next(txs);
-    made += count;
-  }
-  await ledger.store.close();
-  for (const layout of others) cpSync(first.database, layout.database, { recursive: true });
-  for (const [i, { chain }] of layouts.entries()) {
-    const publicKey = signers[i]?.publicKey;
-    if (publicKey) await writeGuard(chain, genesis.chain, publicKey, Math.ceil(accounts / TRANSFERS_A_BLOCK));
-  }
 }
 
 async function makeSnapshots(

@@ -2,6 +2,8 @@
 import { compareNodes } from '../../testnet/compare.ts';
 import { clusterGenesis } from '../../testnet/genesis.ts';
 import { withTemporaryCluster } from '../../testnet/temporary-cluster.ts';
+import type { Cluster } from '../../testnet/cluster.ts';
+import type { LoadProcess } from '../../testnet/load/client.ts';
 import type { BenchArgs } from './args.ts';
 import type { Trial } from './full-load.ts';
 import {
@@ -14,11 +16,17 @@ import {
   startLoad,
   trialLine,
 } from './full-load.ts';
+import { cpuPerTransfer } from './node-usage.ts';
+import type { NodeProfile } from './profile/record.ts';
+import { orderProfiles, recordProfiles } from './profile/record.ts';
 import type { Check } from './result.ts';
 import { atLeast, below, invariant } from './result.ts';
 
 /** Of the parts-alone rate: one validator alone, and several with the load on the same cores. */
 const RATIO_BARS = { alone: 0.4, several: 0.1 };
+
+/** Sampling slows the nodes down, so that what is judged is measured without it. */
+const PROFILE_MS = 10_000;
 
 export async function throughput(
   args: BenchArgs,
@@ -26,6 +34,8 @@ export async function throughput(
   tell: (line: string) => void,
 ): Promise<{ readonly checks: Check[]; readonly figures: Record<string, unknown> }> {
   return withTemporaryCluster({ validators: args.nodes, loadAccounts: SENDERS }, async (cluster) => {
+    const { profile } = args;
+    if (profile !== undefined) orderProfiles(cluster, profile);
     await cluster.start(true);
     await cluster.waitReady();
     const genesis = clusterGenesis(cluster.dataDir);
@@ -44,6 +54,9 @@ export async function throughput(
       while (args.rate === undefined && !keeps(final) && final.result.rate > FIRST_RATE / 4) {
         final = await trial(Math.floor(final.result.rate * 0.9), args.seconds * 1000);
       }
+      const profiles = profile === undefined ? undefined : await profiled(cluster, load, final.result.rate, profile);
+      if (profile !== undefined)
+        tell(`  profiles and flame graphs of a run of ${PROFILE_MS / 1000} s lie in ${profile}`);
       const { result, usage } = final;
       const ratio = result.committed_per_s / partsAlonePerSecond;
       const { p99 } = result.submit_to_final_ms;
@@ -72,7 +85,9 @@ export async function throughput(
           refused: result.refused,
           failed_requests: result.failed_requests,
           load_lag_ms: result.worst_lag_ms,
+          cpu_us_per_transfer: cpuPerTransfer(usage, result.committed),
           usage,
+          ...(profiles && { profiles }),
           measured_as:
             'open loop, 250-byte transfers of 1000 senders over all nodes; from the scheduled time to the sight of the block at node 1, polled every 20 ms',
         },
@@ -81,4 +96,12 @@ export async function throughput(
       await load.close();
     }
   });
+}
+
+async function profiled(cluster: Cluster, load: LoadProcess, rate: number, folder: string): Promise<NodeProfile[]> {
+  let end: (() => Promise<NodeProfile[]>) | undefined;
+  await measureOnce(cluster, load, rate, PROFILE_MS, () => {
+    end = recordProfiles(cluster, folder, `${rate} transfers/s, ${cluster.manifest.nodes.length} validators`);
+  });
+  return (await end?.()) ?? [];
 }

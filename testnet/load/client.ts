@@ -5,7 +5,15 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { NodeError } from '../../src/errors.ts';
 import { REPOSITORY } from '../layout.ts';
-import type { LoadReply, LoadRequest, LoadResult, LoadRun, LoadSetup } from './protocol.ts';
+import type {
+  LoadReply,
+  LoadRequest,
+  LoadResult,
+  LoadRun,
+  LoadSetup,
+  OverloadResult,
+  OverloadRun,
+} from './protocol.ts';
 
 export class LoadProcess {
   readonly #child: ChildProcess;
@@ -26,6 +34,11 @@ export class LoadProcess {
   /** @param onMeasuring called when the warm-up is over */
   async run(run: Omit<LoadRun, 'type'>, onMeasuring: () => void = () => undefined): Promise<LoadResult> {
     return this.#ask({ type: 'run', ...run }, 'result', onMeasuring);
+  }
+
+  /** @param onMeasuring called when all is signed and the load begins */
+  async overload(run: Omit<OverloadRun, 'type'>, onMeasuring: () => void = () => undefined): Promise<OverloadResult> {
+    return this.#ask({ type: 'overload', ...run }, 'overloaded', onMeasuring);
   }
 
   async close(): Promise<void> {

@@ -137,7 +137,9 @@ export class LoadGenerator {
 
   async #post(target: string, batch: readonly string[], run: Run): Promise<void> {
     try {
-      for (const code of await submitBatch(target, batch)) run.refused[code] = (run.refused[code] ?? 0) + 1;
+      for (const code of await submitBatch(target, batch)) {
+        if (code !== null) run.refused[code] = (run.refused[code] ?? 0) + 1;
+      }
     } catch {
       run.failedRequests++;
     }

@@ -49,9 +49,34 @@ export interface LoadResult {
   readonly worst_lag_ms: number;
 }
 
-export type LoadRequest = LoadSetup | LoadRun;
+export interface OverloadRun {
+  readonly type: 'overload';
+  /** Transfers a second, those offered again after a refusal included. */
+  readonly rate: number;
+  readonly seconds: number;
+  /** Signed beforehand, over all senders. */
+  readonly signed: number;
+}
+
+export interface OverloadResult {
+  readonly type: 'overloaded';
+  readonly offered: number;
+  readonly committed: number;
+  readonly committed_per_s: number;
+  readonly blocks: number;
+  readonly rounds_above_0: number;
+  /** Answers other than acceptance, by code. */
+  readonly refused: Readonly<Record<string, number>>;
+  readonly failed_requests: number;
+  readonly worst_lag_ms: number;
+  /** Senders that had nothing signed left before the end: the load was thinner then. */
+  readonly exhausted_senders: number;
+}
+
+export type LoadRequest = LoadSetup | LoadRun | OverloadRun;
 export type LoadReply =
   | { readonly type: 'ready' }
   | { readonly type: 'measuring' }
   | LoadResult
+  | OverloadResult
   | { readonly type: 'error'; readonly message: string };

@@ -55,8 +55,8 @@ export async function isFinal(node: string, id: string): Promise<boolean> {
   return status === 200 && (json as { status: string }).status === 'final';
 }
 
-/** Sends many at once without waiting for finality. @returns the codes of those refused */
-export async function submitBatch(node: string, txs: readonly string[]): Promise<string[]> {
+/** Sends many at once without waiting for finality. @returns for each null, or the code it was refused with */
+export async function submitBatch(node: string, txs: readonly string[]): Promise<(string | null)[]> {
   if (txs.length > MAX_BATCH) {
     const parts = [txs.slice(0, MAX_BATCH), txs.slice(MAX_BATCH)].map((part) => submitBatch(node, part));
     return (await Promise.all(parts)).flat();
@@ -64,7 +64,7 @@ export async function submitBatch(node: string, txs: readonly string[]): Promise
   const { status, json } = await call(`${node}/rpc/transactions?mode=async`, { txs });
   if (status >= 400) return txs.map(() => (json as { code?: string }).code ?? String(status));
   const { results } = json as { results: readonly { readonly status: string; readonly code?: string | null }[] };
-  return results.flatMap(({ status: outcome, code }) => (outcome === 'rejected' ? [code ?? 'unknown'] : []));
+  return results.map(({ status: outcome, code }) => (outcome === 'rejected' ? (code ?? 'unknown') : null));
 }
 
 /** Ids of a block's transactions, and the round it was decided in. */

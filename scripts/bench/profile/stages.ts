@@ -1,0 +1,44 @@
+/** What the main thread of a node spends its time on, by the part of the house the code lies in. */
+import type { CallFrame, ProfileNode } from './cpu-profile.ts';
+import { isIdle } from './cpu-profile.ts';
+
+/** By the first expression that a file's URL matches; what matches none belongs to its caller. */
+const STAGES: readonly (readonly [stage: string, url: RegExp])[] = [
+  ['rpc', /\/src\/rpc\/|\/node_modules\/(?:@?fastify|find-my-way|ajv|light-my-request|secure-json-parse)/],
+  ['rpc', /^node:(?:_http|internal\/http)/],
+  ['pool', /\/src\/(?:mempool\.ts|engine\/(?:admission|intake))/],
+  ['verify', /\/src\/native\/|\/src\/engine\/tx-signatures/],
+  ['tree', /\/src\/chain\/tree/],
+  ['decode', /\/src\/chain\/(?:codec|tx|tx-checks|block|votes|signing|crypto)/],
+  ['execute', /\/src\/chain\//],
+  ['store', /\/src\/store\/|\/node_modules\/(?:classic-level|abstract-level|level)\//],
+  ['agreement', /\/src\/(?:consensus|engine)\//],
+  [
+    'gossip',
+    /\/node_modules\/@(?:libp2p\/gossipsub|chainsafe\/libp2p-gossipsub)|\/src\/net\/gossip|\/protocols\/gossip/,
+  ],
+  [
+    'network',
+    /\/src\/net\/|\/protocols\/|\/node_modules\/(?:@libp2p|@chainsafe|@multiformats|it-|uint8-?array|multiformats|protons|abortable|p-|race-|weald|any-signal|main-event|progress)/,
+  ],
+];
+export const GC = 'gc';
+const OTHER = 'other';
+
+/** Time by stage in µs, idle time left out, the longest first. */
+export function stageTimes(root: ProfileNode): Map<string, number> {
+  const times = new Map<string, number>();
+  const visit = (node: ProfileNode, callerStage: string): void => {
+    if (isIdle(node.frame)) return;
+    const stage = stageOf(node.frame) ?? callerStage;
+    times.set(stage, (times.get(stage) ?? 0) + node.selfUs);
+    for (const child of node.children) visit(child, stage);
+  };
+  visit(root, OTHER);
+  return new Map([...times].filter(([, us]) => us > 0).sort(([, a], [, b]) => b - a));
+}
+
+function stageOf({ url, functionName }: CallFrame): string | undefined {
+  if (url === '' && functionName === '(garbage collector)') return GC;
+  return STAGES.find(([, pattern]) => pattern.test(url))?.[0];
+}
