@@ -3,11 +3,9 @@
  * be won at most by writing the stage better. All stages see the same transfers, in blocks of 1,000.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ClassicLevel } from 'classic-level';
-import { crypto_sign_verify_detached } from 'sodium-native';
 import { decodeTxBatch, encodeTxBatch } from '../../protocols/codec.ts';
 import { bytesKey, fromHex, toHex } from '../../src/bytes.ts';
 import { getAccount } from '../../src/chain/accounts.ts';
@@ -48,11 +46,11 @@ export interface StageCost {
 const PRIMITIVES: Readonly<Record<string, string>> = {
   rpc: 'JSON.parse of the body',
   decode: 'one SHA-256 of the bytes, which is the id',
-  verify: 'libsodium on the message, made beforehand',
+  verify: 'libsodium alone, the message made beforehand',
   gossip: 'one copy of the bytes each way, and the decoding above',
   pool: 'the id put into a Map, found, and deleted',
   execute: 'the hashes of roots and tree alone',
-  store: 'one synced LevelDB batch of as many bytes',
+  store: 'one synced write of as many bytes to a file',
 };
 
 export async function stages(
@@ -76,11 +74,7 @@ export async function stages(
   const hashing = { ms: 0 };
   const rules = { ...chainRules(genesis), crypto: countingCrypto(hashing) };
   const ledger = await Ledger.open(rules, genesis, await openStore(join(folder, 'chain'), genesis));
-  const plain = new ClassicLevel<Uint8Array, Uint8Array>(join(folder, 'plain'), {
-    keyEncoding: 'view',
-    valueEncoding: 'view',
-  });
-  await plain.open();
+  const plain = openSync(join(folder, 'plain'), 'w');
   const times = new Map<string, number[]>();
   const add = (stage: string, ms: number): void => {
     times.set(stage, [...(times.get(stage) ?? []), ms]);
@@ -93,7 +87,6 @@ export async function stages(
   try {
     const source = roundRobin(genesis.chain, genesis.params, accounts);
     const maker = new ChainMaker(ledger, [validator]);
-    let bytesStored = 0;
     for (let block = 0; block < WARM_UP_BLOCKS + BLOCKS; block++) {
       if (block === WARM_UP_BLOCKS) times.clear();
       const texts = Array.from({ length: BLOCK_TXS }, () => toHex(source.next().value?.tx.bytes ?? new Uint8Array()));
@@ -117,11 +110,11 @@ export async function stages(
       await ledger.commit(built.blockId, certificate, null);
       add('store', performance.now() - storedAt);
       maker.follow(certificate);
-      bytesStored = [...built.changes].reduce((sum, [key, value]) => sum + key.length + (value?.length ?? 0), 0);
+      const bytesStored = [...built.changes].reduce((sum, [key, value]) => sum + key.length + (value?.length ?? 0), 0);
+      const written = randomBytes(bytesStored + txs.length * 300);
       const plainAt = performance.now();
-      await plain.batch([{ type: 'put', key: randomBytes(16), value: randomBytes(bytesStored + txs.length * 300) }], {
-        sync: true,
-      });
+      writeSync(plain, written);
+      fdatasyncSync(plain);
       add('store/primitive', performance.now() - plainAt);
     }
     const costs = costsOf(times);
@@ -136,7 +129,8 @@ export async function stages(
       figures: { stages: costs },
     };
   } finally {
-    await Promise.all([ledger.store.close(), plain.close()]);
+    closeSync(plain);
+    await ledger.store.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -165,7 +159,7 @@ function intake(texts: readonly string[], watch: Stopwatch): Transaction[] {
 function verify({ rules }: Ledger, txs: readonly Transaction[], watch: Stopwatch): void {
   const checks = txs.map((tx) => txCheck(rules.chain, tx));
   watch('verify/primitive', () => {
-    for (const { message, signature, publicKey } of checks) crypto_sign_verify_detached(signature, message, publicKey);
+    for (const { message, signature, publicKey } of checks) nativeCrypto.verify(message, signature, publicKey);
   });
   watch('verify', () => {
     for (const tx of txs) {
