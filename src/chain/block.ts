@@ -146,6 +146,16 @@ export function decodeBlock(hasher: Hasher, bytes: Uint8Array): Block {
   return block;
 }
 
+/** One transaction of an encoded block, without decoding or hashing the others; undefined beyond the last. */
+export function decodeTransactionOf(hasher: Hasher, bytes: Uint8Array, index: number): Transaction | undefined {
+  const reader = new Reader(bytes, 'block');
+  readHeader(reader);
+  readBodyHead(reader);
+  if (index >= reader.count32(MAX_BLOCK_TXS, MIN_TX_BYTES + 4)) return undefined;
+  for (let i = 0; i < index; i++) reader.bytes32(MAX_TX_BYTES);
+  return decodeTransaction(hasher, reader.bytes32(MAX_TX_BYTES));
+}
+
 export function lastCommitHash(hasher: Hasher, lastCommit: Certificate | null): Hash {
   return lastCommit === null ? ZERO_HASH : hasher.hash(encodeCertificate(lastCommit));
 }

@@ -40,6 +40,8 @@ export interface ChainNetOptions {
   readonly connection: (peer: PeerId) => Connection | undefined;
   readonly hasher: Hasher;
   readonly backlog: Backlog;
+  /** Sends what waits for the end of this turn. */
+  readonly flush: () => void;
   /** Connects. @throws NodeError UNREACHABLE | PEER_BANNED */
   readonly dial: MinerDial;
   readonly load: ServerLoad;

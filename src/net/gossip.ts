@@ -34,6 +34,9 @@ export const PUBLISH_BOUNDS: { readonly [T in Topic]: number } = {
   vote: 128 * MIB,
 };
 
+/** Agreement waits for these: they do not wait for the end of a turn, in which a block may be executed. */
+const URGENT: ReadonlySet<Topic> = new Set(['proposal', 'vote']);
+
 const TOPIC_NAMES = Object.keys(TOPICS) as Topic[];
 
 const RESULTS = {
@@ -48,6 +51,7 @@ export interface ChainGossipOptions {
   readonly handlers: GossipHandlers;
   readonly hasher: Hasher;
   readonly backlog: Backlog;
+  readonly flush: () => void;
   readonly book: PeerBook;
   readonly quotas: PeerQuotas;
   readonly clock: Clock;
@@ -84,7 +88,7 @@ export class ChainGossip {
   }
 
   publish<T extends Topic>(topic: T, message: Topics[T]): void {
-    const { chain, gossip, backlog, metrics } = this.#options;
+    const { chain, gossip, backlog, flush, metrics } = this.#options;
     const labels = { chain: chain.chainId, topic };
     const drop = (reason: string, context: Record<string, unknown>): void => {
       metrics.gossipDropped.inc({ ...labels, reason });
@@ -111,6 +115,7 @@ export class ChainGossip {
     gossip.publish(topicName(chain, topic), bytes).then(
       () => {
         metrics.gossipPublished.inc(labels);
+        if (URGENT.has(topic)) flush();
       },
       (error: unknown) => {
         drop('failed', { error });

@@ -1,6 +1,5 @@
 /** The libp2p host of a node: one for all its chains. Nothing outside this folder knows libp2p. */
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
-import { noise } from '@chainsafe/libp2p-noise';
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import type { Identify } from '@libp2p/identify';
 import { identify } from '@libp2p/identify';
@@ -9,7 +8,6 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import type { Ping } from '@libp2p/ping';
 import { ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
-import { yamux } from '@libp2p/yamux';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { HELLO_PROTOCOL, MAX_CHAINS } from '../../protocols/hello.ts';
@@ -33,6 +31,8 @@ import type { Backlog } from './gossip-service.ts';
 import { createBacklog, createGossipService } from './gossip-service.ts';
 import type { Refusal } from './hello-service.ts';
 import { HelloService } from './hello-service.ts';
+import { joinedNoise } from './joined-writes.ts';
+import { Links } from './links.ts';
 import type { NetMetrics } from './metrics.ts';
 import { createNetMetrics } from './metrics.ts';
 import { PeerQuotas } from './peer-quotas.ts';
@@ -106,9 +106,6 @@ const MUXER = {
   streamOptions: { maxStreamWindowSize: 2 * 1024 * 1024 },
 };
 
-/** A peer that does not answer a ping within the library's timeout is cut off, so that a frozen machine is noticed. */
-const PING_MS = 5_000;
-
 type Services = { readonly gossip: GossipSub; readonly identify: Identify; readonly ping: Ping };
 type HostLibp2p = Libp2p<Services>;
 
@@ -142,6 +139,8 @@ class LibP2pHost implements Host {
   readonly #quotas: PeerQuotas;
   readonly #hello: HelloService;
   readonly #dialer: PersistentDialer;
+  /** Real time: a test that sets the clock ahead does not make the other side slow to answer. */
+  readonly #links = new Links(systemClock);
   readonly #load = new ServerLoad();
   readonly #chains = new Map<string, ChainNet>();
   readonly #backlog: Backlog;
@@ -220,6 +219,7 @@ class LibP2pHost implements Host {
       await libp2p.stop();
       throw listenError(error, listen);
     }
+    this.#links.start();
     this.#stopWatch = every(this.#clock, WATCH_MS, () => {
       this.#watchGossip();
     });
@@ -242,6 +242,9 @@ class LibP2pHost implements Host {
       connection: (peer: PeerId) => this.#connections(peer)[0],
       hasher: this.#options.hasher,
       backlog: this.#backlog,
+      flush: () => {
+        this.#links.flush();
+      },
       dial: (...asked: Parameters<MinerDial>) => this.#dialMiner(...asked),
       load: this.#load,
       work: this.#work,
@@ -273,7 +276,7 @@ class LibP2pHost implements Host {
         peerId,
         address: connection.remoteAddr.toString(),
         direction: connection.direction,
-        rttMs: connection.rtt ?? null,
+        rttMs: this.#links.rttMs(connection),
         score: this.#book.score(peerId),
         direct: this.#persistent.has(peerId),
         chains: [...this.#chains].filter(([, net]) => net.peers().includes(peerId)).map(([chainId]) => chainId),
@@ -335,6 +338,7 @@ class LibP2pHost implements Host {
     const libp2p = this.#libp2p;
     if (!libp2p) return;
     this.#stopWatch();
+    this.#links.stop();
     this.#dialer.stop();
     this.#hello.stop();
     this.#libp2p = null;
@@ -354,8 +358,8 @@ class LibP2pHost implements Host {
       nodeInfo: { userAgent: this.#agent },
       addresses: { listen: [...listen], announce: [...announce] },
       transports: [tcp({ dialOpts: socket, listenOpts: socket })],
-      connectionEncrypters: [noise()],
-      streamMuxers: [yamux(MUXER)],
+      connectionEncrypters: [joinedNoise()],
+      streamMuxers: [this.#links.muxer(MUXER)],
       connectionGater: createGater({
         limits,
         book: this.#book,
@@ -372,7 +376,7 @@ class LibP2pHost implements Host {
         dialTimeout: DIAL_TIMEOUT_MS,
         inboundUpgradeTimeout: 5_000,
       },
-      connectionMonitor: { pingInterval: PING_MS },
+      connectionMonitor: { enabled: false },
       services: {
         identify: identify(),
         ping: ping(),

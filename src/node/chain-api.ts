@@ -120,6 +120,8 @@ function createChainView({ chain, crypto }: ApiModules): ChainView {
     transaction: (id) => store.transaction(id),
     validatorSet: (hash) => ledger.validatorSet(hash),
     receipts: (height) => store.receipts(height),
+    transactionAt: (place) => store.transactionAt(place),
+    receiptAt: (place) => store.receiptAt(place),
     onCommit: (listener) => chain.onCommit(listener),
   };
 }

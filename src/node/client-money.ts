@@ -130,7 +130,7 @@ function outcome(
   id: Hash,
   { height, index }: { readonly height: number; readonly index: number },
 ): { readonly height: number } {
-  const receipt = ledger.store.receipts(height)?.[index];
+  const receipt = ledger.store.receiptAt({ height, index });
   // Of a pruned block: what it did is in the state.
   if (!receipt || receipt.code === 0) return { height };
   const name = receiptCodeName(receipt.code) ?? String(receipt.code);

@@ -141,6 +141,9 @@ export interface ChainView {
   /** By its hash in headers: that of genesis, and those since, as far as the node has them. */
   validatorSet(hash: Hash): ValidatorSet | undefined;
   receipts(height: number): readonly Receipt[] | undefined;
+  /** One of a block's, at a fraction of the cost of all. */
+  transactionAt(place: StoredTransaction): Transaction | undefined;
+  receiptAt(place: StoredTransaction): Receipt | undefined;
   /** Called after blocks became final, with them; the returned function ends it. */
   onCommit(listener: (blocks: readonly FinalBlock[]) => void): () => void;
 }

@@ -11,7 +11,7 @@ import type { Refusal } from '../mempool.ts';
 import type { ChainApi } from './api.ts';
 import { fromFramework } from './problem.ts';
 import type { TransactionStatus } from './tx-status.ts';
-import { FinalityWaiters, transactionStatus } from './tx-status.ts';
+import { FinalityWaiters, finalOutcome, transactionStatus } from './tx-status.ts';
 
 export const MAX_BATCH_TXS = 1024;
 /** Transactions taken in `async` mode whose signatures are not yet verified. */
@@ -134,12 +134,9 @@ class Intake {
     const open: Transaction[] = [];
     const results = items.map((item): BatchResult | null => {
       if (item instanceof NodeError) return { hash: null, status: 'rejected', code: item.code, reason: item.message };
-      if (this.#api.chain.transaction(item.id)) {
-        const { hash, status, code, reason } = transactionStatus(this.#api, item.id);
-        return { hash, status, code, reason };
-      }
-      open.push(item);
-      return null;
+      const final = finalOutcome(this.#api, item.id);
+      if (!final) open.push(item);
+      return final ?? null;
     });
     const refusals = mode === 'sync' ? await this.#api.pool.submit(open) : this.#checkAll(open);
     let at = 0;

@@ -53,18 +53,39 @@ export function transactionStatus(api: ChainApi, id: Hash): TransactionStatus {
   };
 }
 
+/** As of {@link transactionStatus}, for many at once: what the transactions hold is not read. Undefined unless final. */
+export function finalOutcome(
+  api: ChainApi,
+  id: Hash,
+): Pick<TransactionStatus, 'hash' | 'status' | 'code' | 'reason'> | undefined {
+  const place = api.chain.transaction(id);
+  if (!place) return undefined;
+  const hash = toHex(id);
+  if (place.height < api.chain.base()) return { hash, status: 'final', code: null, reason: GONE };
+  const receipt = api.chain.receiptAt(place);
+  if (!receipt) throw lost(hash, place.height);
+  return { hash, status: 'final', code: receipt.code, reason: reasonOf(receipt.code) };
+}
+
+const GONE = 'its block is final and no longer kept here: ask a node that keeps all';
+
+function reasonOf(code: number): string | null {
+  return code === 0 ? null : 'it failed: fee and nonce were taken, nothing else changed';
+}
+
+function lost(hash: string, height: number): NodeError {
+  return new NodeError('CORRUPT', 'the index names a transaction that the store does not hold', {
+    data: { hash, height },
+  });
+}
+
 function finalStatus(api: ChainApi, hash: string, height: number, index: number): TransactionStatus {
   if (height < api.chain.base()) {
-    const reason = 'its block is final and no longer kept here: ask a node that keeps all';
-    return { hash, status: 'final', ...NOTHING, height, index, reason };
+    return { hash, status: 'final', ...NOTHING, height, index, reason: GONE };
   }
-  const tx = api.chain.block(height)?.txs[index];
-  const code = api.chain.receipts(height)?.[index]?.code;
-  if (!tx || code === undefined) {
-    throw new NodeError('CORRUPT', 'the index names a transaction that the store does not hold', {
-      data: { hash, height },
-    });
-  }
+  const tx = api.chain.transactionAt({ height, index });
+  const code = api.chain.receiptAt({ height, index })?.code;
+  if (!tx || code === undefined) throw lost(hash, height);
   return {
     hash,
     status: 'final',
@@ -72,7 +93,7 @@ function finalStatus(api: ChainApi, hash: string, height: number, index: number)
     index,
     code,
     code_name: receiptCodeName(code) ?? null,
-    reason: code === 0 ? null : 'it failed: fee and nonce were taken, nothing else changed',
+    reason: reasonOf(code),
     transaction: transactionToJson(tx),
   };
 }

@@ -2,11 +2,12 @@
 import type { Hash, PublicKey } from '../bytes.ts';
 import { equalBytes, toHex } from '../bytes.ts';
 import type { Block, Header } from '../chain/block.ts';
-import { blockId, decodeBlock } from '../chain/block.ts';
+import { blockId, decodeBlock, decodeTransactionOf } from '../chain/block.ts';
 import type { Hasher } from '../chain/crypto/types.ts';
 import { getSets } from '../chain/modules/validators-state.ts';
 import type { Receipt } from '../chain/receipt.ts';
 import type { StateChanges, StateKey, StateReader } from '../chain/state.ts';
+import type { Transaction } from '../chain/tx.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import { decodeValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
@@ -41,6 +42,7 @@ import {
   decodeHead,
   decodeHeaderOfBlock,
   decodePlace,
+  decodeReceiptOf,
   decodeReceipts,
   encodeHead,
   mergeChanges,
@@ -244,6 +246,14 @@ class LevelChainStore implements ChainStore {
     // A base that came with the state of a snapshot has none.
     if (height === this.#base && height > 1) return this.#decode(heightKey(KEY.RECEIPTS, height), decodeReceipts);
     return this.#at(KEY.RECEIPTS, height, decodeReceipts);
+  }
+
+  transactionAt({ height, index }: StoredTransaction): Transaction | undefined {
+    return this.#at(KEY.BLOCK, height, (bytes) => decodeTransactionOf(this.#options.hasher, bytes, index));
+  }
+
+  receiptAt({ height, index }: StoredTransaction): Receipt | undefined {
+    return this.#at(KEY.RECEIPTS, height, (bytes) => decodeReceiptOf(bytes, index));
   }
 
   transaction(id: Hash): StoredTransaction | undefined {

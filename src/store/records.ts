@@ -6,7 +6,7 @@ import { encodeBlock, MAX_BLOCK_TXS, readHeader } from '../chain/block.ts';
 import { Reader, Writer } from '../chain/codec.ts';
 import { getSets } from '../chain/modules/validators-state.ts';
 import type { Receipt } from '../chain/receipt.ts';
-import { encodeReceipt, readReceipt } from '../chain/receipt.ts';
+import { encodeReceipt, readReceipt, skipReceipt } from '../chain/receipt.ts';
 import type { StateChanges } from '../chain/state.ts';
 import { encodeValidatorSet } from '../chain/validator-set.ts';
 import { encodeCertificate } from '../chain/votes.ts';
@@ -80,6 +80,14 @@ export function decodeReceipts(bytes: Uint8Array): Receipt[] {
   const receipts = Array.from({ length: count }, () => readReceipt(reader));
   reader.end();
   return receipts;
+}
+
+/** One of them, without decoding the others; undefined beyond the last. */
+export function decodeReceiptOf(bytes: Uint8Array, index: number): Receipt | undefined {
+  const reader = new Reader(bytes, 'receipts');
+  if (index >= reader.count32(MAX_BLOCK_TXS, MIN_RECEIPT_BYTES)) return undefined;
+  for (let i = 0; i < index; i++) skipReceipt(reader);
+  return readReceipt(reader);
 }
 
 /** Its byte strings are copies, so that a header does not keep its whole block in memory. */

@@ -1,4 +1,5 @@
 /** What the rest of the node needs of a chain's store; LevelDB behind it in the node, simulated disks in tests. */
+import type { Transaction } from '../chain/tx.ts';
 import type { Hash, PublicKey } from '../bytes.ts';
 import type { Block, Header } from '../chain/block.ts';
 import type { Receipt } from '../chain/receipt.ts';
@@ -96,6 +97,9 @@ export interface ChainStore {
   /** The encoded certificate, as stored. */
   certificateBytes(height: number): Uint8Array | undefined;
   receipts(height: number): Receipt[] | undefined;
+  /** One of the block's, at a fraction of the cost of all. */
+  transactionAt(place: StoredTransaction): Transaction | undefined;
+  receiptAt(place: StoredTransaction): Receipt | undefined;
   transaction(id: Hash): StoredTransaction | undefined;
   /** A set that took effect after genesis, by its hash in headers. */
   validatorSet(hash: Hash): ValidatorSet | undefined;

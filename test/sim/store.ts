@@ -1,5 +1,6 @@
 /** A chain's store on a simulated disk: commits are atomic, and durable or lost; values are kept encoded. */
 import { bytesKey, equalBytes } from '../../src/bytes.ts';
+import type { Transaction } from '../../src/chain/tx.ts';
 import type { Block, Header } from '../../src/chain/block.ts';
 import { decodeBlock, encodeBlock } from '../../src/chain/block.ts';
 import type { Receipt } from '../../src/chain/receipt.ts';
@@ -203,6 +204,14 @@ export class SimStore implements ChainStore {
   receipts(height: number): Receipt[] | undefined {
     const receipts = this.#chain.at(height)?.receipts;
     return receipts && [...receipts];
+  }
+
+  transactionAt({ height, index }: StoredTransaction): Transaction | undefined {
+    return this.block(height)?.txs[index];
+  }
+
+  receiptAt({ height, index }: StoredTransaction): Receipt | undefined {
+    return this.receipts(height)?.[index];
   }
 
   transaction(id: Uint8Array): StoredTransaction | undefined {

@@ -1,5 +1,6 @@
 /** A chain's store and journal in memory, which fail when told to. */
 import { bytesKey, equalBytes } from '../../src/bytes.ts';
+import type { Transaction } from '../../src/chain/tx.ts';
 import type { Hash } from '../../src/bytes.ts';
 import { encodeBlock } from '../../src/chain/block.ts';
 import type { Block, Header } from '../../src/chain/block.ts';
@@ -136,6 +137,14 @@ export class MemoryStore implements ChainStore {
   receipts(height: number): Receipt[] | undefined {
     const found = this.blocks[height - this.#base]?.receipts;
     return found && [...found];
+  }
+
+  transactionAt({ height, index }: StoredTransaction): Transaction | undefined {
+    return this.block(height)?.txs[index];
+  }
+
+  receiptAt({ height, index }: StoredTransaction): Receipt | undefined {
+    return this.receipts(height)?.[index];
   }
 
   transaction(id: Hash): StoredTransaction | undefined {

@@ -24,6 +24,7 @@ function setUp(chain = devnet, shared: PeerQuotas | null = null) {
   const quotas = shared ?? new PeerQuotas(clock, book);
   const seen = recorder();
   const published: string[] = [];
+  const flushed: string[] = [];
   const validators = new Map<string, TopicValidatorFn>();
   const service = {
     topicValidators: validators,
@@ -41,6 +42,9 @@ function setUp(chain = devnet, shared: PeerQuotas | null = null) {
     handlers: seen.handlers.gossip,
     hasher: nativeHasher,
     backlog: { bytes: () => waiting, add: () => undefined },
+    flush: () => {
+      flushed.push(...published);
+    },
     book,
     quotas,
     clock,
@@ -53,7 +57,7 @@ function setUp(chain = devnet, shared: PeerQuotas | null = null) {
   const wait = (bytes: number): void => {
     waiting = bytes;
   };
-  return { gossip, seen, book, quotas, log, published, receive, wait, validators };
+  return { gossip, seen, book, quotas, log, published, flushed, receive, wait, validators };
 }
 
 const statusBytes = (height: number): Uint8Array => TOPIC_CODECS.status.encode(status('x', height));
@@ -73,6 +77,18 @@ describe('net/gossip', () => {
     assert.ok(
       log.lines.some(({ message, context }) => message.includes('not sent') && context['reason'] === 'backlog'),
     );
+  });
+
+  it('votes and proposals leave at once, the rest at the end of the turn', async () => {
+    const { gossip, published, flushed } = setUp();
+    gossip.publish('tx', []);
+    await Promise.resolve();
+    assert.deepEqual(flushed, []);
+    const vote = { type: 'prevote' as const, height: 1, round: 0, blockId: null };
+    const votes = [{ ...vote, validator: new Uint8Array(32), signature: new Uint8Array(64) }];
+    gossip.publish('vote', { attempt: 0, votes });
+    await Promise.resolve();
+    assert.deepEqual(flushed, published);
   });
 
   it('never throws for a message without encoding or above its cap', () => {

@@ -189,6 +189,8 @@ export class FakeNode implements ChainApi {
     block: (height) => this.applied[height - 1]?.block,
     certificate: (height) => this.certificates[height - 1],
     receipts: (height) => this.applied[height - 1]?.receipts,
+    transactionAt: ({ height, index }) => this.applied[height - 1]?.block.txs[index],
+    receiptAt: ({ height, index }) => this.applied[height - 1]?.receipts[index],
     heightOf: (id) => {
       const at = this.applied.findIndex(({ blockId }) => bytesKey(blockId) === bytesKey(id));
       return at < 0 ? undefined : at + 1;

@@ -314,6 +314,18 @@ describe('rpc transactions', () => {
       assert.equal(node.submitted, 3);
     });
 
+    it('bound: those that are final cost a look at their receipts, not their blocks', async () => {
+      const final = Array.from({ length: 5 }, (_, i) => tx(i));
+      node.produce(final);
+      node.chain.block = () => assert.fail('a block was read');
+      node.chain.transactionAt = () => assert.fail('a transaction was read');
+      const { json } = await post(server.url, '/rpc/transactions', { txs: final.map(({ bytes }) => toHex(bytes)) });
+      assert.deepEqual(
+        json.results.map(({ status }: { status: string }) => status),
+        final.map(() => 'final'),
+      );
+    });
+
     it(`hold up to ${MAX_BATCH_TXS}`, async () => {
       const full = Array.from({ length: MAX_BATCH_TXS }, () => '00');
       assert.equal((await post(server.url, '/rpc/transactions', { txs: full })).json.results.length, MAX_BATCH_TXS);

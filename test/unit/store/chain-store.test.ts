@@ -89,6 +89,27 @@ describe('chain store', () => {
       await withStore(folder, check);
     }));
 
+  it('reads one transaction or receipt of a block like all of them', () =>
+    inFolder(async (folder) => {
+      const txs = Array.from({ length: 20 }, (_, i) => transaction(2, i));
+      const block = committed(1, GENESIS_HASH, { txs });
+      const receipts = block.receipts.map((receipt, i) => ({
+        ...receipt,
+        code: i % 3,
+        events: Array.from({ length: i % 4 }, (_, n) => ({ module: 1, kind: n, data: filled(i, 5) })),
+      }));
+      await withStore(folder, async (store) => {
+        await store.commit([{ ...block, receipts }]);
+        for (let index = 0; index < txs.length; index++) {
+          const place = { height: 1, index };
+          assert.deepEqual(store.transactionAt(place), store.block(1)?.txs[index]);
+          assert.deepEqual(store.receiptAt(place), store.receipts(1)?.[index]);
+        }
+        assert.equal(store.transactionAt({ height: 2, index: 0 }), undefined);
+        assert.equal(store.receiptAt({ height: 2, index: 0 }), undefined);
+      });
+    }));
+
   it('refuses blocks that do not follow the head, and then goes on', () =>
     inFolder(async (folder) => {
       const [one, two, three] = chainOf(3) as [ReturnType<typeof committed>, ...ReturnType<typeof chainOf>];
