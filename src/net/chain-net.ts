@@ -42,6 +42,7 @@ export interface ChainNetOptions {
   readonly backlog: Backlog;
   /** Connects. @throws NodeError UNREACHABLE | PEER_BANNED */
   readonly dial: MinerDial;
+  readonly onVouched: (chainId: string, peers: readonly PeerId[]) => void;
   readonly load: ServerLoad;
   readonly work: WorkLoad;
   readonly book: PeerBook;
@@ -87,6 +88,7 @@ export class ChainNet implements ChainNetwork {
         libp2p.handle(protocolId(this.chain, method), (stream, link) => this.#server.serve(method, stream, link), {
           maxInboundStreams: 2,
           maxOutboundStreams: 2,
+          runOnLimitedConnection: true,
         }),
       ),
     );
@@ -154,6 +156,10 @@ export class ChainNet implements ChainNetwork {
       awaited.add(onShared);
       signal.addEventListener('abort', onAbort);
     });
+  }
+
+  vouch(peers: readonly PeerId[]): void {
+    if (this.#open) this.#options.onVouched(this.chain.chainId, peers);
   }
 
   report(peer: PeerId, action: PeerAction, reason: string): void {
