@@ -62,6 +62,8 @@ export interface ChainNetwork {
   serveWork(handler: WorkHandler | null): Promise<void>;
   /** To a connected peer. @throws NodeError UNREACHABLE when there is no connection or no miner; RATE_LIMITED above a cap */
   openWork(peer: PeerId, signal: AbortSignal): Promise<WorkStream>;
+  /** All peers that validators of the chain signed for as their own: they are relayed without limits. */
+  vouch(peers: readonly PeerId[]): void;
   /** Scores a peer by a named action; enough of them ban it for a time. */
   report(peer: PeerId, action: PeerAction, reason: string): void;
   close(): Promise<void>;

@@ -195,6 +195,22 @@ export const HELLO_QUOTA: QuotaRule = {
   reason: 'one or two a connection and one for each chain that a host adds or drops; a peer that restarts in a loop',
 };
 
+export const RECORDS_QUOTA: QuotaRule = {
+  capacity: 64,
+  refillPerSecond: 4,
+  unit: 'requests',
+  reason: 'one for each named peer that does not answer, at every dial of it, every 2.5 s at most',
+};
+
+export const ADDRESSES_QUOTA: QuotaRule = {
+  capacity: 16,
+  refillPerSecond: 0.2,
+  unit: 'messages',
+  reason: 'identify push: one for each chain and each relay that a host adds or loses',
+};
+
+export const RECORDS_TIMEOUT_MS = 3_000;
+
 /** Both ways of the handshake. A connection without one after this time is closed. */
 export const HELLO_TIMEOUT_MS = 5_000;
 

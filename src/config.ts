@@ -21,6 +21,12 @@ export interface NodeConfig {
     readonly peers: readonly string[];
     /** Multiaddrs told to others instead of those listened on. */
     readonly announce: readonly string[];
+    readonly relay: 'off' | 'known' | 'open';
+    /** Multiaddrs with peer id, or `peers`. */
+    readonly relays: readonly string[];
+    /** Of an open relay. */
+    readonly relayStrangers: number;
+    readonly relayCircuit: { readonly seconds: number; readonly bytes: number };
   };
   readonly rpc: {
     readonly listen: HostPort;
@@ -126,6 +132,7 @@ const ALIASES: Readonly<Record<string, ConfigPath>> = {
   compute_enabled: 'miner.enabled',
   stake_amount: 'miner.stake_amount',
   gpu_devices: 'miner.gpu_devices',
+  'p2p.external': 'p2p.announce',
 };
 
 /** Names of the environment that are not options. */
@@ -185,7 +192,15 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
   return {
     name: text('name'),
     chains: list('chains'),
-    p2p: { listen: list('p2p.listen'), peers: list('p2p.peers'), announce: list('p2p.announce') },
+    p2p: {
+      listen: list('p2p.listen'),
+      peers: list('p2p.peers'),
+      announce: list('p2p.announce'),
+      relay: text('p2p.relay') as NodeConfig['p2p']['relay'],
+      relays: list('p2p.relays'),
+      relayStrangers: number('p2p.relay_strangers'),
+      relayCircuit: { seconds: number('p2p.relay_circuit_s'), bytes: number('p2p.relay_circuit_mib') * 1024 * 1024 },
+    },
     rpc: {
       listen: parseHostPort(text('rpc.listen')),
       hosts: list('rpc.hosts'),
@@ -293,7 +308,8 @@ function fromFile(text: string): Map<ConfigPath, unknown> {
 
 function fromEnv(env: Readonly<Record<string, string | undefined>>): Map<ConfigPath, unknown> {
   const byName = new Map(PATHS.map((path) => [envName(path), path]));
-  for (const [name, path] of Object.entries(ALIASES)) byName.set(`AITBC_${name.toUpperCase()}`, path);
+  for (const [name, path] of Object.entries(ALIASES))
+    byName.set(`AITBC_${name.toUpperCase().replaceAll('.', '_')}`, path);
   const found = new Map<ConfigPath, unknown>();
   for (const [name, text] of Object.entries(env)) {
     if (!name.startsWith('AITBC_') || OTHER_ENV.has(name) || text === undefined) continue;

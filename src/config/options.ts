@@ -59,18 +59,39 @@ export const OPTIONS = {
     kind: 'list',
     value: [],
     help: 'Nodes to stay connected with, each a multiaddr that ends in /p2p/<peer id>. List the other validators.',
-    check: (list: readonly string[]) =>
-      multiaddrs(list) ??
-      (list.every((address) => /\/p2p\/[1-9A-HJ-NP-Za-km-z]+$/.test(address))
-        ? null
-        : 'multiaddrs that end in /p2p/<peer id>'),
+    check: namedPeers,
   },
   'p2p.announce': {
     kind: 'list',
     value: [],
-    help: 'Multiaddrs to tell others, when they differ from those listened on (NAT, port forwarding).',
+    help: 'Multiaddrs to tell others, when they differ from those listened on (NAT, port forwarding, a DNS name).',
     check: multiaddrs,
   },
+  'p2p.relay': {
+    kind: 'text',
+    value: 'known',
+    help: 'For whom this node relays: off, known (p2p.peers and validators, without limit) or open (strangers too, limited).',
+    check: (service: string) => (['off', 'known', 'open'].includes(service) ? null : 'off, known or open'),
+  },
+  'p2p.relays': {
+    kind: 'list',
+    value: [],
+    help: 'Relays through which others reach this node when they cannot connect to it: multiaddrs, or "peers" for p2p.peers.',
+    check: (list: readonly string[]) => namedPeers(list.filter((relay) => relay !== 'peers')),
+  },
+  'p2p.relay_strangers': count(32, 0, 1_024, 'Strangers that an open relay serves at once.'),
+  'p2p.relay_circuit_s': count(
+    600,
+    1,
+    86_400,
+    'Longest connection that an open relay carries for a stranger, in seconds.',
+  ),
+  'p2p.relay_circuit_mib': count(
+    64,
+    1,
+    1_048_576,
+    'Most that it carries for each of them, in MiB, both ways together.',
+  ),
   'rpc.listen': {
     kind: 'text',
     value: '127.0.0.1:8006',
@@ -325,6 +346,11 @@ function multiaddrs(list: readonly string[]): string | null {
   return list.every((address) => address.length <= 512 && form.test(address))
     ? null
     : 'multiaddrs such as /ip4/127.0.0.1/tcp/8005';
+}
+
+function namedPeers(list: readonly string[]): string | null {
+  const areNamed = list.every((address) => /\/p2p\/[1-9A-HJ-NP-Za-km-z]+$/.test(address));
+  return multiaddrs(list) ?? (areNamed ? null : 'multiaddrs that end in /p2p/<peer id>');
 }
 
 function urls(list: readonly string[]): string | null {

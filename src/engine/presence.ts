@@ -136,7 +136,8 @@ export class Presence {
       return 'BAD_SIGNATURE';
     }
     this.#sightings.set(key, { status, seenAtMs: clock.monotonic(), clockOffsetMs });
-    this.#prune();
+    const hasPruned = this.#prune();
+    if (hasPruned || known?.status.peerId !== status.peerId) this.#network?.vouch([...this.byPeer().keys()]);
     const peers = this.#network?.peers() ?? [];
     this.#modules.onHead(peers.includes(status.peerId) ? status.peerId : from, status.height);
     return 'OK';
@@ -155,12 +156,15 @@ export class Presence {
     };
   }
 
-  #prune(): void {
+  /** @returns whether one was forgotten */
+  #prune(): boolean {
     const { current, next } = this.#modules.ledger.validators;
+    const size = this.#sightings.size;
     for (const [key, { status }] of this.#sightings) {
       if (!findValidator(current, status.validator) && !findValidator(next, status.validator))
         this.#sightings.delete(key);
     }
+    return this.#sightings.size < size;
   }
 }
 

@@ -3,10 +3,15 @@ import { BlockList } from 'node:net';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { multiaddr } from '@multiformats/multiaddr';
 import type { AddressScope, PeerId } from '../../protocols/network.ts';
+import { isCircuit } from './addresses.ts';
 import { ipOf } from './gater.ts';
 
 /** From near to far. */
 const SCOPES: readonly AddressScope[] = ['loopback', 'private', 'public'];
+
+export function nearer(some: AddressScope, other: AddressScope): AddressScope {
+  return SCOPES.indexOf(some) < SCOPES.indexOf(other) ? some : other;
+}
 
 type Family = 'ipv4' | 'ipv6';
 const list = (...networks: readonly (readonly [address: string, bits: number, family: Family])[]): BlockList => {
@@ -38,8 +43,13 @@ const NOWHERE = list(
   ['2002::', 16, 'ipv6'],
 );
 
-/** @returns null for names, and for addresses that lead nowhere */
+/** @returns null for names, for addresses through a relay, and for those that lead nowhere */
 export function scopeOf(address: Multiaddr): AddressScope | null {
+  return isCircuit(address) ? null : scopeOfFirst(address);
+}
+
+/** Of a relay's own part, where the address leads through one. */
+function scopeOfFirst(address: Multiaddr): AddressScope | null {
   const ip = ipOf(address);
   if (ip === '') return null;
   const family: Family = ip.includes(':') ? 'ipv6' : 'ipv4';
@@ -48,20 +58,32 @@ export function scopeOf(address: Multiaddr): AddressScope | null {
   return PRIVATE.check(ip, family) ? 'private' : 'public';
 }
 
-/** Those of a peer's addresses that are an IP address and TCP port, and no nearer than where they were told. */
+/**
+ * Those of a peer's addresses that are an IP address and TCP port, of the peer or of a relay to it, and no nearer than
+ * where they were told.
+ */
 export function reachable(peer: PeerId, addresses: readonly string[], toldIn: AddressScope): Multiaddr[] {
   return addresses.flatMap((text) => {
     const address = parsed(text);
-    const names = address?.getComponents().map(({ name }) => name) ?? [];
-    const [host, port, id] = names;
-    if (!address || (host !== 'ip4' && host !== 'ip6') || port !== 'tcp' || names.length > 3) return [];
-    if (id !== undefined && address.getComponents()[2]?.value !== peer) return [];
-    const scope = scopeOf(address);
+    if (!address) return [];
+    const components = address.getComponents();
+    const names = components.map(({ name }) => name);
+    if (!FORMS.has(names.join('/').replace(/^ip[46]/, 'ip'))) return [];
+    const isWhole = names.at(-1) === 'p2p';
+    if (isWhole && components.at(-1)?.value !== peer) return [];
+    const scope = scopeOfFirst(address);
     if (scope === null || SCOPES.indexOf(scope) < SCOPES.indexOf(toldIn)) return [];
-    const whole = id === undefined ? parsed(`${text}/p2p/${peer}`) : address;
+    const whole = isWhole ? address : parsed(`${text}/p2p/${peer}`);
     return whole ? [whole] : [];
   });
 }
+
+const FORMS: ReadonlySet<string> = new Set([
+  'ip/tcp',
+  'ip/tcp/p2p',
+  'ip/tcp/p2p/p2p-circuit',
+  'ip/tcp/p2p/p2p-circuit/p2p',
+]);
 
 function parsed(text: string): Multiaddr | null {
   try {

@@ -2,6 +2,7 @@
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { multiaddr } from '@multiformats/multiaddr';
+import { base58 } from '@scure/base';
 import type { ErrorCode } from '../errors.ts';
 import { NodeError } from '../errors.ts';
 import type { PersistentPeer } from './dialer.ts';
@@ -25,8 +26,8 @@ export function parsePeerAddress(
   code: ErrorCode,
 ): { readonly peer: string; readonly address: Multiaddr } {
   const address = parseAddress(text, code);
-  const peer = address.getComponents().findLast(({ name }) => name === 'p2p')?.value;
-  if (peer === undefined) {
+  const peer = lastPeerOf(address);
+  if (peer === '' || address.getComponents().at(-1)?.name !== 'p2p') {
     throw new NodeError(code, 'the address does not name the peer', {
       data: { address: text },
       hint: 'append /p2p/ and the peer id that the other node prints when it starts',
@@ -52,4 +53,19 @@ export function peerIdOf(text: string): ReturnType<typeof peerIdFromString> | nu
   } catch {
     return null;
   }
+}
+
+/** Null for the multihash of what is no peer id. */
+export function peerIdOfMultihash(multihash: Uint8Array): ReturnType<typeof peerIdFromString> | null {
+  return peerIdOf(base58.encode(multihash));
+}
+
+/** The peer that an address leads to, '' when it does not say. */
+export function lastPeerOf(address: Multiaddr): string {
+  return address.getComponents().findLast(({ name }) => name === 'p2p')?.value ?? '';
+}
+
+/** Leads through a relay. */
+export function isCircuit(address: Multiaddr): boolean {
+  return address.getComponents().some(({ name }) => name === 'p2p-circuit');
 }

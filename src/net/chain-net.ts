@@ -44,6 +44,7 @@ export interface ChainNetOptions {
   readonly flush: () => void;
   /** Connects. @throws NodeError UNREACHABLE | PEER_BANNED */
   readonly dial: MinerDial;
+  readonly onVouched: (chainId: string, peers: readonly PeerId[]) => void;
   readonly load: ServerLoad;
   readonly work: WorkLoad;
   readonly book: PeerBook;
@@ -89,6 +90,7 @@ export class ChainNet implements ChainNetwork {
         libp2p.handle(protocolId(this.chain, method), (stream, link) => this.#server.serve(method, stream, link), {
           maxInboundStreams: 2,
           maxOutboundStreams: 2,
+          runOnLimitedConnection: true,
         }),
       ),
     );
@@ -156,6 +158,10 @@ export class ChainNet implements ChainNetwork {
       awaited.add(onShared);
       signal.addEventListener('abort', onAbort);
     });
+  }
+
+  vouch(peers: readonly PeerId[]): void {
+    if (this.#open) this.#options.onVouched(this.chain.chainId, peers);
   }
 
   report(peer: PeerId, action: PeerAction, reason: string): void {

@@ -4,6 +4,7 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 import { TokenBucket } from '../../protocols/quotas.ts';
 import type { PeerId } from '../../protocols/network.ts';
 import type { Clock } from '../clock.ts';
+import { isCircuit, lastPeerOf } from './addresses.ts';
 import type { NetMetrics } from './metrics.ts';
 import type { PeerBook } from './peers.ts';
 
@@ -14,9 +15,16 @@ export interface ConnectionLimits {
   readonly maxPerIp: number;
   /** New inbound connections, by remote IP address. Loopback is exempt. */
   readonly inboundPerSecond: number;
+  /** Inbound through relays, of peers that the operator did not name. Their rate counts by relay, loopback or not. */
+  readonly maxRelayed: number;
 }
 
-export const DEFAULT_LIMITS: ConnectionLimits = { maxConnections: 100, maxPerIp: 8, inboundPerSecond: 5 };
+export const DEFAULT_LIMITS: ConnectionLimits = {
+  maxConnections: 100,
+  maxPerIp: 8,
+  inboundPerSecond: 5,
+  maxRelayed: 32,
+};
 
 /** Addresses whose rate is tracked. */
 export const MAX_TRACKED_IPS = 1_024;
@@ -59,11 +67,20 @@ export function createGater(
   return {
     denyDialPeer: (peerId) => book.banned(peerId.toString()),
 
-    denyInboundConnection: (connection: MultiaddrConnection) => {
-      const ip = ipOf(connection.remoteAddr);
+    denyInboundConnection: ({ remoteAddr }: MultiaddrConnection) => {
+      const ip = ipOf(remoteAddr);
+      if (isCircuit(remoteAddr)) {
+        // Of whom the relay speaks: the handshake fails if it is somebody else.
+        if (persistent.has(lastPeerOf(remoteAddr))) return false;
+        if (!withinRate(`relay ${ip}`)) return refuse('rate');
+        const relayed = connections().filter((open) => open.direction === 'inbound' && isCircuit(open.remoteAddr));
+        return relayed.length >= limits.maxRelayed && refuse('relayed');
+      }
       if (isLoopback(ip)) return false;
       if (!withinRate(ip)) return refuse('rate');
-      const sameIp = connections().filter((open) => open.direction === 'inbound' && ipOf(open.remoteAddr) === ip);
+      const sameIp = connections().filter(
+        (open) => open.direction === 'inbound' && !isCircuit(open.remoteAddr) && ipOf(open.remoteAddr) === ip,
+      );
       return sameIp.length >= limits.maxPerIp && refuse('per-ip');
     },
 

@@ -154,7 +154,7 @@ export class HelloService {
     if (connection.status !== 'open') return;
     const limit = deadline(this.#options.clock, HELLO_TIMEOUT_MS);
     try {
-      const stream = await connection.newStream(HELLO_PROTOCOL, { signal: limit.signal });
+      const stream = await connection.newStream(HELLO_PROTOCOL, { signal: limit.signal, runOnLimitedConnection: true });
       const framed = framedStream(stream, MAX_HELLO_ANSWER_BYTES);
       try {
         await framed.write(encodeHello(this.#ownHello()), limit.signal);

@@ -1,18 +1,11 @@
 /** The libp2p host of a node: one for all its chains. Nothing outside this folder knows libp2p. */
-import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
-import type { Identify } from '@libp2p/identify';
-import { identify } from '@libp2p/identify';
-import type { Connection, Ed25519PrivateKey, Libp2p } from '@libp2p/interface';
+import type { Connection, Ed25519PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
-import type { Ping } from '@libp2p/ping';
-import { ping } from '@libp2p/ping';
-import { tcp } from '@libp2p/tcp';
-import type { Multiaddr } from '@multiformats/multiaddr';
-import { createLibp2p } from 'libp2p';
 import { HELLO_PROTOCOL, MAX_CHAINS } from '../../protocols/hello.ts';
 import type { ChainHandlers, ChainNetwork, PeerId } from '../../protocols/network.ts';
-import { WORK } from '../../protocols/registry.ts';
+import { RECORDS_PROTOCOL } from '../../protocols/records.ts';
+import { ADDRESSES_QUOTA } from '../../protocols/registry.ts';
 import type { Hasher } from '../chain/crypto/types.ts';
 import type { ChainContext } from '../chain/signing.ts';
 import type { Clock } from '../clock.ts';
@@ -20,24 +13,30 @@ import { every, systemClock } from '../clock.ts';
 import { NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { nopLogger } from '../log.ts';
-import { parseAddress, parsePeerAddress, parsePersistentPeers, peerIdOf } from './addresses.ts';
-import { reachable } from './address-scope.ts';
-import type { MinerDial } from './chain-net.ts';
+import { isCircuit, parseAddress, parsePeerAddress, parsePersistentPeers, peerIdOf } from './addresses.ts';
 import { ChainNet } from './chain-net.ts';
+import type { PersistentPeer } from './dialer.ts';
 import { PersistentDialer } from './dialer.ts';
 import type { ConnectionLimits } from './gater.ts';
 import { createGater, DEFAULT_LIMITS } from './gater.ts';
 import type { Backlog } from './gossip-service.ts';
-import { createBacklog, createGossipService } from './gossip-service.ts';
+import { createBacklog } from './gossip-service.ts';
 import type { Refusal } from './hello-service.ts';
 import { HelloService } from './hello-service.ts';
-import { joinedNoise } from './joined-writes.ts';
+import type { HostLibp2p } from './libp2p.ts';
+import { closeSoon, createNode, listenError } from './libp2p.ts';
 import { Links } from './links.ts';
 import type { NetMetrics } from './metrics.ts';
 import { createNetMetrics } from './metrics.ts';
+import { DIAL_TIMEOUT_MS, Outreach } from './outreach.ts';
+import { OwnAddresses } from './own-addresses.ts';
+import { PastPeers } from './past-peers.ts';
 import { PeerQuotas } from './peer-quotas.ts';
 import type { Ban } from './peers.ts';
 import { PeerBook } from './peers.ts';
+import { RecordsService } from './records-service.ts';
+import type { RelayLimits, RelayService } from './relay/limits.ts';
+import { Relaying } from './relay/relaying.ts';
 import { ServerLoad } from './request-server.ts';
 import { WorkLoad } from './work-load.ts';
 
@@ -51,6 +50,11 @@ export interface HostOptions {
   /** Multiaddrs that end in /p2p/<id>: kept connected, let in above the limits, never banned for being slow. */
   readonly persistentPeers?: readonly string[];
   readonly limits?: Partial<ConnectionLimits>;
+  /** For whom this node relays. */
+  readonly relay?: RelayService;
+  readonly relayLimits?: Partial<RelayLimits>;
+  /** Where this node has itself relayed: multiaddrs that end in /p2p/<id>, kept connected; `peers`: the persistent peers. */
+  readonly relays?: readonly string[];
   readonly hasher: Hasher;
   /** Program and version, told in the handshake. */
   readonly agent?: string;
@@ -62,6 +66,8 @@ export interface HostOptions {
 export interface PeerInfo {
   readonly peerId: PeerId;
   readonly address: string;
+  /** Without a relay. */
+  readonly isDirect: boolean;
   readonly direction: 'inbound' | 'outbound';
   /** Of the last ping; null before the first. */
   readonly rttMs: number | null;
@@ -90,24 +96,8 @@ export interface Host {
 /** How often a connected peer's subscriptions are looked for, and how long it may take to send them. */
 const WATCH_MS = 5_000;
 
-const DIAL_TIMEOUT_MS = 5_000;
-
-/** Dials of miners at once, and how many connections there may be before no more are made for the sake of clients. */
-const MAX_MINER_DIALS = 8;
-const MINER_DIAL_SHARE = 0.75;
-
-/**
- * Requests and gossip, and as many work streams as one peer may hold. What waits unread in a stream is reset beyond 4 MiB,
- * which a sender that keeps to the window cannot reach.
- */
-const MUXER = {
-  maxInboundStreams: 128 + WORK.maxStreams / 2,
-  maxOutboundStreams: 128 + WORK.maxStreams / 2,
-  streamOptions: { maxStreamWindowSize: 2 * 1024 * 1024 },
-};
-
-type Services = { readonly gossip: GossipSub; readonly identify: Identify; readonly ping: Ping };
-type HostLibp2p = Libp2p<Services>;
+/** How often a peer that is reached through a relay is tried directly. */
+const PREFER_DIRECT_MS = 60_000;
 
 /**
  * Listens at once; dials the persistent peers when the first chain is added, so that a handshake has something to say.
@@ -145,11 +135,16 @@ class LibP2pHost implements Host {
   readonly #chains = new Map<string, ChainNet>();
   readonly #backlog: Backlog;
   readonly #work: WorkLoad;
-  #minerDials = 0;
+  readonly #records: RecordsService;
+  readonly #outreach: Outreach;
+  readonly #peers: readonly PersistentPeer[];
+  readonly #relaying: Relaying;
+  readonly #past: PastPeers;
+  readonly #addresses: OwnAddresses;
   /** Monotonic. */
   readonly #openedMs = new WeakMap<Connection, number>();
   #libp2p: HostLibp2p | null = null;
-  #stopWatch: () => void = () => undefined;
+  readonly #stops: (() => void)[] = [];
 
   constructor(options: HostOptions, peerId: PeerId) {
     this.peerId = peerId;
@@ -158,7 +153,11 @@ class LibP2pHost implements Host {
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? nopLogger;
     this.#metrics = options.metrics ?? createNetMetrics();
-    const peers = parsePersistentPeers(options.persistentPeers ?? [], peerId);
+    const { persistentPeers = [], relays = [] } = options;
+    const relayAddresses = relays.flatMap((relay) => (relay === 'peers' ? persistentPeers : [relay]));
+    const relayIds = new Set(parsePersistentPeers(relayAddresses, peerId).map(({ peer }) => peer));
+    const peers = parsePersistentPeers([...new Set([...persistentPeers, ...relayAddresses])], peerId);
+    this.#peers = peers;
     this.#persistent = new Set(peers.map(({ peer }) => peer));
     const shared = { clock: this.#clock, log: this.#log, metrics: this.#metrics };
     this.#book = new PeerBook({
@@ -187,10 +186,51 @@ class LibP2pHost implements Host {
     this.#dialer = new PersistentDialer({
       ...shared,
       peers,
-      dial: ({ addresses }) => this.#dialAny(addresses.map((text) => parseAddress(text, 'CONFIG'))),
+      dial: (peer) => this.#outreach.dialNamed(peer),
       connected: (peer) => this.#connections(peer).length > 0,
       banRemainingMs: (peer) => this.#book.banRemainingMs(peer),
       random: Math.random,
+    });
+    this.#records = new RecordsService({
+      ...shared,
+      quotas: this.#quotas,
+      book: this.#book,
+      peerStore: () => this.#running().peerStore,
+      isConnected: (peer) => this.#connections(peer).length > 0,
+    });
+    this.#outreach = new Outreach({
+      dial: (addresses, how) => this.#running().dial(addresses, how),
+      peerStore: () => this.#running().peerStore,
+      connections: () => this.#open(),
+      isNamed: (peer) => this.#persistent.has(peer),
+      requireNotBanned: (peer) => {
+        this.#requireNotBanned(peer);
+      },
+      records: this.#records,
+      maxConnections: { ...DEFAULT_LIMITS, ...options.limits }.maxConnections,
+    });
+    this.#relaying = new Relaying({
+      ...shared,
+      service: options.relay ?? 'off',
+      limits: options.relayLimits,
+      isNamed: (peer) => this.#persistent.has(peer),
+      relays: relayIds,
+      multiaddrs: () => this.#libp2p?.getMultiaddrs() ?? [],
+      onChange: () => {
+        if (this.#libp2p) this.#addresses.publish(this.#libp2p);
+      },
+      quotas: this.#quotas,
+    });
+    const { announce = [] } = options;
+    this.#addresses = new OwnAddresses({
+      ...shared,
+      self: peerId,
+      announce,
+      circuits: () => this.#relaying.circuits(),
+    });
+    this.#past = new PastPeers((peer) => {
+      const id = peerIdOf(peer);
+      if (id) this.#libp2p?.peerStore.delete(id).catch(() => undefined);
     });
   }
 
@@ -208,11 +248,15 @@ class LibP2pHost implements Host {
     libp2p.addEventListener('peer:disconnect', ({ detail }) => {
       this.#hello.onPeerGone(detail.toString());
       this.#dialer.onDisconnect(detail.toString());
+      if (!this.#persistent.has(detail.toString())) this.#past.onDisconnect(detail.toString());
     });
+    const few = { maxInboundStreams: 4, maxOutboundStreams: 4 };
     await libp2p.handle(HELLO_PROTOCOL, (stream, connection) => this.#hello.serve(stream, connection), {
-      maxInboundStreams: 4,
-      maxOutboundStreams: 4,
+      ...few,
+      runOnLimitedConnection: true,
     });
+    await libp2p.handle(RECORDS_PROTOCOL, (stream, connection) => this.#records.serve(stream, connection), few);
+    await this.#relaying.handle(libp2p);
     try {
       await libp2p.start();
     } catch (error) {
@@ -220,9 +264,14 @@ class LibP2pHost implements Host {
       throw listenError(error, listen);
     }
     this.#links.start();
-    this.#stopWatch = every(this.#clock, WATCH_MS, () => {
-      this.#watchGossip();
-    });
+    this.#stops.push(
+      every(this.#clock, WATCH_MS, () => {
+        this.#watchGossip();
+      }),
+      every(this.#clock, PREFER_DIRECT_MS, () => {
+        this.#preferDirect();
+      }),
+    );
   }
 
   multiaddrs(): string[] {
@@ -245,7 +294,10 @@ class LibP2pHost implements Host {
       flush: () => {
         this.#links.flush();
       },
-      dial: (...asked: Parameters<MinerDial>) => this.#dialMiner(...asked),
+      dial: this.#outreach.dialMiner.bind(this.#outreach),
+      onVouched: (chainId: string, vouched: readonly PeerId[]) => {
+        this.#relaying.vouch(chainId, vouched);
+      },
       load: this.#load,
       work: this.#work,
       book: this.#book,
@@ -256,6 +308,7 @@ class LibP2pHost implements Host {
     };
     const net = new ChainNet(shared, chain, handlers, () => {
       this.#chains.delete(chain.chainId);
+      this.#relaying.vouch(chain.chainId, []);
       this.#load.chains = this.#chains.size;
       this.#greetAll();
     });
@@ -275,6 +328,7 @@ class LibP2pHost implements Host {
       seen.set(peerId, {
         peerId,
         address: connection.remoteAddr.toString(),
+        isDirect: !isCircuit(connection.remoteAddr),
         direction: connection.direction,
         rttMs: this.#links.rttMs(connection),
         score: this.#book.score(peerId),
@@ -297,7 +351,7 @@ class LibP2pHost implements Host {
   async dial(address: string): Promise<PeerId> {
     const { peer, address: target } = parsePeerAddress(address, 'INVALID_PARAMS');
     this.#requireNotBanned(peer);
-    await this.#dialAny([target]);
+    await this.#outreach.dialAddress(target);
     return peer;
   }
 
@@ -308,38 +362,13 @@ class LibP2pHost implements Host {
     });
   }
 
-  /** For a client: at most a few at once, and not the last places of the host. */
-  async #dialMiner(...[peer, addresses, toldIn, signal]: Parameters<MinerDial>): Promise<void> {
-    this.#requireNotBanned(peer);
-    const targets = reachable(peer, addresses, toldIn);
-    if (targets.length === 0) {
-      throw new NodeError('UNREACHABLE', 'the miner gives no address that this node would dial', {
-        data: { peer, addresses: addresses.join(', ') },
-        hint: 'a miner announces an IP address that its clients can reach: p2p.announce of its config.toml',
-      });
-    }
-    const { maxConnections } = { ...DEFAULT_LIMITS, ...this.#options.limits };
-    const connections = this.#running().getConnections().length;
-    if (this.#minerDials >= MAX_MINER_DIALS || connections >= maxConnections * MINER_DIAL_SHARE) {
-      throw new NodeError('RATE_LIMITED', 'this node makes no further connections to miners now', {
-        data: { connections, dials: this.#minerDials },
-        hint: 'take a miner that is connected already, or ask another node',
-      });
-    }
-    this.#minerDials++;
-    try {
-      await this.#dialAny(targets, signal);
-    } finally {
-      this.#minerDials--;
-    }
-  }
-
   async stop(): Promise<void> {
     const libp2p = this.#libp2p;
     if (!libp2p) return;
-    this.#stopWatch();
+    for (const stop of this.#stops.splice(0)) stop();
     this.#links.stop();
     this.#dialer.stop();
+    this.#relaying.stop();
     this.#hello.stop();
     this.#libp2p = null;
     // Resetting, not closing: an orderly end would wait for peers that no longer read.
@@ -349,18 +378,14 @@ class LibP2pHost implements Host {
   }
 
   #create(privateKey: Ed25519PrivateKey): Promise<HostLibp2p> {
-    const { listen, announce = [] } = this.#options;
     const limits = { ...DEFAULT_LIMITS, ...this.#options.limits };
-    const socket = { noDelay: true, keepAlive: true };
-    return createLibp2p<Services>({
-      start: false,
+    return createNode({
       privateKey,
-      nodeInfo: { userAgent: this.#agent },
-      addresses: { listen: [...listen], announce: [...announce] },
-      transports: [tcp({ dialOpts: socket, listenOpts: socket })],
-      connectionEncrypters: [joinedNoise()],
-      streamMuxers: [this.#links.muxer(MUXER)],
-      connectionGater: createGater({
+      agent: this.#agent,
+      listen: this.#options.listen,
+      announced: (found) => this.#addresses.told(found),
+      links: this.#links,
+      gater: createGater({
         limits,
         book: this.#book,
         persistent: this.#persistent,
@@ -368,23 +393,12 @@ class LibP2pHost implements Host {
         clock: this.#clock,
         metrics: this.#metrics,
       }),
-      connectionManager: {
-        // The gater holds the caps: it knows loopback and the persistent peers.
-        maxConnections: limits.maxConnections + this.#persistent.size + 8,
-        inboundConnectionThreshold: Number.MAX_SAFE_INTEGER,
-        maxIncomingPendingConnections: 64,
-        dialTimeout: DIAL_TIMEOUT_MS,
-        inboundUpgradeTimeout: 5_000,
-      },
-      connectionMonitor: { enabled: false },
-      services: {
-        identify: identify(),
-        ping: ping(),
-        gossip: createGossipService({
-          score: (peer) => this.#book.gossipScore(peer),
-          knowsTopic: (topic) => this.#libp2p?.services.gossip.topicValidators.has(topic) === true,
-        }),
-      },
+      maxConnections: limits.maxConnections + this.#persistent.size + 8,
+      dialTimeoutMs: DIAL_TIMEOUT_MS,
+      admitsPush: (peer) => this.#quotas.take(peer, 'addresses', ADDRESSES_QUOTA, 1),
+      takesFromRelay: (relay) => this.#relaying.holds(relay),
+      score: (peer) => this.#book.gossipScore(peer),
+      knowsTopic: (topic) => this.#libp2p?.services.gossip.topicValidators.has(topic) === true,
     });
   }
 
@@ -400,25 +414,21 @@ class LibP2pHost implements Host {
     return this.#libp2p?.getConnections(id).filter(({ status }) => status === 'open') ?? [];
   }
 
-  async #dialAny(addresses: Multiaddr[], given?: AbortSignal): Promise<void> {
-    const limit = AbortSignal.timeout(DIAL_TIMEOUT_MS);
-    try {
-      await this.#running().dial(addresses, { signal: given ? AbortSignal.any([given, limit]) : limit });
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new NodeError('UNREACHABLE', `cannot connect to the peer: ${reason}`, {
-        data: { addresses: addresses.join(', ') },
-        hint: 'check that the other node runs, its address, its peer id and the firewall between',
-        cause,
-      });
-    }
+  #open(): Connection[] {
+    return this.#libp2p?.getConnections().filter(({ status }) => status === 'open') ?? [];
   }
 
   #onOpen(connection: Connection): void {
     const peer = connection.remotePeer.toString();
     this.#openedMs.set(connection, this.#clock.monotonic());
+    this.#past.onConnect(peer);
     const open = this.#connections(peer);
-    this.#metrics.connections.set(this.#libp2p?.getConnections().length ?? 0);
+    this.#countConnections();
+    const isRelayed = isCircuit(connection.remoteAddr);
+    if (!isRelayed && open.some(({ remoteAddr }) => isCircuit(remoteAddr))) {
+      this.#closeAll(peer, 'a direct connection replaces a relayed one');
+      return;
+    }
     const same = open.filter(({ direction }) => direction === connection.direction);
     if (same.length > 1) {
       // Nobody dials a peer that it is connected to: the other side has lost the older connection, and this one has not
@@ -429,11 +439,13 @@ class LibP2pHost implements Host {
     this.#log.debug('connection opened', { peer, direction: connection.direction });
     this.#dialer.onConnect(peer);
     this.#hello.onConnection(connection);
+    this.#relaying.onOpen(connection);
   }
 
   #onClose(connection: Connection): void {
     const peer = connection.remotePeer.toString();
-    this.#metrics.connections.set(this.#libp2p?.getConnections().length ?? 0);
+    this.#countConnections();
+    this.#relaying.onClose(connection);
     this.#log.debug('connection closed', { peer, direction: connection.direction });
     // Two hosts that dial each other at once hold two connections. When one goes, gossip may lose its stream for good
     // although the peer stays connected: it opens streams on new connections only.
@@ -442,6 +454,20 @@ class LibP2pHost implements Host {
 
   #closeAll(peer: PeerId, reason: string): void {
     for (const connection of this.#connections(peer)) connection.abort(new NodeError('UNREACHABLE', reason));
+  }
+
+  #countConnections(): void {
+    const open = this.#libp2p?.getConnections() ?? [];
+    this.#metrics.connections.set(open.length);
+    this.#metrics.relayedConnections.set(open.filter(({ remoteAddr }) => isCircuit(remoteAddr)).length);
+  }
+
+  #preferDirect(): void {
+    for (const named of this.#peers) {
+      const open = this.#connections(named.peer);
+      if (open.length > 0 && open.every(({ remoteAddr }) => isCircuit(remoteAddr)))
+        void this.#outreach.tryDirect(named);
+    }
   }
 
   #greetAll(): void {
@@ -459,39 +485,15 @@ class LibP2pHost implements Host {
     const nowMs = this.#clock.monotonic();
     for (const net of this.#chains.values()) {
       for (const peer of net.peers()) {
-        const openedMs = Math.max(...this.#connections(peer).map((open) => this.#openedMs.get(open) ?? nowMs));
+        const open = this.#connections(peer);
+        // Gossip spares connections that a relay limits.
+        if (open.every(({ limits }) => limits !== undefined)) continue;
+        const openedMs = Math.max(...open.map((each) => this.#openedMs.get(each) ?? nowMs));
         if (nowMs - openedMs < 2 * WATCH_MS || net.hearsGossip(peer)) continue;
-        this.#log.warn('no gossip subscriptions from a connected peer, reconnecting', {
-          peer,
-          chain: net.chain.chainId,
-        });
+        const { chainId: chain } = net.chain;
+        this.#log.warn('no gossip subscriptions from a connected peer, reconnecting', { peer, chain });
         this.#closeAll(peer, 'no gossip subscriptions');
       }
     }
   }
-}
-
-/** In order if the peer goes along, else by reset. */
-function closeSoon(connection: Connection): void {
-  connection.close({ signal: AbortSignal.timeout(1_000) }).catch(() => {
-    connection.abort(new NodeError('UNREACHABLE', 'close timed out'));
-  });
-}
-
-/** What kept the host from listening, in words of the operator. */
-function listenError(error: unknown, listen: readonly string[]): NodeError {
-  const reason = error instanceof Error ? error.message : String(error);
-  const addresses = listen.join(', ');
-  if (reason.includes('EADDRINUSE')) {
-    return new NodeError('PORT_IN_USE', `cannot listen on ${addresses}: the port is in use`, {
-      data: { addresses },
-      hint: 'stop the other program, or choose another port with p2p.listen',
-      cause: error,
-    });
-  }
-  return new NodeError('CONFIG', `cannot listen on ${addresses}`, {
-    data: { addresses, reason },
-    hint: 'check the addresses of p2p.listen: this machine must own them',
-    cause: error,
-  });
 }

@@ -54,8 +54,11 @@ export class Links {
   flush(): void {
     if (this.#flush) clearImmediate(this.#flush);
     this.#flush = null;
-    for (const writes of this.#waiting) writes.flush();
-    this.#waiting.clear();
+    // What is relayed goes out over another connection here, which may have had its turn already: then it has one more.
+    for (const writes of this.#waiting) {
+      this.#waiting.delete(writes);
+      writes.flush();
+    }
   }
 
   /** Of the last ping, in ms; null before its answer. */

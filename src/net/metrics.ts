@@ -11,7 +11,11 @@ export function createNetMetrics(register: MetricsRegister = nopRegister) {
       help: 'Connected peers that share the chain',
       labelNames: ['chain'],
     }),
-    connections: register.gauge({ name: 'aitbc_p2p_connections', help: 'Open connections' }),
+    connections: register.gauge({ name: 'aitbc_p2p_connections', help: 'Open connections, relayed ones among them' }),
+    relayedConnections: register.gauge({
+      name: 'aitbc_p2p_relayed_connections',
+      help: 'Open connections that go through a relay',
+    }),
     refusedConnections: register.counter({
       name: 'aitbc_p2p_connections_refused_total',
       help: 'Inbound connections refused, by reason',
@@ -21,6 +25,21 @@ export function createNetMetrics(register: MetricsRegister = nopRegister) {
       name: 'aitbc_p2p_dials_total',
       help: 'Dials of persistent peers, by result',
       labelNames: ['result'],
+    }),
+    relaySlots: register.gauge({
+      name: 'aitbc_p2p_relay_slots',
+      help: 'Slots that this node keeps as a relay, of known peers and of others (limited)',
+      labelNames: ['kind'],
+    }),
+    relayCircuits: register.gauge({
+      name: 'aitbc_p2p_relay_circuits',
+      help: 'Connections that this node relays, between known peers and with others (limited)',
+      labelNames: ['kind'],
+    }),
+    relayedBytes: register.counter({
+      name: 'aitbc_p2p_relayed_bytes_total',
+      help: 'Bytes that this node relayed, between known peers and with others (limited)',
+      labelNames: ['kind'],
     }),
     actions: register.counter({
       name: 'aitbc_p2p_peer_actions_total',

@@ -166,7 +166,10 @@ export class RequestClient {
     try {
       const open = connection(peer);
       if (!open) throw new NodeError('UNREACHABLE', 'the peer is not connected', { data: { peer, method } });
-      const stream = await open.newStream(protocolId(chain, method), { signal: limit.signal });
+      const stream = await open.newStream(protocolId(chain, method), {
+        signal: limit.signal,
+        runOnLimitedConnection: true,
+      });
       const cap = Math.max(METHODS[method].maxResponseBytes + FRAME_HEAD_BYTES, MAX_ERROR_FRAME_BYTES);
       return { framed: framedStream(stream, cap), pending: new Map(), nextId: 1 };
     } catch (error) {

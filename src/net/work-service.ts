@@ -29,7 +29,11 @@ export interface WorkServiceOptions {
 }
 
 /** Over all peers; what one may have, the load decides. */
-const STREAM_LIMITS = { maxInboundStreams: WORK.maxStreams, maxOutboundStreams: WORK.maxStreams };
+const STREAM_LIMITS = {
+  maxInboundStreams: WORK.maxStreams,
+  maxOutboundStreams: WORK.maxStreams,
+  runOnLimitedConnection: true,
+};
 
 export class WorkService {
   readonly #options: WorkServiceOptions;
@@ -73,7 +77,7 @@ export class WorkService {
     }
     const limit = deadline(clock, WORK.openMs, signal);
     try {
-      const options = { signal: limit.signal, maxOutboundStreams: WORK.maxStreams };
+      const options = { signal: limit.signal, maxOutboundStreams: WORK.maxStreams, runOnLimitedConnection: true };
       return this.#carry('client', peer, await link.newStream(this.#protocol, options)).stream;
     } catch (cause) {
       work.leave('client', peer);

@@ -223,7 +223,7 @@ function peers({ host, chain }: ApiModules): PeerInfo[] {
       name: (sighting && findValidator(current, sighting.validator)?.name) ?? null,
       agent: peer.agent,
       isNamed: peer.direct,
-      path: peer.address.includes('/p2p-circuit') ? 'relay' : 'direct',
+      path: peer.isDirect ? 'direct' : 'relay',
       rttMs: peer.rttMs,
       clockOffsetMs: clockOffsets.get(peer.peerId) ?? null,
       peerId: peer.peerId,

@@ -69,6 +69,7 @@ describe('host', () => {
       {
         peerId: a.host.peerId,
         address: addressOf(a),
+        isDirect: true,
         direction: 'outbound',
         rttMs: null,
         score: 0,

@@ -49,6 +49,7 @@ export class MemoryNetwork {
         });
         return client;
       },
+      vouch: () => undefined,
       report: (peer, action, reason) => {
         this.reports.push({ peer, action, reason });
       },

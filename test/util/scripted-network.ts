@@ -23,6 +23,7 @@ export class ScriptedNetwork implements ChainNetwork {
   readonly connect = noMiners.connect;
   readonly serveWork = noMiners.serveWork;
   readonly openWork = noMiners.openWork;
+  readonly vouch = noMiners.vouch;
   readonly scripts = new Map<PeerId, PeerScript>();
   readonly published: Published[] = [];
   readonly asked: { readonly peer: PeerId; readonly method: Method; readonly request: unknown }[] = [];

@@ -45,11 +45,19 @@ describe('net/address-scope', () => {
       '/ip4/198.51.100.7/udp/1',
       '/ip4/198.51.100.7',
       `/ip4/198.51.100.7/tcp/1/p2p/${OTHER}`,
-      `/ip4/198.51.100.7/tcp/1/p2p/${OTHER}/p2p-circuit/p2p/${PEER}`,
+      `/ip4/198.51.100.7/tcp/1/p2p/${PEER}/p2p-circuit/p2p/${OTHER}`,
+      `/dns4/example.org/tcp/1/p2p/${OTHER}/p2p-circuit/p2p/${PEER}`,
+      `/ip4/198.51.100.7/tcp/1/p2p-circuit/p2p/${PEER}`,
       '/ip4/198.51.100.7/tcp/1/ws',
     ];
     assert.deepEqual(reachable(PEER, refused, 'loopback'), []);
     const whole = `/ip4/198.51.100.7/tcp/1/p2p/${PEER}`;
     assert.deepEqual(reachable(PEER, [whole], 'public').map(String), [whole]);
+    const circuit = `/ip4/198.51.100.7/tcp/1/p2p/${OTHER}/p2p-circuit`;
+    const want = [`${circuit}/p2p/${PEER}`];
+    assert.deepEqual(reachable(PEER, [circuit], 'public').map(String), want);
+    assert.deepEqual(reachable(PEER, want, 'public').map(String), want);
+    assert.deepEqual(reachable(PEER, [circuit.replace('198.51.100.7', '10.0.0.1')], 'public'), []);
+    assert.equal(scopeOf(multiaddr(circuit)), null, 'how near its peer is, the address of a relay does not tell');
   });
 });

@@ -17,7 +17,7 @@ function setUp(persistent: readonly string[] = []) {
   const named = new Set(persistent);
   const book = new PeerBook({ clock, log: nopLogger, metrics, persistent: named, onBan: () => undefined });
   const open: { remoteAddr: ReturnType<typeof multiaddr>; direction: 'inbound' | 'outbound' }[] = [];
-  const limits = { maxConnections: 5, maxPerIp: 2, inboundPerSecond: 3 };
+  const limits = { maxConnections: 5, maxPerIp: 2, inboundPerSecond: 3, maxRelayed: 2 };
   const options: GaterOptions = { limits, book, persistent: named, connections: () => open, clock, metrics };
   const gater = createGater(options);
   const from = (ip: string) => ({ remoteAddr: multiaddr(`/ip4/${ip}/tcp/1234`) }) as unknown as MultiaddrConnection;

@@ -19,12 +19,16 @@ import { MAX_ERROR_TEXT_BYTES } from '../../../protocols/frames.ts';
 import { HELLO_PROTOCOL, MAX_AGENT_BYTES, MAX_CHAINS } from '../../../protocols/hello.ts';
 import type { Method, Topic } from '../../../protocols/messages.ts';
 import { BAN_MS, BAN_SCORE, PEER_ACTIONS, SCORE_CAP, SCORE_HALF_LIFE_MS } from '../../../protocols/peer-actions.ts';
+import { MAX_RECORD_BYTES, MAX_RECORDS, RECORDS_PROTOCOL } from '../../../protocols/records.ts';
 import type { QuotaRule } from '../../../protocols/quotas.ts';
 import {
+  ADDRESSES_QUOTA,
   ANSWER_QUOTA,
   HELLO_QUOTA,
   HELLO_TIMEOUT_MS,
   METHODS,
+  RECORDS_QUOTA,
+  RECORDS_TIMEOUT_MS,
   REFUSAL_QUOTA,
   TOPICS,
   WORK,
@@ -151,6 +155,16 @@ describe('protocols/README.md', () => {
       `would exceed ${number(CHUNK_BYTES)} bytes`,
       `beyond ${ANSWER_BYTES / 2 ** 20} MiB`,
       `without a handshake ${HELLO_TIMEOUT_MS / 1_000} s`,
+    );
+  });
+
+  it('says how peer records are asked for, and how often addresses may be told', () => {
+    says(
+      `stream of \`${RECORDS_PROTOCOL}\``,
+      `\`u8\` count (at most ${MAX_RECORDS}) of peer ids \`ascii8\` (at most ${MAX_PEER_ID_BYTES})`,
+      `\`bytes16\` (at most ${number(MAX_RECORD_BYTES)})`,
+      `${rate(RECORDS_QUOTA)}; ${number(RECORDS_TIMEOUT_MS)} ms`,
+      `each peer ${rate(ADDRESSES_QUOTA)}`,
     );
   });
 });
