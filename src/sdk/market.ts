@@ -12,7 +12,6 @@ import { createCoordinator } from '../compute/coordinator/create-coordinator.ts'
 import type { Miners, Rows } from '../compute/coordinator/ports.ts';
 import type { Logger } from '../log.ts';
 import { nopRegister } from '../metrics.ts';
-import { createOpener, createSeal, deriveSealKeys } from '../../protocols/market/sealing.ts';
 import type { SigningContext } from './build.ts';
 import type { Client } from './client.ts';
 import type { LightClient } from './light-client.ts';
@@ -58,7 +57,6 @@ export async function createMarket(options: MarketOptions): Promise<Market> {
     chain: signing.chain,
     crypto: options.crypto ?? pureCrypto,
     createSigner: options.createSigner ?? createPureSigner,
-    sealing: { deriveSealKeys, createSeal, createOpener },
     miners,
     money,
     rows,

@@ -1,36 +1,33 @@
 import assert from 'node:assert/strict';
-import { createOpener, createSeal, createSealKeys, deriveSealKeys } from '../../../protocols/market/sealing.ts';
-import type { SealPlace } from '../../../protocols/market/sealing.ts';
-import { MAX_PIECE_BYTES, SEAL_BYTES } from '../../../protocols/market/work-frames.ts';
+import { hpke } from '../../../protocols/market/sealing.ts';
+import { MAX_PIECE_BYTES } from '../../../protocols/market/work-frames.ts';
 import { fromHex, utf8 } from '../../../src/bytes.ts';
 import { openByReference } from './hpke-reference.ts';
 
 const chain = { chainId: 'ait-devnet', genesisHash: new Uint8Array(32).fill(7) };
-const attempt = new Uint8Array(32).fill(1);
-const place = (piece: number, rest: Partial<SealPlace> = {}): SealPlace => ({
-  ...{ attempt, direction: 'input', piece },
-  ...rest,
-});
+const bound = utf8('these two hellos');
+const keysOf = (fill: number) => hpke.deriveSealKeys(new Uint8Array(32).fill(fill));
 
 async function pair(sealChain = chain) {
-  const keys = await createSealKeys();
-  const seal = await createSeal({ chain: sealChain, recipientKey: keys.publicKey });
-  const opener = await createOpener({ chain, privateKey: keys.privateKey, encapsulation: seal.encapsulation });
-  return { keys, seal, opener };
+  const [from, to] = await Promise.all([keysOf(1), keysOf(2)]);
+  const seal = await hpke.createSeal({ chain: sealChain, keys: from, recipientKey: to.publicKey });
+  const { encapsulation } = seal;
+  const opener = await hpke.createOpener({ chain, keys: to, senderKey: from.publicKey, encapsulation });
+  return { from, to, seal, opener };
 }
 
 const fails = (promise: Promise<unknown>): Promise<void> => assert.rejects(promise, { code: 'BAD_PROOF' });
 
 describe('protocols/sealing', () => {
-  it('opens what was sealed, in order, pieces of every size, calls that overlap included', async () => {
+  it('opens what was sealed, in order, bytes of every size, calls that overlap included', async () => {
     const { seal, opener } = await pair();
     const pieces = [0, 1, 1000, MAX_PIECE_BYTES].map((size) => new Uint8Array(size).fill(size & 255));
-    const sealed = await Promise.all(pieces.map((piece, i) => seal.seal(piece, place(i))));
+    const sealed = await Promise.all(pieces.map((piece) => seal.seal(piece, bound)));
     assert.deepEqual(
       sealed.map(({ length }) => length),
-      pieces.map(({ length }) => length + SEAL_BYTES),
+      pieces.map(({ length }) => length + 16),
     );
-    assert.deepEqual(await Promise.all(sealed.map((bytes, i) => opener.open(bytes, place(i)))), pieces);
+    assert.deepEqual(await Promise.all(sealed.map((bytes) => opener.open(bytes, bound))), pieces);
   });
 
   it('is HPKE: an implementation of its own opens it, which opens what RFC 9180 gives in A.1.1', async () => {
@@ -48,64 +45,66 @@ describe('protocols/sealing', () => {
     const truth = 'Beauty is truth, truth beauty';
     assert.equal(openByReference({ aeadId: 1, keyBytes: 16 }, rfc, given).toString(), truth);
 
-    const { keys, seal } = await pair();
-    await seal.seal(utf8('first'), place(0));
-    const sealed = await seal.seal(utf8(truth), place(1, { direction: 'output' }));
-    const info = Buffer.concat([utf8('\x08AIT/seal\x0aait-devnet'), chain.genesisHash]);
-    const aad = Buffer.concat([attempt, Uint8Array.of(2, 0, 0, 0, 1)]);
-    const message = { enc: seal.encapsulation, info, aad, sealed, sequence: 1 };
-    assert.equal(openByReference({ aeadId: 2, keyBytes: 32 }, keys, message).toString(), truth);
+    const { from, to, seal } = await pair();
+    await seal.seal(utf8('first'), bound);
+    const sealed = await seal.seal(utf8(truth), bound);
+    const info = Buffer.concat([utf8('\x08AIT/work\x0aait-devnet'), chain.genesisHash]);
+    const message = { enc: seal.encapsulation, info, aad: bound, sealed, sequence: 1 };
+    assert.equal(openByReference({ aeadId: 2, keyBytes: 32 }, to, message, from.publicKey).toString(), truth);
   });
 
   it('derives the same pair from the same secret', async () => {
-    const secret = new Uint8Array(32).fill(9);
-    const [keys, again] = [await deriveSealKeys(secret), await deriveSealKeys(secret)];
-    assert.deepEqual(keys, again);
+    assert.deepEqual(await keysOf(9), await keysOf(9));
     // DeriveKeyPair of RFC 9180 A.1.1.
-    const rfc = await deriveSealKeys(fromHex('6db9df30aa07dd42ee5e8181afdb977e538f5e1fec8a06223f33f7013e525037'));
+    const rfc = await hpke.deriveSealKeys(fromHex('6db9df30aa07dd42ee5e8181afdb977e538f5e1fec8a06223f33f7013e525037'));
     assert.deepEqual(rfc.publicKey, fromHex('3948cfe0ad1ddb695d780e59077195da6c56506b027329794ab02bca80815c4d'));
   });
 
-  it('opens nothing that was changed, moved, left out, or sealed for another place, key or chain', async () => {
-    const other: readonly Partial<SealPlace>[] = [
-      { attempt: new Uint8Array(32).fill(2) },
-      { direction: 'output' },
-      { piece: 1 },
-    ];
-    for (const wrong of other) {
-      const { seal, opener } = await pair();
-      await fails(opener.open(await seal.seal(utf8('x'), place(0)), place(0, wrong)));
-    }
+  it('opens nothing that was changed, said twice, left out, or sealed by another, for another, or for another chain', async () => {
     const changed = await pair();
-    const sealed = await changed.seal.seal(utf8('x'), place(0));
+    const sealed = await changed.seal.seal(utf8('x'), bound);
     await fails(
       changed.opener.open(
         sealed.map((byte, i) => (i === 0 ? byte ^ 1 : byte)),
-        place(0),
+        bound,
       ),
     );
-    await fails(changed.opener.open(sealed, place(0)));
+    await fails(changed.opener.open(sealed, bound));
+
+    const twice = await pair();
+    const once = await twice.seal.seal(utf8('x'), bound);
+    await twice.opener.open(once, bound);
+    await fails(twice.opener.open(once, bound));
 
     const leftOut = await pair();
-    await leftOut.seal.seal(utf8('first'), place(0));
-    await fails(leftOut.opener.open(await leftOut.seal.seal(utf8('x'), place(1)), place(1)));
+    await leftOut.seal.seal(utf8('first'), bound);
+    await fails(leftOut.opener.open(await leftOut.seal.seal(utf8('x'), bound), bound));
 
-    for (const elsewhere of [
+    const elsewhere = await pair();
+    await fails(elsewhere.opener.open(await elsewhere.seal.seal(utf8('x'), bound), utf8('those two hellos')));
+    for (const other of [
       { ...chain, chainId: 'ait-testnet' },
       { ...chain, genesisHash: new Uint8Array(32) },
     ]) {
-      const { seal, opener } = await pair(elsewhere);
-      await fails(opener.open(await seal.seal(utf8('x'), place(0)), place(0)));
+      const { seal, opener } = await pair(other);
+      await fails(opener.open(await seal.seal(utf8('x'), bound), bound));
     }
-    const { seal, keys } = await pair();
-    const stranger = await createSealKeys();
+
+    const { seal, from, to } = await pair();
+    const stranger = await keysOf(3);
     const { encapsulation } = seal;
-    const opener = await createOpener({ chain, privateKey: stranger.privateKey, encapsulation });
-    await fails(opener.open(await seal.seal(utf8('x'), place(0)), place(0)));
-    await fails(opener.open(new Uint8Array(3), place(0)));
+    for (const wrong of [
+      { keys: stranger, senderKey: from.publicKey },
+      { keys: to, senderKey: stranger.publicKey },
+    ]) {
+      const opener = await hpke.createOpener({ chain, ...wrong, encapsulation });
+      await fails(opener.open(await seal.seal(utf8('x'), bound), bound));
+      await fails(opener.open(new Uint8Array(3), bound));
+    }
     for (const key of [new Uint8Array(32), new Uint8Array(31)]) {
-      await fails(createSeal({ chain, recipientKey: key }));
-      await fails(createOpener({ chain, privateKey: keys.privateKey, encapsulation: key }));
+      await fails(hpke.createSeal({ chain, keys: from, recipientKey: key }));
+      await fails(hpke.createOpener({ chain, keys: to, senderKey: from.publicKey, encapsulation: key }));
+      await fails(hpke.createOpener({ chain, keys: to, senderKey: key, encapsulation }));
     }
   });
 });
