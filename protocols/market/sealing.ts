@@ -2,6 +2,7 @@
  * Sealing of what travels over work streams: HPKE (RFC 9180) in auth mode with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and
  * AES-256-GCM. One context seals one direction of one stream, in its order; README.md is normative.
  */
+import type { AeadInterface, RecipientContext, SenderContext } from '@hpke/core';
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
 import { Writer } from '../../src/chain/codec.ts';
 import type { ChainContext } from '../../src/chain/signing.ts';
@@ -60,31 +61,50 @@ export interface Sealing {
   createOpener(from: OpenFrom): Promise<Opener>;
 }
 
-const suite = new CipherSuite({
-  kem: new DhkemX25519HkdfSha256(),
-  kdf: new HkdfSha256(),
-  aead: new Aes256Gcm(),
-});
-
-export const hpke: Sealing = { deriveSealKeys, createSeal, createOpener };
-
-async function deriveSealKeys(secret: Uint8Array): Promise<SealKeyPair> {
-  const { publicKey, privateKey } = await suite.kem.deriveKeyPair(secret.slice());
+/** @param aead AES-256-GCM, by whatever does it best here */
+export function createSealing(aead: AeadInterface): Sealing {
+  const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead });
+  const importPair = async ({ publicKey, privateKey }: SealKeyPair): Promise<CryptoKeyPair> => ({
+    publicKey: await suite.kem.deserializePublicKey(publicKey.slice()),
+    privateKey: await suite.kem.deserializePrivateKey(privateKey.slice()),
+  });
   return {
-    publicKey: new Uint8Array(await suite.kem.serializePublicKey(publicKey)),
-    privateKey: new Uint8Array(await suite.kem.serializePrivateKey(privateKey)),
+    deriveSealKeys: async (secret) => {
+      const { publicKey, privateKey } = await suite.kem.deriveKeyPair(secret.slice());
+      return {
+        publicKey: new Uint8Array(await suite.kem.serializePublicKey(publicKey)),
+        privateKey: new Uint8Array(await suite.kem.serializePrivateKey(privateKey)),
+      };
+    },
+    createSeal: async ({ chain, keys, recipientKey, ephemeralSecret }) => {
+      const context = await proven('not keys to seal with', async () =>
+        suite.createSenderContext({
+          recipientPublicKey: await suite.kem.deserializePublicKey(recipientKey.slice()),
+          senderKey: await importPair(keys),
+          info: infoOf(chain),
+          ...(ephemeralSecret && { ekm: ephemeralSecret.slice() }),
+        }),
+      );
+      return sealOf(context);
+    },
+    createOpener: async ({ chain, keys, senderKey, encapsulation }) => {
+      const context = await proven('not an encapsulation for these keys', async () =>
+        suite.createRecipientContext({
+          recipientKey: await importPair(keys),
+          senderPublicKey: await suite.kem.deserializePublicKey(senderKey.slice()),
+          enc: encapsulation.slice(),
+          info: infoOf(chain),
+        }),
+      );
+      return openerOf(context);
+    },
   };
 }
 
-async function createSeal({ chain, keys, recipientKey, ephemeralSecret }: SealTo): Promise<Seal> {
-  const context = await proven('not keys to seal with', async () =>
-    suite.createSenderContext({
-      recipientPublicKey: await suite.kem.deserializePublicKey(recipientKey.slice()),
-      senderKey: await importPair(keys),
-      info: infoOf(chain),
-      ...(ephemeralSecret && { ekm: ephemeralSecret.slice() }),
-    }),
-  );
+/** By WebCrypto, which browsers and Node have. */
+export const hpke: Sealing = createSealing(new Aes256Gcm());
+
+function sealOf(context: SenderContext): Seal {
   const inOrder = createQueue();
   return {
     encapsulation: new Uint8Array(context.enc),
@@ -92,15 +112,7 @@ async function createSeal({ chain, keys, recipientKey, ephemeralSecret }: SealTo
   };
 }
 
-async function createOpener({ chain, keys, senderKey, encapsulation }: OpenFrom): Promise<Opener> {
-  const context = await proven('not an encapsulation for these keys', async () =>
-    suite.createRecipientContext({
-      recipientKey: await importPair(keys),
-      senderPublicKey: await suite.kem.deserializePublicKey(senderKey.slice()),
-      enc: encapsulation.slice(),
-      info: infoOf(chain),
-    }),
-  );
+function openerOf(context: RecipientContext): Opener {
   const inOrder = createQueue();
   let isBroken = false;
   return {
@@ -114,13 +126,6 @@ async function createOpener({ chain, keys, senderKey, encapsulation }: OpenFrom)
           return bytes;
         }),
       ),
-  };
-}
-
-async function importPair({ publicKey, privateKey }: SealKeyPair): Promise<CryptoKeyPair> {
-  return {
-    publicKey: await suite.kem.deserializePublicKey(publicKey.slice()),
-    privateKey: await suite.kem.deserializePrivateKey(privateKey.slice()),
   };
 }
 

@@ -14,6 +14,7 @@ import { toNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { MetricsRegister } from '../metrics.ts';
 import { createNativeSigner, nativeCrypto } from '../native/crypto.ts';
+import { nativeSealing } from '../native/sealing.ts';
 import type { JobsApi } from '../rpc/api.ts';
 import type { ChainFolder } from '../store/data-folder.ts';
 import { openRows } from '../store/rows.ts';
@@ -75,7 +76,7 @@ async function startCoordinator(
     const money = createNodeMoney({ chain, crypto: nativeCrypto, signer, clock: systemClock });
     const coordinator = await createCoordinator({
       ...{ chain: chain.genesis.chain, crypto: nativeCrypto, createSigner: createNativeSigner, verifier },
-      ...{ miners: chain.market, money, rows },
+      ...{ sealing: nativeSealing, miners: chain.market, money, rows },
       ...{ clock: systemClock, random: (count) => new Uint8Array(randomBytes(count)), log, metrics },
     });
     log.info('this node pays for jobs', { account: formatAddress(money.client) });

@@ -12,7 +12,7 @@ import { decodeQuoteRequest, encodeQuote, quoteRequestHash, signQuote } from '..
 import { signReceipt } from '../../../src/chain/market/receipt.ts';
 import { nextLink } from '../../../src/chain/market/tick.ts';
 import { createNativeSigner, nativeCrypto } from '../../../src/native/crypto.ts';
-import { hpke } from '../../../protocols/market/sealing.ts';
+import { nativeSealing } from '../../../src/native/sealing.ts';
 import type { WorkChannel } from '../../../protocols/market/work-channel.ts';
 import { acceptWorkChannel } from '../../../protocols/market/work-channel.ts';
 import type { ClientFrame, MinerFrame } from '../../../protocols/market/work-frames.ts';
@@ -29,7 +29,7 @@ const signers = Array.from({ length: count }, (_, i) => {
   new DataView(seed.buffer).setUint32(0, first + i + 1);
   return createNativeSigner(seed);
 });
-const sealKeys = await hpke.deriveSealKeys(new Uint8Array(32).fill(first + 1));
+const sealKeys = await nativeSealing.deriveSealKeys(new Uint8Array(32).fill(first + 1));
 
 function offers(): Uint8Array {
   const writer = new Writer(4_096).u32(signers.length);
@@ -83,7 +83,7 @@ class Stream {
       },
       close: () => undefined,
     };
-    this.#channel = acceptWorkChannel({ chain: CHAIN, sealing: hpke, stream, keysOf: () => sealKeys });
+    this.#channel = acceptWorkChannel({ chain: CHAIN, sealing: nativeSealing, stream, keysOf: () => sealKeys });
     void this.#serve();
   }
 

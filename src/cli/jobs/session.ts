@@ -6,6 +6,7 @@ import type { ChainContext } from '../../chain/signing.ts';
 import { NodeError } from '../../errors.ts';
 import { nopLogger } from '../../log.ts';
 import { createNativeSigner, nativeCrypto } from '../../native/crypto.ts';
+import { nativeSealing } from '../../native/sealing.ts';
 import { chainOfStatus } from '../../sdk/build.ts';
 import { createMarket } from '../../sdk/market.ts';
 import type { Market } from '../../sdk/market.ts';
@@ -64,6 +65,7 @@ export async function findPayer(given: Context, options: KeyOptions): Promise<Pa
       try {
         const market = await createMarket({
           ...{ client, light, miners, rows: run.rows, crypto: nativeCrypto, createSigner: createNativeSigner },
+          sealing: nativeSealing,
           signing: { hasher: nativeCrypto, chain, params: verification?.genesis.params ?? params, signer },
           exclusive: () => takeAccount(context.home, formatAddress(addressOf(nativeCrypto, signer.publicKey))),
         });

@@ -10,6 +10,7 @@ import type { Voucher } from '../../chain/modules/compute/voucher.ts';
 import { voucherCheck } from '../../chain/modules/compute/voucher.ts';
 import type { Clock } from '../../clock.ts';
 import { NodeError, toNodeError } from '../../errors.ts';
+import type { Sealing } from '../../../protocols/market/sealing.ts';
 import type { ClientFrame } from '../../../protocols/market/work-frames.ts';
 import type { AssignFacts, AssignFrame, AssignRules } from './assign.ts';
 import { assignmentChecks, judgeAssignment, judgeOpening } from './assign.ts';
@@ -38,6 +39,7 @@ export interface IntakeModules {
   readonly outbox: Pick<Outbox, 'isReleasing'>;
   readonly verifier: BatchVerifier;
   readonly clock: Clock;
+  readonly sealing: Sealing;
   readonly sealKeys: Pick<SealKeys, 'find'>;
   /** Why no work is taken now. */
   readonly closed: () => Refusal | null;
@@ -46,12 +48,14 @@ export interface IntakeModules {
 
 export class Intake implements SessionHost {
   readonly chain: ChainContext;
+  readonly sealing: Sealing;
   readonly sealKeys: Pick<SealKeys, 'find'>;
   readonly #modules: IntakeModules;
 
   constructor(modules: IntakeModules) {
     this.#modules = modules;
     this.chain = modules.rules.chain;
+    this.sealing = modules.sealing;
     this.sealKeys = modules.sealKeys;
   }
 

@@ -11,6 +11,7 @@ import { every } from '../../clock.ts';
 import { NodeError, toNodeError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { MetricsRegister } from '../../metrics.ts';
+import type { Sealing } from '../../../protocols/market/sealing.ts';
 import type { WorkStream } from '../../../protocols/market/work-stream.ts';
 import type { Rows } from '../coordinator/ports.ts';
 import type { MinerDoor } from '../link.ts';
@@ -56,6 +57,7 @@ export interface MinerModules {
   readonly signer: Signer;
   readonly hasher: Hasher;
   readonly verifier: BatchVerifier;
+  readonly sealing: Sealing;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -79,7 +81,7 @@ export async function createMiner(options: MinerOptions, modules: MinerModules):
   const found = await restore(rows, { hasher, chain: chain.context }, clock.now());
   if (found.changes.length > 0) await rows.persist(found.changes);
   if (found.cutOff > 0) log.warn('work was cut off by the last stop', { attempts: found.cutOff });
-  const sealKeys = await SealKeys.open(rows, found.sealSecrets, clock.now());
+  const sealKeys = await SealKeys.open({ rows, sealing: modules.sealing }, found.sealSecrets, clock.now());
   const miner = new RunningMiner(options, modules, sealKeys, found);
   await miner.probe();
   return miner;
@@ -154,7 +156,16 @@ class RunningMiner implements Miner {
     this.#intake = new Intake({
       rules: { hasher, chain: chain.context, address: this.address },
       ...common,
-      ...{ source: chain, runs: this.#runs, outbox: this.#outbox, verifier, sealKeys, closed: closedFor, onFatal },
+      ...{
+        source: chain,
+        runs: this.#runs,
+        outbox: this.#outbox,
+        verifier,
+        sealKeys,
+        sealing: modules.sealing,
+        closed: closedFor,
+        onFatal,
+      },
     });
     this.#books.restore(found.ledgers, found.sums);
     this.#outbox.restore(found.transactions);

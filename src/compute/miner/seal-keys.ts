@@ -6,8 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { equalBytes } from '../../bytes.ts';
 import { MAX_JOB_MS } from '../../chain/market/job.ts';
-import type { SealKeyPair } from '../../../protocols/market/sealing.ts';
-import { hpke } from '../../../protocols/market/sealing.ts';
+import type { Sealing, SealKeyPair } from '../../../protocols/market/sealing.ts';
 import type { Row, Rows } from '../coordinator/ports.ts';
 import { sealSecretKey, sealSecretRow } from './rows.ts';
 
@@ -22,25 +21,30 @@ export const ROTATE_MS = MAX_JOB_MS;
 /** The newest, and the one before. */
 const MAX_KEYS = 2;
 
+export interface SealKeysModules {
+  readonly rows: Rows;
+  readonly sealing: Sealing;
+}
+
 interface Held extends SealSecret {
   readonly keys: SealKeyPair;
 }
 
 export class SealKeys {
-  readonly #rows: Rows;
+  readonly #modules: SealKeysModules;
   /** Newest first. */
   #held: readonly Held[];
   #isRotating = false;
 
-  private constructor(rows: Rows, held: readonly Held[]) {
-    this.#rows = rows;
+  private constructor(modules: SealKeysModules, held: readonly Held[]) {
+    this.#modules = modules;
     this.#held = held;
   }
 
   /** @param kept by an earlier start @throws NodeError STORAGE */
-  static async open(rows: Rows, kept: readonly SealSecret[], nowMs: number): Promise<SealKeys> {
-    const held = await Promise.all(kept.map(hold));
-    const keys = new SealKeys(rows, held.sort((a, b) => b.madeAtMs - a.madeAtMs).slice(0, MAX_KEYS));
+  static async open(modules: SealKeysModules, kept: readonly SealSecret[], nowMs: number): Promise<SealKeys> {
+    const held = await Promise.all(kept.map((secret) => hold(modules.sealing, secret)));
+    const keys = new SealKeys(modules, held.sort((a, b) => b.madeAtMs - a.madeAtMs).slice(0, MAX_KEYS));
     await keys.rotate(nowMs);
     return keys;
   }
@@ -60,10 +64,10 @@ export class SealKeys {
     if (this.#isRotating || (newest && nowMs - newest.madeAtMs < ROTATE_MS)) return;
     this.#isRotating = true;
     try {
-      const next = await hold({ madeAtMs: nowMs, secret: new Uint8Array(randomBytes(32)) });
+      const next = await hold(this.#modules.sealing, { madeAtMs: nowMs, secret: new Uint8Array(randomBytes(32)) });
       const held = [next, ...this.#held];
       const gone: Row[] = held.slice(MAX_KEYS).map(({ madeAtMs }) => ({ key: sealSecretKey(madeAtMs), value: null }));
-      await this.#rows.persist([sealSecretRow(next), ...gone]);
+      await this.#modules.rows.persist([sealSecretRow(next), ...gone]);
       this.#held = held.slice(0, MAX_KEYS);
     } finally {
       this.#isRotating = false;
@@ -71,6 +75,6 @@ export class SealKeys {
   }
 }
 
-async function hold({ madeAtMs, secret }: SealSecret): Promise<Held> {
-  return { madeAtMs, secret, keys: await hpke.deriveSealKeys(secret) };
+async function hold(sealing: Sealing, { madeAtMs, secret }: SealSecret): Promise<Held> {
+  return { madeAtMs, secret, keys: await sealing.deriveSealKeys(secret) };
 }

@@ -3,7 +3,7 @@ import type { Hash } from '../../bytes.ts';
 import { equalBytes } from '../../bytes.ts';
 import type { SignedAssignment } from '../../chain/market/assignment.ts';
 import type { ChainContext } from '../../chain/signing.ts';
-import { hpke } from '../../../protocols/market/sealing.ts';
+import type { Sealing } from '../../../protocols/market/sealing.ts';
 import type { WorkChannel } from '../../../protocols/market/work-channel.ts';
 import { acceptWorkChannel } from '../../../protocols/market/work-channel.ts';
 import type { ClientFrame, MinerFrame } from '../../../protocols/market/work-frames.ts';
@@ -18,6 +18,7 @@ import type { SealKeys } from './seal-keys.ts';
 /** What a session asks of the miner it belongs to. */
 export interface SessionHost {
   readonly chain: ChainContext;
+  readonly sealing: Sealing;
   readonly sealKeys: Pick<SealKeys, 'find'>;
   attemptOf(frame: AssignFrame): Hash;
   /** Verified and kept when it resolves; not attached yet. */
@@ -37,8 +38,8 @@ export class Session implements Listener {
 
   constructor(host: SessionHost, stream: WorkStream) {
     this.#host = host;
-    const keysOf = (publicKey: Uint8Array) => host.sealKeys.find(publicKey);
-    this.#channel = acceptWorkChannel({ chain: host.chain, sealing: hpke, stream, keysOf });
+    const { chain, sealing, sealKeys } = host;
+    this.#channel = acceptWorkChannel({ chain, sealing, stream, keysOf: (publicKey) => sealKeys.find(publicKey) });
   }
 
   /** Until the client ends the stream. @throws NodeError UNREACHABLE | PEER_PROTOCOL | CODEC | BAD_PROOF */

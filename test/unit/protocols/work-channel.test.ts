@@ -151,14 +151,18 @@ describe('protocols/work-channel', () => {
 
   // What whoever carries the records can do: each is refused at once, by whom it was meant for.
   const TRICKS: Record<string, Way['carry']> = {
-    'changes a record': (record, number) => [number === 2 ? record.map((byte, i) => (i === 9 ? byte ^ 1 : byte)) : record],
+    'changes a record': (record, number) => [
+      number === 2 ? record.map((byte, i) => (i === 9 ? byte ^ 1 : byte)) : record,
+    ],
     'says one twice': (record, number) => (number === 2 ? [record, record] : [record]),
     'leaves one out': (record, number) => (number === 1 ? [] : [record]),
     'makes one up': (record, number) => (number === 2 ? [Uint8Array.of(2, ...new Uint8Array(60))] : [record]),
     'says hello in between': (record, number) => (number === 2 ? [new Uint8Array(98).fill(1), record] : [record]),
     'sends what is no record': (record, number) => (number === 2 ? [Uint8Array.of(77)] : [record]),
     'cuts a record short': (record, number) => [number === 2 ? record.subarray(0, 10) : record],
-    'changes the hello': (record, number) => [number === 0 ? record.map((byte, i) => (i === 5 ? byte ^ 1 : byte)) : record],
+    'changes the hello': (record, number) => [
+      number === 0 ? record.map((byte, i) => (i === 5 ? byte ^ 1 : byte)) : record,
+    ],
   };
   for (const direction of ['there', 'back'] as const) {
     for (const [what, carry] of Object.entries(TRICKS)) {
