@@ -8,7 +8,8 @@ import { MAX_OFFER_BYTES } from '../src/chain/market/offer.ts';
 import { MAX_QUOTE_BYTES, MAX_QUOTE_REQUEST_BYTES } from '../src/chain/market/quote.ts';
 import { MAX_CHUNK_BYTES, MAX_MANIFEST_BYTES } from '../src/chain/state-chunks.ts';
 import { ANSWER_BYTES, MAX_BATCH_BYTES, MAX_JOIN_ANSWER_BYTES, MAX_TX_IDS } from './codec.ts';
-import { LEASE_MS, MAX_WORK_FRAME_BYTES, PING_MS } from './market/work-frames.ts';
+import { MAX_WORK_RECORD_BYTES } from './market/work-channel.ts';
+import { LEASE_MS, PING_MS } from './market/work-frames.ts';
 import type { Method, Methods, Topic } from './messages.ts';
 import type { QuotaRule } from './quotas.ts';
 
@@ -292,7 +293,7 @@ export const TOPICS: { readonly [T in Topic]: TopicRule } = {
 
 /** Work streams: long-lived, each for one attempt after the other. */
 export const WORK = {
-  maxFrameBytes: MAX_WORK_FRAME_BYTES,
+  maxRecordBytes: MAX_WORK_RECORD_BYTES,
   /**
    * Open at once over all peers and chains of a host, each direction for itself. One peer may hold as many as are left
    * over, so that one alone gets half, and there is always room for another one.

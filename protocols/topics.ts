@@ -19,7 +19,7 @@ export function protocolId(chain: ChainContext, method: Method): string {
   return `/aitbc/${chain.chainId}/${genesis8(chain.genesisHash)}/${method}/1`;
 }
 
-/** Work streams, `/aitbc/ait-devnet/0a1b2c3d/work/1`. */
+/** Work streams, `/aitbc/ait-devnet/0a1b2c3d/work/2`. */
 export function workProtocolId(chain: ChainContext): string {
-  return `/aitbc/${chain.chainId}/${genesis8(chain.genesisHash)}/work/1`;
+  return `/aitbc/${chain.chainId}/${genesis8(chain.genesisHash)}/work/2`;
 }

@@ -1,9 +1,9 @@
 /**
- * Sealing of what travels over work streams: HPKE (RFC 9180) in base mode with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and
- * AES-256-GCM. One context seals one direction of one stream; README.md is normative.
+ * Sealing of what travels over work streams: HPKE (RFC 9180) in auth mode with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and
+ * AES-256-GCM. One context seals one direction of one stream, in its order; README.md is normative.
  */
+import type { AeadInterface, RecipientContext, SenderContext } from '@hpke/core';
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
-import type { Hash } from '../../src/bytes.ts';
 import { Writer } from '../../src/chain/codec.ts';
 import type { ChainContext } from '../../src/chain/signing.ts';
 import { NodeError } from '../../src/errors.ts';
@@ -15,112 +15,122 @@ export interface SealKeyPair {
   readonly privateKey: Uint8Array;
 }
 
-/** Where a piece belongs: nothing sealed for one place opens at another one. */
-export interface SealPlace {
-  /** Of the attempt. */
-  readonly attempt: Hash;
-  readonly direction: 'input' | 'output';
-  /** From 0 on within the attempt. */
-  readonly piece: number;
-}
-
+/** One direction of one stream. */
 export interface Seal {
   /** 32 bytes, for the hello. */
   readonly encapsulation: Uint8Array;
-  /** The bytes and SEAL_BYTES more. Calls count: they are opened in the order in which they were made. */
-  seal(piece: Uint8Array, place: SealPlace): Promise<Uint8Array>;
+  /**
+   * The bytes and 16 more. Calls count: they are opened in the order in which they were made.
+   *
+   * @param bound what it is good for only: it opens with the same bytes alone
+   */
+  seal(bytes: Uint8Array, bound: Uint8Array): Promise<Uint8Array>;
 }
 
 export interface Opener {
   /** In the order in which they were sealed. @throws NodeError BAD_PROOF, after which nothing opens any more */
-  open(sealed: Uint8Array, place: SealPlace): Promise<Uint8Array>;
+  open(sealed: Uint8Array, bound: Uint8Array): Promise<Uint8Array>;
 }
 
 export interface SealTo {
   readonly chain: ChainContext;
+  /** Of who seals: what does not come from it does not open. */
+  readonly keys: SealKeyPair;
   /** Public key of who opens. */
   readonly recipientKey: Uint8Array;
+  /** For vectors, which need the same bytes each time; otherwise it is made anew. */
+  readonly ephemeralSecret?: Uint8Array;
 }
 
 export interface OpenFrom {
   readonly chain: ChainContext;
-  readonly privateKey: Uint8Array;
+  readonly keys: SealKeyPair;
+  /** Public key of who seals. */
+  readonly senderKey: Uint8Array;
   /** From the other side's hello. */
   readonly encapsulation: Uint8Array;
 }
 
-const suite = new CipherSuite({
-  kem: new DhkemX25519HkdfSha256(),
-  kdf: new HkdfSha256(),
-  aead: new Aes256Gcm(),
-});
-
-export async function createSealKeys(): Promise<SealKeyPair> {
-  return bytesOf(await suite.kem.generateKeyPair());
+/** What seals, as a part that a test replaces by one that it can look into. */
+export interface Sealing {
+  /** The pair that a secret of 32 bytes stands for, by DeriveKeyPair of RFC 9180. */
+  deriveSealKeys(secret: Uint8Array): Promise<SealKeyPair>;
+  /** @throws NodeError BAD_PROOF when the key is none that can be sealed to */
+  createSeal(to: SealTo): Promise<Seal>;
+  /** @throws NodeError BAD_PROOF when key or encapsulation are none */
+  createOpener(from: OpenFrom): Promise<Opener>;
 }
 
-/** The pair that a secret of 32 bytes stands for, by DeriveKeyPair of RFC 9180. */
-export async function deriveSealKeys(secret: Uint8Array): Promise<SealKeyPair> {
-  return bytesOf(await suite.kem.deriveKeyPair(secret.slice()));
-}
-
-/** @throws NodeError BAD_PROOF when the key is none that can be sealed to */
-export async function createSeal({ chain, recipientKey }: SealTo): Promise<Seal> {
-  const context = await proven('not a key to seal to', async () =>
-    suite.createSenderContext({
-      recipientPublicKey: await suite.kem.deserializePublicKey(recipientKey.slice()),
-      info: infoOf(chain),
-    }),
-  );
-  const inOrder = createQueue();
+/** @param aead AES-256-GCM, by whatever does it best here */
+export function createSealing(aead: AeadInterface): Sealing {
+  const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead });
+  const importPair = async ({ publicKey, privateKey }: SealKeyPair): Promise<CryptoKeyPair> => ({
+    publicKey: await suite.kem.deserializePublicKey(publicKey.slice()),
+    privateKey: await suite.kem.deserializePrivateKey(privateKey.slice()),
+  });
   return {
-    encapsulation: new Uint8Array(context.enc),
-    seal: (piece, place) => inOrder(async () => new Uint8Array(await context.seal(piece, placeBytes(place)))),
+    deriveSealKeys: async (secret) => {
+      const { publicKey, privateKey } = await suite.kem.deriveKeyPair(secret.slice());
+      return {
+        publicKey: new Uint8Array(await suite.kem.serializePublicKey(publicKey)),
+        privateKey: new Uint8Array(await suite.kem.serializePrivateKey(privateKey)),
+      };
+    },
+    createSeal: async ({ chain, keys, recipientKey, ephemeralSecret }) => {
+      const context = await proven('not keys to seal with', async () =>
+        suite.createSenderContext({
+          recipientPublicKey: await suite.kem.deserializePublicKey(recipientKey.slice()),
+          senderKey: await importPair(keys),
+          info: infoOf(chain),
+          ...(ephemeralSecret && { ekm: ephemeralSecret.slice() }),
+        }),
+      );
+      return sealOf(context);
+    },
+    createOpener: async ({ chain, keys, senderKey, encapsulation }) => {
+      const context = await proven('not an encapsulation for these keys', async () =>
+        suite.createRecipientContext({
+          recipientKey: await importPair(keys),
+          senderPublicKey: await suite.kem.deserializePublicKey(senderKey.slice()),
+          enc: encapsulation.slice(),
+          info: infoOf(chain),
+        }),
+      );
+      return openerOf(context);
+    },
   };
 }
 
-/** @throws NodeError BAD_PROOF when the encapsulation is none */
-export async function createOpener({ chain, privateKey, encapsulation }: OpenFrom): Promise<Opener> {
-  const context = await proven('not an encapsulation for this key', async () =>
-    suite.createRecipientContext({
-      recipientKey: await suite.kem.deserializePrivateKey(privateKey.slice()),
-      enc: encapsulation.slice(),
-      info: infoOf(chain),
-    }),
-  );
+/** By WebCrypto, which browsers and Node have. */
+export const hpke: Sealing = createSealing(new Aes256Gcm());
+
+function sealOf(context: SenderContext): Seal {
+  const inOrder = createQueue();
+  return {
+    encapsulation: new Uint8Array(context.enc),
+    seal: (bytes, bound) => inOrder(async () => new Uint8Array(await context.seal(bytes, bound))),
+  };
+}
+
+function openerOf(context: RecipientContext): Opener {
   const inOrder = createQueue();
   let isBroken = false;
   return {
-    open: (sealed, place) =>
+    open: (sealed, bound) =>
       inOrder(() =>
-        proven('sealed bytes do not open at this place', async () => {
-          if (isBroken) throw new NodeError('BAD_PROOF', 'an earlier piece did not open');
+        proven('sealed bytes do not open: they were forged, changed, moved or left out on the way', async () => {
+          if (isBroken) throw new NodeError('BAD_PROOF', 'an earlier record did not open');
           isBroken = true;
-          const piece = new Uint8Array(await context.open(sealed, placeBytes(place)));
+          const bytes = new Uint8Array(await context.open(sealed, bound));
           isBroken = false;
-          return piece;
+          return bytes;
         }),
       ),
   };
 }
 
-async function bytesOf({ publicKey, privateKey }: CryptoKeyPair): Promise<SealKeyPair> {
-  return {
-    publicKey: new Uint8Array(await suite.kem.serializePublicKey(publicKey)),
-    privateKey: new Uint8Array(await suite.kem.serializePrivateKey(privateKey)),
-  };
-}
-
 function infoOf({ chainId, genesisHash }: ChainContext): Uint8Array {
-  return new Writer(96).ascii8('AIT/seal').ascii8(chainId).fixed(genesisHash, 32).finish();
-}
-
-function placeBytes({ attempt, direction, piece }: SealPlace): Uint8Array {
-  return new Writer(37)
-    .fixed(attempt, 32)
-    .u8(direction === 'input' ? 1 : 2)
-    .u32(piece)
-    .finish();
+  return new Writer(96).ascii8('AIT/work').ascii8(chainId).fixed(genesisHash, 32).finish();
 }
 
 async function proven<T>(message: string, work: () => Promise<T>): Promise<T> {

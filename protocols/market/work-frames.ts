@@ -1,6 +1,6 @@
 /**
- * Frames of a work stream, on which a client has a miner do one attempt after the other. Both sides begin with a hello, by
- * which each learns what the other's sealed bytes open with; README.md is normative.
+ * Frames of a work stream, on which a client has a miner do one attempt after the other. They travel sealed, in the records
+ * of work-channel.ts; README.md is normative.
  */
 import type { Hash, Signature } from '../../src/bytes.ts';
 import { utf8 } from '../../src/bytes.ts';
@@ -19,22 +19,17 @@ import { readVoucher, writeVoucher } from '../../src/chain/modules/compute/vouch
 import type { ErrorCode } from '../../src/errors.ts';
 import { isErrorCode } from '../../src/errors.ts';
 
-/** Of one piece of input or output, before it is sealed. */
+/** Of one piece of input or output. */
 export const MAX_PIECE_BYTES = 64 * 1024;
-/** What sealing adds. */
-export const SEAL_BYTES = 16;
-/** Of any frame, without its length. */
-export const MAX_WORK_FRAME_BYTES = MAX_PIECE_BYTES + SEAL_BYTES + 1024;
+/** Of any frame, before it is sealed. */
+export const MAX_WORK_FRAME_BYTES = MAX_PIECE_BYTES + 1024;
 /** A side that has nothing else to send for so long pings; one that is silent for LEASE_MS is lost. */
 export const PING_MS = 5_000;
 export const LEASE_MS = 15_000;
 const MAX_TEXT_BYTES = 256;
-const WORK_VERSION = 1;
 
 /** What a client sends. `attempt` is the attempt's id. */
 export type ClientFrame =
-  /** First, once. `sealed`: encapsulation to the quote's seal key, of what seals all input of the stream. */
-  | { readonly type: 'hello'; readonly encapsulation: Uint8Array; readonly sealTo: Uint8Array }
   /** `open`: the signed `agreement.open`. The voucher covers base, fixed price, input and one tick. */
   | {
       readonly type: 'assign';
@@ -43,21 +38,18 @@ export type ClientFrame =
       readonly voucher: Voucher;
       readonly open: Uint8Array;
     }
-  /** A sealed piece of the encoded content, in order; the last one completes `inputBytes` of the job. */
-  | { readonly type: 'input'; readonly attempt: Hash; readonly sealed: Uint8Array }
+  /** A piece of the encoded content, in order; the last one completes `inputBytes` of the job. */
+  | { readonly type: 'input'; readonly attempt: Hash; readonly piece: Uint8Array }
   | { readonly type: 'credit'; readonly attempt: Hash; readonly voucher: Voucher }
   /** Stop the work; an `end` with `canceled`, or with whatever came first, follows. */
   | { readonly type: 'stop'; readonly attempt: Hash }
   /** Acknowledges the receipt; the voucher covers all of it. */
   | { readonly type: 'acknowledge'; readonly attempt: Hash; readonly signature: Signature; readonly voucher: Voucher }
-  /** On a new stream, after the hello: go on with what follows that many pieces. */
-  | { readonly type: 'resume'; readonly attempt: Hash; readonly chunks: number; readonly voucher: Voucher }
-  | { readonly type: 'ping' };
+  /** On a new stream: go on with what follows that many pieces. */
+  | { readonly type: 'resume'; readonly attempt: Hash; readonly chunks: number; readonly voucher: Voucher };
 
 /** What a miner sends. */
 export type MinerFrame =
-  /** Answers the client's. `encapsulation`: to its `sealTo`, of what seals all output of the stream. */
-  | { readonly type: 'hello'; readonly encapsulation: Uint8Array }
   | { readonly type: 'accept'; readonly attempt: Hash }
   /** Work did not begin, nothing is due. */
   | {
@@ -69,31 +61,25 @@ export type MinerFrame =
       readonly text: string;
     }
   | { readonly type: 'start'; readonly attempt: Hash; readonly startedAtMs: number }
-  | { readonly type: 'output'; readonly attempt: Hash; readonly chunk: number; readonly sealed: Uint8Array }
+  | { readonly type: 'output'; readonly attempt: Hash; readonly chunk: number; readonly piece: Uint8Array }
   | { readonly type: 'tick'; readonly tick: SignedTick }
   | { readonly type: 'end'; readonly receipt: SignedReceipt }
   /** Work began and failed; due is what the tick says. */
   | { readonly type: 'fail'; readonly tick: SignedTick; readonly code: ErrorCode; readonly text: string }
   /** The receipt's acknowledgement is kept: the attempt is over, the stream free for the next one. */
-  | { readonly type: 'done'; readonly attempt: Hash }
-  | { readonly type: 'ping' };
+  | { readonly type: 'done'; readonly attempt: Hash };
 
-const CLIENT = { hello: 1, assign: 2, input: 3, credit: 4, stop: 5, acknowledge: 6, resume: 7, ping: 8 } as const;
-const MINER = {
-  ...{ hello: 33, accept: 34, refuse: 35, start: 36, output: 37 },
-  ...{ tick: 38, end: 39, fail: 40, done: 41, ping: 42 },
-} as const;
+const CLIENT = { assign: 2, input: 3, credit: 4, stop: 5, acknowledge: 6, resume: 7 } as const;
+const MINER = { accept: 34, refuse: 35, start: 36, output: 37, tick: 38, end: 39, fail: 40, done: 41 } as const;
 
 export function encodeClientFrame(frame: ClientFrame): Uint8Array {
   const writer = new Writer(1024).u8(CLIENT[frame.type]);
   switch (frame.type) {
-    case 'hello':
-      return writer.u8(WORK_VERSION).fixed(frame.encapsulation, 32).fixed(frame.sealTo, 32).finish();
     case 'assign':
       writeJob(writer, frame.job).fixed(encodeAssignment(frame.assignment), ASSIGNMENT_BYTES);
       return voucherInto(writer, frame.voucher).bytes16(frame.open).finish();
     case 'input':
-      return writer.fixed(frame.attempt, 32).bytes32(frame.sealed).finish();
+      return writer.fixed(frame.attempt, 32).bytes32(frame.piece).finish();
     case 'credit':
       return voucherInto(writer.fixed(frame.attempt, 32), frame.voucher).finish();
     case 'stop':
@@ -102,8 +88,6 @@ export function encodeClientFrame(frame: ClientFrame): Uint8Array {
       return voucherInto(writer.fixed(frame.attempt, 32).fixed(frame.signature, 64), frame.voucher).finish();
     case 'resume':
       return voucherInto(writer.fixed(frame.attempt, 32).u32(frame.chunks), frame.voucher).finish();
-    case 'ping':
-      return writer.finish();
   }
 }
 
@@ -119,16 +103,13 @@ export function decodeClientFrame(bytes: Uint8Array): ClientFrame | null {
 
 function readClientFrame(reader: Reader, type: number): ClientFrame {
   switch (type) {
-    case CLIENT.hello:
-      if (reader.u8() !== WORK_VERSION) throw reader.reject('non-canonical');
-      return { type: 'hello', encapsulation: reader.fixed(32), sealTo: reader.fixed(32) };
     case CLIENT.assign: {
       const job = readJob(reader);
       const assignment = decodeAssignment(reader.fixed(ASSIGNMENT_BYTES));
       return { type: 'assign', job, assignment, voucher: voucherFrom(reader), open: reader.bytes16(MAX_OPEN_BYTES) };
     }
     case CLIENT.input:
-      return { type: 'input', attempt: reader.fixed(32), sealed: reader.bytes32(MAX_PIECE_BYTES + SEAL_BYTES) };
+      return { type: 'input', attempt: reader.fixed(32), piece: reader.bytes32(MAX_PIECE_BYTES) };
     case CLIENT.credit:
       return { type: 'credit', attempt: reader.fixed(32), voucher: voucherFrom(reader) };
     case CLIENT.stop:
@@ -141,8 +122,6 @@ function readClientFrame(reader: Reader, type: number): ClientFrame {
       const attempt = reader.fixed(32);
       return { type: 'resume', attempt, chunks: reader.u32(), voucher: voucherFrom(reader) };
     }
-    case CLIENT.ping:
-      return { type: 'ping' };
     default:
       throw reader.reject('non-canonical');
   }
@@ -151,8 +130,6 @@ function readClientFrame(reader: Reader, type: number): ClientFrame {
 export function encodeMinerFrame(frame: MinerFrame): Uint8Array {
   const writer = new Writer(1024).u8(MINER[frame.type]);
   switch (frame.type) {
-    case 'hello':
-      return writer.u8(WORK_VERSION).fixed(frame.encapsulation, 32).finish();
     case 'accept':
     case 'done':
       return writer.fixed(frame.attempt, 32).finish();
@@ -162,15 +139,13 @@ export function encodeMinerFrame(frame: MinerFrame): Uint8Array {
     case 'start':
       return writer.fixed(frame.attempt, 32).u64(frame.startedAtMs).finish();
     case 'output':
-      return writer.fixed(frame.attempt, 32).u32(frame.chunk).bytes32(frame.sealed).finish();
+      return writer.fixed(frame.attempt, 32).u32(frame.chunk).bytes32(frame.piece).finish();
     case 'tick':
       return writeTick(writer, frame.tick).finish();
     case 'end':
       return writer.bytes16(encodeReceipt(frame.receipt)).finish();
     case 'fail':
       return writeText(writeTick(writer, frame.tick).ascii8(frame.code), shortText(frame.text)).finish();
-    case 'ping':
-      return writer.finish();
   }
 }
 
@@ -186,9 +161,6 @@ export function decodeMinerFrame(bytes: Uint8Array): MinerFrame | null {
 
 function readMinerFrame(reader: Reader, type: number): MinerFrame {
   switch (type) {
-    case MINER.hello:
-      if (reader.u8() !== WORK_VERSION) throw reader.reject('non-canonical');
-      return { type: 'hello', encapsulation: reader.fixed(32) };
     case MINER.accept:
       return { type: 'accept', attempt: reader.fixed(32) };
     case MINER.refuse: {
@@ -200,7 +172,7 @@ function readMinerFrame(reader: Reader, type: number): MinerFrame {
       return { type: 'start', attempt: reader.fixed(32), startedAtMs: reader.u64() };
     case MINER.output: {
       const attempt = reader.fixed(32);
-      return { type: 'output', attempt, chunk: reader.u32(), sealed: reader.bytes32(MAX_PIECE_BYTES + SEAL_BYTES) };
+      return { type: 'output', attempt, chunk: reader.u32(), piece: reader.bytes32(MAX_PIECE_BYTES) };
     }
     case MINER.tick:
       return { type: 'tick', tick: readTick(reader) };
@@ -210,8 +182,6 @@ function readMinerFrame(reader: Reader, type: number): MinerFrame {
       return { type: 'fail', tick: readTick(reader), code: readCode(reader), text: readText(reader, MAX_TEXT_BYTES) };
     case MINER.done:
       return { type: 'done', attempt: reader.fixed(32) };
-    case MINER.ping:
-      return { type: 'ping' };
     default:
       throw reader.reject('non-canonical');
   }

@@ -11,6 +11,7 @@ import { nopLogger } from '../../src/log.ts';
 import type { MetricsRegister } from '../../src/metrics.ts';
 import { nopRegister } from '../../src/metrics.ts';
 import { createNativeSigner, nativeCrypto } from '../../src/native/crypto.ts';
+import { nativeSealing } from '../../src/native/sealing.ts';
 import { percentiles } from '../../testnet/load/percentiles.ts';
 import type { BenchArgs } from './args.ts';
 import { openRows, simulatedMoney, startMiners } from './market/simulated.ts';
@@ -46,7 +47,8 @@ export async function coordinator(
   const rows = await openRows(join(folder, 'rows'));
   const matchMs: number[] = [];
   const market = await createCoordinator({
-    ...{ chain: CHAIN, crypto: nativeCrypto, createSigner: createNativeSigner, miners, money: simulatedMoney(), rows },
+    ...{ chain: CHAIN, crypto: nativeCrypto, createSigner: createNativeSigner, sealing: nativeSealing },
+    ...{ miners, money: simulatedMoney(), rows },
     ...{ clock: systemClock, random: (bytes: number) => randomBytes(bytes), log: nopLogger },
     metrics: matchTimes(matchMs),
     limits: { maxEndedJobs: 2_000 },

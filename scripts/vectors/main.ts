@@ -15,7 +15,7 @@ const files = {
   codec: codecVectors(),
   'state-tree': stateTreeVectors(),
   chain: chainVectors(),
-  market: marketVectors(),
+  market: await marketVectors(),
 };
 
 for (const [name, content] of Object.entries(files)) {

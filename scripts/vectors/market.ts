@@ -1,6 +1,9 @@
 /** One job of the market, from the miner's offer to the acknowledged receipt: what is signed, encoded and hashed. */
 import { toHex } from '../../src/bytes.ts';
 import type { Hash } from '../../src/bytes.ts';
+import type { Sealing } from '../../protocols/market/sealing.ts';
+import { hpke } from '../../protocols/market/sealing.ts';
+import { acceptWorkChannel, openWorkChannel } from '../../protocols/market/work-channel.ts';
 import { encodeMinerFrame, encodeClientFrame } from '../../protocols/market/work-frames.ts';
 import { addressOf } from '../../src/chain/address.ts';
 import { createPureSigner, pureCrypto } from '../../src/chain/crypto/pure.ts';
@@ -43,7 +46,8 @@ const chain: ChainContext = { chainId: 'ait-devnet', genesisHash: hashOf('genesi
 const clientAddress = addressOf(pureCrypto, client.publicKey);
 const minerAddress = addressOf(pureCrypto, miner.publicKey);
 const AT_MS = 1_700_000_000_000;
-const PIECES = ['Vienna is the capital ', 'of Austria.'];
+const FIRST = 'Vienna is the capital ';
+const PIECES = [FIRST, 'of Austria.'];
 const price = { fixedUait: 100, inputUaitPerKib: 2_000, outputUaitPerKib: 40_000 };
 const WORK = { kind: 'llm.chat', model: 'aitbc-tiny-1m' };
 const digest = hashOf('model');
@@ -55,7 +59,11 @@ interface Signed {
   readonly id: Hash | null;
 }
 
-export function marketVectors() {
+export async function marketVectors() {
+  const [minerSeal, clientSeal] = [
+    await hpke.deriveSealKeys(hashOf('seal')),
+    await hpke.deriveSealKeys(hashOf('seal to')),
+  ];
   const content = encodeContent({
     salt: hashOf('salt'),
     params: [{ name: 'max_tokens', value: '64' }],
@@ -84,7 +92,13 @@ export function marketVectors() {
   });
   const quote = signQuote(chain, miner, {
     ...{ ...WORK, request: quoteRequestHash(pureCrypto, chain, request.request), modelDigest: digest, price },
-    ...{ tickUait: 2_500, sealKey: hashOf('seal'), validUntilMs: AT_MS + 30_000, validUntilHeight: 120, firstMs: 40 },
+    ...{
+      tickUait: 2_500,
+      sealKey: minerSeal.publicKey,
+      validUntilMs: AT_MS + 30_000,
+      validUntilHeight: 120,
+      firstMs: 40,
+    },
   });
   const quoteHash = quoteId(pureCrypto, chain, quote.quote);
   const job = signJob(chain, session, {
@@ -96,7 +110,7 @@ export function marketVectors() {
   const attempt = attemptId(pureCrypto, id, 1);
   const assignment = signAssignment(chain, session, {
     ...{ job: id, attempt: 1, agreement, quote: quoteHash, miner: minerAddress, baseUait: 0, maxUait: 500_000 },
-    ...{ executionMs: 120_000, sealTo: hashOf('seal to'), single: true },
+    ...{ executionMs: 120_000, sealTo: clientSeal.publicKey, single: true },
   });
   const firstUait = dueUait(price, inputBytes, 0) + quote.quote.tickUait;
   const voucher = signVoucher(chain, session, { agreement, creditUait: firstUait, seen: attempt });
@@ -118,6 +132,9 @@ export function marketVectors() {
   const receiptHash = receiptId(pureCrypto, chain, receipt.receipt);
   const acknowledgement = acknowledge(chain, session, receiptHash);
 
+  const assign = encodeClientFrame({ type: 'assign', job, assignment, voucher, open: open.bytes });
+  const input = encodeClientFrame({ type: 'input', attempt, piece: content });
+  const output1 = encodeMinerFrame({ type: 'output', attempt, chunk: 1, piece: text.encode(FIRST) });
   const signed: Record<string, Signed> = {
     offer: {
       ...{ signBytes: offerSignBytes(chain, offer.offer), signature: offer.signature, bytes: encodeOffer(offer) },
@@ -157,8 +174,59 @@ export function marketVectors() {
     pieces: PIECES.map((piece, i) => ({ bytes: toHex(text.encode(piece)), link: toHex(links[i] ?? attempt) })),
     due: { ...price, inputBytes, outputBytes: output.length, dueUait: due },
     open: { bytes: toHex(open.bytes), agreement: toHex(agreement) },
-    assign: toHex(encodeClientFrame({ type: 'assign', job, assignment, voucher, open: open.bytes })),
+    assign: toHex(assign),
+    stream: await streamVectors([assign, input], [encodeMinerFrame({ type: 'accept', attempt }), output1]),
     signed: Object.fromEntries(Object.entries(signed).map(([name, of]) => [name, inHex(of)])),
+  };
+}
+
+/** What goes over a stream: hellos, and one record of each side, its frames sent in one go. */
+async function streamVectors(ofClient: readonly Uint8Array[], ofMiner: readonly Uint8Array[]) {
+  const [keys, minerKeys] = [await hpke.deriveSealKeys(hashOf('seal to')), await hpke.deriveSealKeys(hashOf('seal'))];
+  const [toMiner, toClient] = [createWay(), createWay()];
+  const served = acceptWorkChannel({
+    ...{ chain, sealing: fixedSealing('miner'), keysOf: () => minerKeys },
+    stream: { send: toClient.send, read: toMiner.read, close: () => undefined },
+  });
+  const opened = await openWorkChannel({
+    ...{ chain, sealing: fixedSealing('client'), keys, minerKey: minerKeys.publicKey },
+    stream: { send: toMiner.send, read: toClient.read, close: () => undefined },
+  });
+  const sending = Promise.all(ofClient.map((frame) => opened.send(frame)));
+  const [reading] = [served.read(), opened.read()];
+  await Promise.all([sending, reading, ...ofMiner.map((frame) => served.send(frame))]);
+  const [clientHello, clientRecord] = toMiner.sent.map(toHex);
+  const [minerHello, minerRecord] = toClient.sent.map(toHex);
+  return {
+    ...{ clientSecret: toHex(hashOf('seal to')), minerSecret: toHex(hashOf('seal')) },
+    ...{ clientHello, minerHello, clientRecord, minerRecord },
+    ...{ clientFrames: ofClient.map(toHex), minerFrames: ofMiner.map(toHex) },
+  };
+}
+
+/** Whose ephemeral keys are no secret: the same each time. */
+function fixedSealing(who: string): Sealing {
+  return { ...hpke, createSeal: (to) => hpke.createSeal({ ...to, ephemeralSecret: hashOf(`ephemeral ${who}`) }) };
+}
+
+function createWay() {
+  const sent: Uint8Array[] = [];
+  let next = 0;
+  let wake = Promise.withResolvers<void>();
+  return {
+    sent,
+    send: async (record: Uint8Array): Promise<void> => {
+      sent.push(record);
+      wake.resolve();
+      await Promise.resolve();
+    },
+    read: async (): Promise<Uint8Array | null> => {
+      while (next >= sent.length) {
+        wake = Promise.withResolvers();
+        await wake.promise;
+      }
+      return sent[next++] ?? null;
+    },
   };
 }
 

@@ -64,8 +64,9 @@ export function register(program: Command): void {
     .command('logs')
     .description('what happened to it, and when')
     .argument('<id>', 'of the job, or its first eight digits')
-    .action(async (id: string, _options: object, command: Command) => {
-      await (await loadReads()).logsOfJob(createContext(command), id);
+    .option('--node', 'a job that the node pays for, until it has ended')
+    .action(async (id: string, { node }: NodeOption, command: Command) => {
+      await (await loadReads()).logsOfJob(createContext(command), id, node === true);
     });
   job
     .command('verify')

@@ -2,12 +2,8 @@
 import type { Clock } from '../clock.ts';
 import { every } from '../clock.ts';
 import { NodeError } from '../errors.ts';
-import {
-  encodeClientFrame,
-  encodeMinerFrame,
-  MAX_WORK_FRAME_BYTES,
-  PING_MS,
-} from '../../protocols/market/work-frames.ts';
+import { MAX_WORK_RECORD_BYTES, PING_RECORD } from '../../protocols/market/work-channel.ts';
+import { PING_MS } from '../../protocols/market/work-frames.ts';
 import type { WorkStream } from '../../protocols/market/work-stream.ts';
 
 /** Bytes that wait to be read before the sender is held up. One frame may go over. */
@@ -17,16 +13,11 @@ const READ_AHEAD_BYTES = 128 * 1024;
 class Way {
   readonly #frames: Uint8Array[] = [];
   #bytes = 0;
-  readonly #ping: Uint8Array;
   #isOver = false;
   /** Something was sent since the last beat. */
   #isBusy = false;
   /** Wakes all who wait, readers and senders. */
   #wake = Promise.withResolvers<void>();
-
-  constructor(ping: Uint8Array) {
-    this.#ping = ping;
-  }
 
   get isOver(): boolean {
     return this.#isOver;
@@ -34,12 +25,12 @@ class Way {
 
   /** Nobody needs more than one ping. */
   beat(): void {
-    if (!this.#isBusy && !this.#isOver && this.#frames.length === 0) this.#push(this.#ping);
+    if (!this.#isBusy && !this.#isOver && this.#frames.length === 0) this.#push(PING_RECORD);
     this.#isBusy = false;
   }
 
   async send(frame: Uint8Array): Promise<void> {
-    if (frame.length > MAX_WORK_FRAME_BYTES) {
+    if (frame.length > MAX_WORK_RECORD_BYTES) {
       throw new NodeError('TOO_LARGE', 'a frame exceeds the cap', { data: { bytes: frame.length } });
     }
     while (this.#bytes >= READ_AHEAD_BYTES && !this.#isOver) await this.#wake.promise;
@@ -86,8 +77,8 @@ class Way {
 
 /** With pings of both sides where nothing else is sent, as on every work stream. */
 export function workStreamPair(clock: Clock): readonly [client: WorkStream, miner: WorkStream] {
-  const there = new Way(encodeClientFrame({ type: 'ping' }));
-  const back = new Way(encodeMinerFrame({ type: 'ping' }));
+  const there = new Way();
+  const back = new Way();
   const stop = every(clock, PING_MS, () => {
     there.beat();
     back.beat();

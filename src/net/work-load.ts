@@ -1,5 +1,5 @@
 /** Work streams of a host, over all its chains: how many there are, what they hold, and which are dead. */
-import { encodeClientFrame, encodeMinerFrame } from '../../protocols/market/work-frames.ts';
+import { PING_RECORD } from '../../protocols/market/work-channel.ts';
 import type { PeerId } from '../../protocols/network.ts';
 import { WORK } from '../../protocols/registry.ts';
 import type { Clock } from '../clock.ts';
@@ -12,11 +12,6 @@ export type Side = 'client' | 'miner';
 
 /** How often streams are looked at. */
 const SWEEP_MS = 1_000;
-
-const PINGS: Readonly<Record<Side, Uint8Array>> = {
-  client: encodeClientFrame({ type: 'ping' }),
-  miner: encodeMinerFrame({ type: 'ping' }),
-};
 
 /** One stream as the load sees it; times are monotonic. */
 export interface LoadedStream {
@@ -109,7 +104,7 @@ export class WorkLoad {
     if (nowMs - stream.sentMs < WORK.pingMs || stream.sendingMs !== null || !stream.paced.isOpen) return;
     stream.sentMs = nowMs;
     // A stream that broke says so to who reads it.
-    stream.paced.write(PINGS[stream.side]).catch(() => undefined);
+    stream.paced.write(PING_RECORD).catch(() => undefined);
   }
 
   #abort(stream: LoadedStream, reason: string, message: string): void {

@@ -141,7 +141,7 @@ export class WorkService {
     const paced = pacedStream({
       stream,
       clock,
-      maxMessageBytes: WORK.maxFrameBytes,
+      maxMessageBytes: WORK.maxRecordBytes,
       readAheadBytes: WORK.readAheadBytes,
       onArrival: () => {
         loaded.heardMs = clock.monotonic();
@@ -181,8 +181,8 @@ function workStream(loaded: LoadedStream, clock: Clock, onBroken: (error: NodeEr
   };
   return {
     send: (frame) => {
-      if (frame.length > WORK.maxFrameBytes) {
-        const data = { bytes: frame.length, cap: WORK.maxFrameBytes };
+      if (frame.length > WORK.maxRecordBytes) {
+        const data = { bytes: frame.length, cap: WORK.maxRecordBytes };
         return Promise.reject(new NodeError('TOO_LARGE', 'a frame exceeds the cap', { data }));
       }
       waiting++;

@@ -14,10 +14,10 @@ import { toNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { MetricsRegister } from '../metrics.ts';
 import { createNativeSigner, nativeCrypto } from '../native/crypto.ts';
+import { nativeSealing } from '../native/sealing.ts';
 import type { JobsApi } from '../rpc/api.ts';
 import type { ChainFolder } from '../store/data-folder.ts';
 import { openRows } from '../store/rows.ts';
-import { createOpener, createSeal, deriveSealKeys } from '../../protocols/market/sealing.ts';
 import { createNodeMoney } from './client-money.ts';
 import { readMarketKey } from './client-wallet.ts';
 import { storeKeyOf } from './open-chain.ts';
@@ -76,7 +76,7 @@ async function startCoordinator(
     const money = createNodeMoney({ chain, crypto: nativeCrypto, signer, clock: systemClock });
     const coordinator = await createCoordinator({
       ...{ chain: chain.genesis.chain, crypto: nativeCrypto, createSigner: createNativeSigner, verifier },
-      ...{ sealing: { deriveSealKeys, createSeal, createOpener }, miners: chain.market, money, rows },
+      ...{ sealing: nativeSealing, miners: chain.market, money, rows },
       ...{ clock: systemClock, random: (count) => new Uint8Array(randomBytes(count)), log, metrics },
     });
     log.info('this node pays for jobs', { account: formatAddress(money.client) });

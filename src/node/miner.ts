@@ -11,6 +11,7 @@ import type { NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { MetricsRegister } from '../metrics.ts';
 import { createNativeSigner, nativeCrypto } from '../native/crypto.ts';
+import { nativeSealing } from '../native/sealing.ts';
 import type { ChainFolder } from '../store/data-folder.ts';
 import { readKeyFile } from '../store/key-file.ts';
 import { openRows } from '../store/rows.ts';
@@ -99,7 +100,17 @@ async function start(parts: NodeMinerParts, ends: Ends): Promise<NodeMiner> {
           return capabilities;
         },
       },
-      ...{ signer, hasher: nativeCrypto, verifier, clock: systemClock, random: Math.random, log, metrics, onFatal },
+      ...{
+        signer,
+        hasher: nativeCrypto,
+        sealing: nativeSealing,
+        verifier,
+        clock: systemClock,
+        random: Math.random,
+        log,
+        metrics,
+        onFatal,
+      },
     },
   );
   ends.push(() => miner.close());

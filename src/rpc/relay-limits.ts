@@ -1,11 +1,12 @@
 /** What relayed work streams may cost the node. Each bound has a test of its name in test/unit/rpc. */
-import { LEASE_MS, MAX_WORK_FRAME_BYTES } from '../../protocols/market/work-frames.ts';
+import { MAX_WORK_RECORD_BYTES } from '../../protocols/market/work-channel.ts';
+import { LEASE_MS } from '../../protocols/market/work-frames.ts';
 
 /** Open ones, over all clients. */
 export const MAX_RELAYS = 1_024;
 /** Of them for one client that is not of this machine. */
 export const MAX_CLIENT_RELAYS = 64;
-export const MAX_RELAYED_BYTES = MAX_WORK_FRAME_BYTES;
+export const MAX_RELAYED_BYTES = MAX_WORK_RECORD_BYTES;
 /** Frames of a client: so many at once, then at this pace; what comes faster waits in its network. */
 export const FRAME_BURST = 512;
 export const FRAMES_PER_S = 256;

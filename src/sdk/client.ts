@@ -14,12 +14,14 @@ import type {
 } from './market-types.ts';
 import type { ReceiptJson } from '../chain/market/receipt-json.ts';
 import type {
+  JobEventResponse,
   JobPageResponse,
   JobReasonsResponse,
   JobResponse,
   JobResultResponse,
   ReceiptPageResponse,
 } from './job-types.ts';
+import { readJobEvents } from './job-events.ts';
 import type {
   AccountResponse,
   BlockResponse,
@@ -97,6 +99,8 @@ export interface Client {
   /** @throws NodeError NOT_FOUND, as those below */
   job(id: string): Promise<JobResponse>;
   jobReasons(id: string): Promise<JobReasonsResponse>;
+  /** From the first one kept, until the job has ended. */
+  jobEvents(id: string, signal?: AbortSignal): AsyncIterable<JobEventResponse>;
   /** @throws NodeError also while there is none */
   jobResult(id: string): Promise<JobResultResponse>;
   /** @param id of a receipt, or of its job */
@@ -182,6 +186,7 @@ export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS, api
     jobs: ({ limit } = {}) => get('/v1/jobs', { limit: limit === undefined ? undefined : String(limit) }),
     job: (id) => get(`/v1/jobs/${encodeURIComponent(id)}`),
     jobReasons: (id) => get(`/v1/jobs/${encodeURIComponent(id)}/why`),
+    jobEvents: (id, signal) => eventsOver(travel, base, id, withKey({ ...(signal && { signal }) }, apiKey), timeoutMs),
     jobResult: (id) => get(`/v1/jobs/${encodeURIComponent(id)}/result`),
     receipt: (id) => get(`/v1/receipts/${encodeURIComponent(id)}`),
     receipts: ({ limit } = {}) => get('/v1/receipts', { limit: limit === undefined ? undefined : String(limit) }),
@@ -299,6 +304,35 @@ async function ask(
     throw networkError(error, base, timeoutMs);
   }
   return { body: parse(text), response };
+}
+
+/** @param timeoutMs until the stream begins */
+async function* eventsOver(
+  travel: NonNullable<ClientOptions['fetch']>,
+  base: string,
+  id: string,
+  init: RequestInit,
+  timeoutMs: number,
+): AsyncGenerator<JobEventResponse> {
+  const late = new AbortController();
+  const timer = setTimeout(() => {
+    late.abort(new DOMException('late', 'TimeoutError'));
+  }, timeoutMs);
+  try {
+    const signal = init.signal ? AbortSignal.any([init.signal, late.signal]) : late.signal;
+    const response = await travel(`${base}/v1/jobs/${encodeURIComponent(id)}/events`, { ...init, signal });
+    clearTimeout(timer);
+    if (!response.body || !(response.headers.get('content-type') ?? '').startsWith('text/event-stream')) {
+      taken(parse(await boundedText(response)), response, base);
+      return;
+    }
+    yield* readJobEvents(response.body);
+  } catch (error) {
+    throw networkError(error, base, timeoutMs);
+  } finally {
+    clearTimeout(timer);
+    late.abort();
+  }
 }
 
 /** @throws NodeError of the node, or because there is none */

@@ -62,6 +62,16 @@ export interface JobReasonsResponse {
   readonly candidates: readonly { readonly miner: string; readonly score: number; readonly why: readonly string[] }[];
 }
 
+export interface JobEventResponse {
+  readonly sequence: number;
+  readonly at: string;
+  readonly state: PlainJobState;
+  readonly stage: JobState;
+  readonly attempt: number;
+  readonly error: string | null;
+  readonly error_code: string | null;
+}
+
 export interface ReceiptPageResponse {
   readonly items: readonly ReceiptJson[];
   readonly next_cursor: string | null;

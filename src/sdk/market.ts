@@ -12,7 +12,7 @@ import { createCoordinator } from '../compute/coordinator/create-coordinator.ts'
 import type { Miners, Rows } from '../compute/coordinator/ports.ts';
 import type { Logger } from '../log.ts';
 import { nopRegister } from '../metrics.ts';
-import { createOpener, createSeal, deriveSealKeys } from '../../protocols/market/sealing.ts';
+import type { Sealing } from '../../protocols/market/sealing.ts';
 import type { SigningContext } from './build.ts';
 import type { Client } from './client.ts';
 import type { LightClient } from './light-client.ts';
@@ -34,6 +34,8 @@ export interface MarketOptions {
   readonly verifier?: BatchVerifier;
   /** Of session keys. */
   readonly createSigner?: (seed: Uint8Array) => Signer;
+  /** HPKE by WebCrypto when absent. */
+  readonly sealing?: Sealing;
   readonly clock?: Clock;
   readonly log?: Logger;
   /** Keeps others who spend from the account out: see `createTurns`. */
@@ -51,14 +53,13 @@ export interface Market {
 
 /** Takes up the jobs of the rows. @throws NodeError CORRUPT | STORAGE | what node or chain say */
 export async function createMarket(options: MarketOptions): Promise<Market> {
-  const { client, light, signing, miners, rows, exclusive, verifier } = options;
+  const { client, light, signing, miners, rows, exclusive, verifier, sealing } = options;
   const reads = createMarketReads(client, light);
   const money = createClientMoney({ client, reads, signing, ...(exclusive && { exclusive }) });
   const jobs = await createCoordinator({
     chain: signing.chain,
     crypto: options.crypto ?? pureCrypto,
     createSigner: options.createSigner ?? createPureSigner,
-    sealing: { deriveSealKeys, createSeal, createOpener },
     miners,
     money,
     rows,
@@ -67,6 +68,7 @@ export async function createMarket(options: MarketOptions): Promise<Market> {
     log: options.log ?? SILENT,
     metrics: nopRegister,
     ...(verifier && { verifier }),
+    ...(sealing && { sealing }),
   });
   return {
     jobs,

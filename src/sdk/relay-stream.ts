@@ -2,7 +2,8 @@
 import type { ErrorCode } from '../errors.ts';
 import { isErrorCode, NodeError } from '../errors.ts';
 import { subprotocols } from './live.ts';
-import { encodeClientFrame, LEASE_MS, MAX_WORK_FRAME_BYTES, PING_MS } from '../../protocols/market/work-frames.ts';
+import { MAX_WORK_RECORD_BYTES, PING_RECORD } from '../../protocols/market/work-channel.ts';
+import { LEASE_MS, PING_MS } from '../../protocols/market/work-frames.ts';
 import type { WorkStream } from '../../protocols/market/work-stream.ts';
 
 /** Bytes that wait unread: a miner sends no more than it has credit for, and no output is larger than half of it. */
@@ -11,7 +12,6 @@ export const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 const MAX_UNSENT_BYTES = 256 * 1024;
 const SEND_POLL_MS = 10;
 const CONNECT_WITHIN_MS = 10_000;
-const PING = encodeClientFrame({ type: 'ping' });
 
 /** @param url ws or wss @throws NodeError UNREACHABLE | TIMEOUT */
 export function openRelayStream(url: string, apiKey: string | undefined, signal: AbortSignal): Promise<WorkStream> {
@@ -70,7 +70,7 @@ class RelayStream implements WorkStream {
   }
 
   send(frame: Uint8Array): Promise<void> {
-    if (frame.length > MAX_WORK_FRAME_BYTES) {
+    if (frame.length > MAX_WORK_RECORD_BYTES) {
       return Promise.reject(new NodeError('TOO_LARGE', 'a frame exceeds the cap', { data: { bytes: frame.length } }));
     }
     const sent = this.#sending.then(async () => {
@@ -114,7 +114,7 @@ class RelayStream implements WorkStream {
   #onMessage(data: unknown): void {
     if (this.#isOver) return;
     this.#heardMs = performance.now();
-    if (!(data instanceof ArrayBuffer) || data.byteLength > MAX_WORK_FRAME_BYTES) {
+    if (!(data instanceof ArrayBuffer) || data.byteLength > MAX_WORK_RECORD_BYTES) {
       this.fail(new NodeError('PEER_PROTOCOL', 'the node sent what is no frame of a work stream'));
       return;
     }
@@ -133,7 +133,7 @@ class RelayStream implements WorkStream {
       this.fail(new NodeError('UNREACHABLE', 'nothing came over the work stream for too long'));
     } else if (nowMs - this.#sentMs >= PING_MS && this.#socket.readyState === WebSocket.OPEN) {
       this.#sentMs = nowMs;
-      this.#socket.send(PING.slice());
+      this.#socket.send(PING_RECORD.slice());
     }
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { multiaddr } from '@multiformats/multiaddr';
-import { decodeClientFrame, decodeMinerFrame } from '../../protocols/market/work-frames.ts';
+import { PING_RECORD } from '../../protocols/market/work-channel.ts';
 import type { WorkStream } from '../../protocols/market/work-stream.ts';
 import { WORK } from '../../protocols/registry.ts';
 import { workProtocolId } from '../../protocols/topics.ts';
@@ -35,11 +35,11 @@ describe('work streams over real hosts', () => {
   it('carry frames both ways, at once and in order, up to the cap', async () => {
     const [client, miner] = await pair();
     const stream = await client.net.openWork(miner.net.self, signal);
-    const frames = [0, 1, 5000, WORK.maxFrameBytes].map((size, i) => new Uint8Array(size).fill(i + 1));
+    const frames = [0, 1, 5000, WORK.maxRecordBytes].map((size, i) => new Uint8Array(size).fill(i + 1));
     const sent = Promise.all(frames.map((frame) => stream.send(frame)));
     for (const frame of frames) assert.deepEqual(await stream.read(), frame);
     await sent;
-    await assert.rejects(stream.send(new Uint8Array(WORK.maxFrameBytes + 1)), { code: 'TOO_LARGE' });
+    await assert.rejects(stream.send(new Uint8Array(WORK.maxRecordBytes + 1)), { code: 'TOO_LARGE' });
     stream.close();
     stream.close();
     assert.equal(await stream.read(), null);
@@ -72,7 +72,7 @@ describe('work streams over real hosts', () => {
     let sent = 0;
     const sending = (async () => {
       for (let i = 0; i < count; i++) {
-        await stream.send(new Uint8Array(WORK.maxFrameBytes).fill(i));
+        await stream.send(new Uint8Array(WORK.maxRecordBytes).fill(i));
         sent++;
       }
     })();
@@ -96,7 +96,7 @@ describe('work streams over real hosts', () => {
     let failure: unknown = null;
     await miner.net.serveWork(async (stream) => {
       try {
-        for (let frame = await stream.read(); frame; frame = await stream.read()) got.push(decodeClientFrame(frame));
+        for (let frame = await stream.read(); frame; frame = await stream.read()) got.push(frame);
       } catch (error) {
         failure = error;
         throw error;
@@ -106,7 +106,7 @@ describe('work streams over real hosts', () => {
     const stream = await client.net.openWork(miner.net.self, signal);
     clock.advance(WORK.pingMs + 1_000);
     await waitFor('a ping', () => got.length > 0);
-    assert.deepEqual(got, [{ type: 'ping' }]);
+    assert.deepEqual(got, [PING_RECORD]);
     const broken = assert.rejects(stream.read(), { code: 'UNREACHABLE' });
     clock.advance(WORK.leaseMs);
     await broken;
@@ -125,7 +125,7 @@ describe('work streams over real hosts', () => {
     assert.deepEqual(await stream.read(), Uint8Array.of(200));
     clock.advance(WORK.pingMs + 1_000);
     const ping = await stream.read();
-    assert.deepEqual(ping && decodeMinerFrame(ping), { type: 'ping' });
+    assert.deepEqual(ping, PING_RECORD);
     stream.close();
   });
 

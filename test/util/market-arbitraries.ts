@@ -1,7 +1,7 @@
 /** Every signed object of the market and every frame of work streams, drawn at random, for fast-check. */
 import fc from 'fast-check';
 import type { ClientFrame, MinerFrame } from '../../protocols/market/work-frames.ts';
-import { MAX_PIECE_BYTES, SEAL_BYTES } from '../../protocols/market/work-frames.ts';
+import { MAX_PIECE_BYTES } from '../../protocols/market/work-frames.ts';
 import type { SignedAssignment } from '../../src/chain/market/assignment.ts';
 import type { JobContent } from '../../src/chain/market/content.ts';
 import { MAX_CONTENT_BYTES } from '../../src/chain/market/content.ts';
@@ -188,34 +188,30 @@ const voucher: fc.Arbitrary<Voucher> = fc.record({
   signer: key,
   signature,
 });
-const sealed = fc.oneof(fc.uint8Array({ maxLength: 100 }), fc.constant(new Uint8Array(MAX_PIECE_BYTES + SEAL_BYTES)));
+const piece = fc.oneof(fc.uint8Array({ maxLength: 100 }), fc.constant(new Uint8Array(MAX_PIECE_BYTES)));
 const text = fc.string({ unit: 'grapheme', maxLength: 40 });
 const code = fc.constantFrom('BUSY' as const, 'NO_MODEL' as const, 'EXECUTOR' as const);
 const of = <T extends string>(type: T): fc.Arbitrary<T> => fc.constant(type);
 
 export const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
-  fc.record({ type: of('hello'), encapsulation: key, sealTo: key }),
   fc.record({
     ...{ type: of('assign'), job, assignment, voucher },
     open: fc.uint8Array({ maxLength: MAX_OPEN_BYTES }),
   }),
-  fc.record({ type: of('input'), attempt: hash, sealed }),
+  fc.record({ type: of('input'), attempt: hash, piece }),
   fc.record({ type: of('credit'), attempt: hash, voucher }),
   fc.record({ type: of('stop'), attempt: hash }),
   fc.record({ type: of('acknowledge'), attempt: hash, signature, voucher }),
   fc.record({ type: of('resume'), attempt: hash, chunks: u32, voucher }),
-  fc.record({ type: of('ping') }),
 );
 
 export const minerFrame: fc.Arbitrary<MinerFrame> = fc.oneof(
-  fc.record({ type: of('hello'), encapsulation: key }),
   fc.record({ type: of('accept'), attempt: hash }),
   fc.record({ type: of('refuse'), attempt: hash, code, afterMs: u32, text }),
   fc.record({ type: of('start'), attempt: hash, startedAtMs: u64 }),
-  fc.record({ type: of('output'), attempt: hash, chunk: u32, sealed }),
+  fc.record({ type: of('output'), attempt: hash, chunk: u32, piece }),
   fc.record({ type: of('tick'), tick }),
   fc.record({ type: of('end'), receipt }),
   fc.record({ type: of('fail'), tick, code, text }),
   fc.record({ type: of('done'), attempt: hash }),
-  fc.record({ type: of('ping') }),
 );

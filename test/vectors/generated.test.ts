@@ -19,8 +19,8 @@ describe('vector files', () => {
     market: marketVectors,
   };
   for (const [name, generate] of Object.entries(generators)) {
-    it(`${name}.json is what its generator makes`, () => {
-      assert.deepEqual(JSON.parse(JSON.stringify(generate())), readVectors(name));
+    it(`${name}.json is what its generator makes`, async () => {
+      assert.deepEqual(JSON.parse(JSON.stringify(await generate())), readVectors(name));
     });
   }
 });

@@ -21,6 +21,8 @@ import { nextLink, tickSignBytes } from '../../src/chain/market/tick.ts';
 import { agreementId } from '../../src/chain/modules/compute/agreement.ts';
 import { decodeTransaction } from '../../src/chain/tx.ts';
 import { nativeCrypto } from '../../src/native/crypto.ts';
+import { hpke } from '../../protocols/market/sealing.ts';
+import { openByReference } from '../unit/protocols/hpke-reference.ts';
 import { readVectors } from './read.ts';
 
 interface Vectors {
@@ -32,6 +34,9 @@ interface Vectors {
   readonly due: Price & { inputBytes: number; outputBytes: number; dueUait: number };
   readonly open: { bytes: string; agreement: string };
   readonly assign: string;
+  readonly stream: Readonly<
+    Record<'clientSecret' | 'minerSecret' | 'clientHello' | 'minerHello' | 'clientRecord' | 'minerRecord', string>
+  > & { readonly clientFrames: string[]; readonly minerFrames: string[] };
   readonly signed: Record<string, { signBytes: string; signature: string; bytes: string; id?: string }>;
 }
 
@@ -97,3 +102,50 @@ for (const [back, crypto] of Object.entries<Crypto>({ pure: pureCrypto, native: 
     });
   });
 }
+
+/** By Node's own primitives alone, from the bytes that went over the stream. */
+describe('market vectors, records of a work stream', () => {
+  const { stream } = vectors;
+  const [clientHello, minerHello] = [fromHex(stream.clientHello), fromHex(stream.minerHello)];
+  const info = Buffer.concat([Buffer.from('\x08AIT/work\x0aait-devnet'), chain.genesisHash]);
+  const aad = Buffer.concat([clientHello, minerHello]);
+  const withLengths = (frames: readonly string[]): Buffer =>
+    Buffer.concat(
+      frames
+        .map((hex) => fromHex(hex))
+        .map((frame) => {
+          const length = Buffer.alloc(4);
+          length.writeUInt32BE(frame.length);
+          return Buffer.concat([length, frame]);
+        }),
+    );
+
+  it('the hellos name both keys, which are those of quote and assignment', async () => {
+    const client = await hpke.deriveSealKeys(fromHex(stream.clientSecret));
+    const miner = await hpke.deriveSealKeys(fromHex(stream.minerSecret));
+    assert.deepEqual([...clientHello.subarray(0, 2)], [1, 2]);
+    assert.deepEqual([...minerHello.subarray(0, 2)], [1, 2]);
+    assert.deepEqual([clientHello.length, minerHello.length], [98, 34]);
+    assert.equal(toHex(clientHello.subarray(34, 66)), toHex(client.publicKey));
+    assert.equal(toHex(clientHello.subarray(66)), toHex(miner.publicKey));
+    assert.deepEqual(decodeQuote(fromHex(vectors.signed['quote']?.bytes ?? '')).quote.sealKey, miner.publicKey);
+    const { assignment } = decodeAssignment(fromHex(vectors.signed['assignment']?.bytes ?? ''));
+    assert.deepEqual(assignment.sealTo, client.publicKey);
+  });
+
+  for (const [who, hello, record, frames] of [
+    ['client', clientHello, stream.clientRecord, stream.clientFrames],
+    ['miner', minerHello, stream.minerRecord, stream.minerFrames],
+  ] as const) {
+    it(`the record of the ${who} opens to its frames`, async () => {
+      const client = await hpke.deriveSealKeys(fromHex(stream.clientSecret));
+      const miner = await hpke.deriveSealKeys(fromHex(stream.minerSecret));
+      const [from, to] = who === 'client' ? [client, miner] : [miner, client];
+      const [type, sealed] = [fromHex(record)[0], fromHex(record).subarray(1)];
+      assert.equal(type, 2);
+      const message = { enc: hello.subarray(2, 34), info, aad, sealed, sequence: 0 };
+      const opened = openByReference({ aeadId: 2, keyBytes: 32 }, to, message, from.publicKey);
+      assert.equal(opened.toString('hex'), withLengths(frames).toString('hex'));
+    });
+  }
+});

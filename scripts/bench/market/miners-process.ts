@@ -12,10 +12,12 @@ import { decodeQuoteRequest, encodeQuote, quoteRequestHash, signQuote } from '..
 import { signReceipt } from '../../../src/chain/market/receipt.ts';
 import { nextLink } from '../../../src/chain/market/tick.ts';
 import { createNativeSigner, nativeCrypto } from '../../../src/native/crypto.ts';
-import type { Seal } from '../../../protocols/market/sealing.ts';
-import { createSeal, deriveSealKeys } from '../../../protocols/market/sealing.ts';
+import { nativeSealing } from '../../../src/native/sealing.ts';
+import type { WorkChannel } from '../../../protocols/market/work-channel.ts';
+import { acceptWorkChannel } from '../../../protocols/market/work-channel.ts';
 import type { ClientFrame, MinerFrame } from '../../../protocols/market/work-frames.ts';
 import { decodeClientFrame, encodeMinerFrame } from '../../../protocols/market/work-frames.ts';
+import type { WorkStream } from '../../../protocols/market/work-stream.ts';
 import { CHAIN, PRICE, TICK_UAIT } from './terms.ts';
 import { KIND, Mux } from './mux.ts';
 
@@ -27,7 +29,7 @@ const signers = Array.from({ length: count }, (_, i) => {
   new DataView(seed.buffer).setUint32(0, first + i + 1);
   return createNativeSigner(seed);
 });
-const sealKeys = await deriveSealKeys(new Uint8Array(32).fill(first + 1));
+const sealKeys = await nativeSealing.deriveSealKeys(new Uint8Array(32).fill(first + 1));
 
 function offers(): Uint8Array {
   const writer = new Writer(4_096).u32(signers.length);
@@ -63,35 +65,59 @@ function quote(bytes: Uint8Array): Uint8Array {
 
 class Stream {
   readonly #signer: Signer;
-  readonly #send: (frame: MinerFrame) => void;
-  #seal: Promise<Seal> | null = null;
+  readonly #channel: WorkChannel;
+  readonly #records: Uint8Array[] = [];
+  #wake: (() => void) | null = null;
   #assigned: (ClientFrame & { type: 'assign' }) | null = null;
 
-  constructor(signer: Signer, send: (frame: MinerFrame) => void) {
+  constructor(signer: Signer, send: (record: Uint8Array) => void) {
     this.#signer = signer;
-    this.#send = send;
+    const stream: WorkStream = {
+      send: (record) => {
+        send(record);
+        return Promise.resolve();
+      },
+      read: async () => {
+        while (this.#records.length === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
+        return this.#records.shift() ?? null;
+      },
+      close: () => undefined,
+    };
+    this.#channel = acceptWorkChannel({ chain: CHAIN, sealing: nativeSealing, stream, keysOf: () => sealKeys });
+    void this.#serve();
   }
 
-  async take(frame: ClientFrame): Promise<void> {
-    if (frame.type === 'hello') {
-      this.#seal = createSeal({ chain: CHAIN, recipientKey: frame.sealTo });
-      this.#send({ type: 'hello', encapsulation: (await this.#seal).encapsulation });
-    } else if (frame.type === 'assign') this.#assigned = frame;
-    else if (frame.type === 'input') await this.#work();
+  take(record: Uint8Array): void {
+    this.#records.push(record);
+    this.#wake?.();
+  }
+
+  async #serve(): Promise<void> {
+    for (let bytes = await this.#channel.read(); bytes; bytes = await this.#channel.read()) {
+      const frame = decodeClientFrame(bytes);
+      if (frame) this.#on(frame);
+    }
+  }
+
+  #send(frame: MinerFrame): void {
+    void this.#channel.send(encodeMinerFrame(frame));
+  }
+
+  #on(frame: ClientFrame): void {
+    if (frame.type === 'assign') this.#assigned = frame;
+    else if (frame.type === 'input') this.#work();
     else if (frame.type === 'acknowledge') this.#send({ type: 'done', attempt: frame.attempt });
   }
 
-  async #work(): Promise<void> {
+  #work(): void {
     const assigned = this.#assigned;
-    const seal = await this.#seal;
-    if (!assigned || !seal) return;
+    if (!assigned) return;
     const { assignment } = assigned.assignment;
     const { spec } = assigned.job;
     const attempt = attemptId(nativeCrypto, assignment.job, assignment.attempt);
     this.#send({ type: 'accept', attempt });
     this.#send({ type: 'start', attempt, startedAtMs: Date.now() });
-    const sealed = await seal.seal(OUTPUT, { attempt, direction: 'output', piece: 0 });
-    this.#send({ type: 'output', attempt, chunk: 1, sealed });
+    this.#send({ type: 'output', attempt, chunk: 1, piece: OUTPUT });
     const receipt = signReceipt(CHAIN, this.#signer, {
       ...{ job: assignment.job, attempt: assignment.attempt, agreement: assignment.agreement, quote: assignment.quote },
       ...{ client: spec.client, signer: spec.signer, miner: this.#signer.publicKey, kind: 'no.op', model: 'none' },
@@ -112,15 +138,12 @@ const server = createServer((socket) => {
     else if (kind === KIND.open) {
       const signer = signers[(bytes[0] ?? 0) * 256 + (bytes[1] ?? 0)];
       if (!signer) return;
-      const send = (frame: MinerFrame): void => {
-        mux.send(channel, KIND.frame, encodeMinerFrame(frame));
+      const send = (record: Uint8Array): void => {
+        mux.send(channel, KIND.frame, record);
       };
       streams.set(channel, new Stream(signer, send));
     } else if (kind === KIND.close) streams.delete(channel);
-    else {
-      const frame = decodeClientFrame(bytes.slice());
-      if (frame) void streams.get(channel)?.take(frame);
-    }
+    else streams.get(channel)?.take(bytes.slice());
   });
   mux.send(0, KIND.offers, offers());
 });

@@ -4,7 +4,7 @@ import { MAX_OUTPUT_BYTES } from '../../chain/market/price.ts';
 import type { ReceiptJson } from '../../chain/market/receipt-json.ts';
 import { NodeError } from '../../errors.ts';
 import { nativeCrypto } from '../../native/crypto.ts';
-import type { JobReasonsResponse, JobResponse } from '../../sdk/job-types.ts';
+import type { JobEventResponse, JobReasonsResponse, JobResponse } from '../../sdk/job-types.ts';
 import { agreementOf } from '../../sdk/market-reads.ts';
 import { parseReceipt, soleAnchor } from '../../sdk/receipt.ts';
 import { formatAit } from '../amount.ts';
@@ -141,16 +141,29 @@ async function receiptsOfHome({ home }: Context, limit: number): Promise<Receipt
   return Promise.all(runs.map(keptReceipt));
 }
 
-export async function logsOfJob(context: Context, id: string): Promise<void> {
-  const { record } = await findRun(context.home, id);
-  const rows = record.events.map(({ at, state, stage, attempt, error }) => [
+/** Of a node's job until it has ended: what comes meanwhile is told on stderr. */
+export async function logsOfJob(context: Context, id: string, isNode: boolean): Promise<void> {
+  const events = isNode ? await eventsOfNode(context, id) : (await findRun(context.home, id)).record.events;
+  const rows = events.map(({ at, state, stage, attempt, error }) => [
     at,
     state,
     stage,
     attempt,
     error === null ? '' : printable(error),
   ]);
-  context.out.data(record.events, table(['When', 'State', 'Stage', 'Attempt', 'Why'], rows));
+  context.out.data(events, table(['When', 'State', 'Stage', 'Attempt', 'Why'], rows));
+}
+
+async function eventsOfNode(context: Context, id: string): Promise<readonly JobEventResponse[]> {
+  const client = await clientOf(context);
+  const isFollowed = (await client.job(id)).ended_at === null;
+  const events: JobEventResponse[] = [];
+  for await (const event of client.jobEvents(id)) {
+    events.push(event);
+    if (isFollowed)
+      context.out.note(`${event.at}  ${event.stage}${event.error === null ? '' : `: ${printable(event.error)}`}`);
+  }
+  return events;
 }
 
 /** Receipt, answer and money together. @throws NodeError BAD_RECEIPT | NOT_FOUND | what the node says */

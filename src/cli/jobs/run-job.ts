@@ -3,16 +3,20 @@ import { toHex } from '../../bytes.ts';
 import { formatAddress } from '../../chain/address.ts';
 import type { Hash } from '../../bytes.ts';
 import { encodeContent } from '../../chain/market/content.ts';
-import type { JobRequest } from '../../compute/coordinator/coordinator.ts';
+import type { JobRequest, JobView } from '../../compute/coordinator/coordinator.ts';
 import { isEnded, plainState } from '../../compute/coordinator/coordinator.ts';
 import { checkOffered } from '../../compute/coordinator/offered.ts';
 import { NodeError } from '../../errors.ts';
+import type { Rows } from '../../compute/coordinator/ports.ts';
+import { jobView } from '../../rpc/jobs/views.ts';
 import type { Market } from '../../sdk/market.ts';
 import { formatAit } from '../amount.ts';
 import type { Context } from '../context.ts';
 import type { KeyOptions } from '../signer.ts';
 import type { Followed } from './follow.ts';
+import { recordingRows } from './first-record.ts';
 import { followJob } from './follow.ts';
+import { pruneRuns } from './prune-runs.ts';
 import type { FoundRun, Run } from './runs.ts';
 import { createRun, openRun } from './runs.ts';
 import type { Payer } from './session.ts';
@@ -25,13 +29,15 @@ export async function runJob(given: Context, request: JobRequest, options: KeyOp
   const run = await createRun(payer.context.home, payer.chain, Date.now());
   let isSubmitted = false;
   try {
-    await withMarket(payer, run, async (market) => {
+    const rows = recordingRows(run.rows, (view) => recordFirst(payer, run, view));
+    await withMarket(payer, run, rows, async (market) => {
       const inputBytes = encodeContent({ salt: new Uint8Array(32), ...request }).length;
       checkOffered(market.offers(), { ...request, inputBytes });
       const { id } = await market.jobs.submit(request);
       isSubmitted = true;
       payer.context.out.note(`Job ${toHex(id)}`);
       await finish(payer, run, market, id);
+      await pruneRuns(payer.context.home, payer.chain, { nowMs: Date.now(), reads: market.reads });
     });
   } catch (error) {
     if (!isSubmitted) await run.remove();
@@ -44,16 +50,25 @@ export async function resumeJob(given: Context, found: FoundRun, options: KeyOpt
   const payer = await findPayer(given, options);
   requireSame(payer, found);
   const run = await openRun(found.folder);
-  await withMarket(payer, run, async (market) => {
-    const id = jobOf(market, found);
+  await withMarket(payer, run, run.rows, async (market) => {
+    const id = await jobOf(market, found, run);
     if (cancels) void market.jobs.cancel(id).catch(() => undefined);
     await finish(payer, run, market, id);
   });
 }
 
-async function withMarket(payer: Payer, run: Run, use: (market: Market) => Promise<void>): Promise<void> {
+function recordFirst({ context, chain, address: client }: Payer, run: Run, view: JobView): Promise<void> {
+  const { url: rpc } = context.client();
+  const { chainId: chain_id, genesisHash } = chain;
+  return run.record({
+    ...{ chain_id, genesis_hash: toHex(genesisHash), client, rpc },
+    ...{ job: jobView(view), events: [], reasons: null, settlement: null },
+  });
+}
+
+async function withMarket(payer: Payer, run: Run, rows: Rows, use: (market: Market) => Promise<void>): Promise<void> {
   try {
-    const market = await payer.open(run);
+    const market = await payer.open(rows);
     try {
       await use(market);
     } finally {
@@ -64,10 +79,23 @@ async function withMarket(payer: Payer, run: Run, use: (market: Market) => Promi
   }
 }
 
-function jobOf({ jobs }: Market, { record }: FoundRun): Hash {
+/** @throws NodeError NOT_FOUND for one whose run was killed before it was kept: it is recorded as canceled */
+async function jobOf({ jobs }: Market, { record }: FoundRun, run: Run): Promise<Hash> {
   const found = jobs.jobs({ limit: 16, before: null, owner: null }).find(({ id }) => toHex(id) === record.job.job_id);
   if (found) return found.id;
-  throw new NodeError('NOT_FOUND', `nothing is left to go on with of job ${record.job.job_id}`);
+  const error = 'its run was killed before the job left: nothing was done, and nothing is paid';
+  if (record.job.stage === 'submitted') {
+    const over = {
+      state: 'CANCELED',
+      stage: 'canceled',
+      ended_at: new Date().toISOString(),
+      error_code: 'CANCELED',
+    } as const;
+    await run.record({ ...record, job: { ...record.job, ...over, error } });
+  }
+  throw new NodeError('NOT_FOUND', `nothing is left to go on with of job ${record.job.job_id.slice(0, 8)}: ${error}`, {
+    hint: 'submit it again',
+  });
 }
 
 function requireSame({ chain, address }: Payer, { record }: FoundRun): void {

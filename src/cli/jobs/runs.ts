@@ -128,7 +128,8 @@ export async function readKept(run: FoundRun, name: typeof RESULT_FILE | typeof 
   }
 }
 
-async function readRecord(folder: string): Promise<JobRecord | null> {
+/** @returns null without one */
+export async function readRecord(folder: string): Promise<JobRecord | null> {
   try {
     const bytes = await readFile(join(folder, 'job.json'));
     if (bytes.length > MAX_RECORD_BYTES) return null;
@@ -137,6 +138,12 @@ async function readRecord(folder: string): Promise<JobRecord | null> {
   } catch {
     return null;
   }
+}
+
+/** Of one chain, the oldest first. */
+export async function runFolders(home: string, chain: ChainContext): Promise<string[]> {
+  const folder = runsFolder(home, chain);
+  return (await foldersOf(folder)).sort().map((name) => join(folder, name));
 }
 
 async function foldersOf(folder: string): Promise<string[]> {

@@ -6,6 +6,7 @@ import type { ChainContext } from '../../chain/signing.ts';
 import { NodeError } from '../../errors.ts';
 import { nopLogger } from '../../log.ts';
 import { createNativeSigner, nativeCrypto } from '../../native/crypto.ts';
+import { nativeSealing } from '../../native/sealing.ts';
 import { chainOfStatus } from '../../sdk/build.ts';
 import { createMarket } from '../../sdk/market.ts';
 import type { Market } from '../../sdk/market.ts';
@@ -13,6 +14,7 @@ import { connectRelay } from '../../sdk/market-relay.ts';
 import { createMarketReads } from '../../sdk/market-reads.ts';
 import { ensurePrivateFolder } from '../../store/files.ts';
 import { lockFolder } from '../../store/folder-lock.ts';
+import type { Rows } from '../../compute/coordinator/ports.ts';
 import type { Context } from '../context.ts';
 import { requireMeantChain, requireSameChain } from '../deliver.ts';
 import { listWallets, readDefault } from '../keystore-files.ts';
@@ -21,7 +23,6 @@ import { chooseKey } from '../signer.ts';
 import { startVerification } from '../verification.ts';
 import type { FoundNode } from './find-node.ts';
 import { findNode } from './find-node.ts';
-import type { Run } from './runs.ts';
 
 /** Someone waits: a miner that has room again is to be seen soon. */
 const OFFERS_MS = 1000;
@@ -36,7 +37,8 @@ export interface Payer {
   readonly address: string;
   /** @throws NodeError INSUFFICIENT_FUNDS when it has nothing */
   requireFunds(): Promise<void>;
-  open(run: Run): Promise<Market>;
+  /** @param rows of one run */
+  open(rows: Rows): Promise<Market>;
 }
 
 /** Node and key of the options, or those that are near. @throws NodeError UNREACHABLE | USAGE | WRONG_GENESIS | … */
@@ -58,12 +60,13 @@ export async function findPayer(given: Context, options: KeyOptions): Promise<Pa
       const balanceUait = await createMarketReads(client, light).balanceUait(addressOf(nativeCrypto, key.publicKey));
       if (balanceUait === 0) throw noFunds(key.address, chain.chainId, found);
     },
-    open: async (run) => {
+    open: async (rows) => {
       const signer = await key.unlock();
       const miners = await connectRelay({ client, chain, crypto: nativeCrypto, pollMs: OFFERS_MS });
       try {
         const market = await createMarket({
-          ...{ client, light, miners, rows: run.rows, crypto: nativeCrypto, createSigner: createNativeSigner },
+          ...{ client, light, miners, rows, crypto: nativeCrypto, createSigner: createNativeSigner },
+          sealing: nativeSealing,
           signing: { hasher: nativeCrypto, chain, params: verification?.genesis.params ?? params, signer },
           exclusive: () => takeAccount(context.home, formatAddress(addressOf(nativeCrypto, signer.publicKey))),
         });

@@ -55,7 +55,7 @@ export type AttemptInput =
   | { readonly type: 'refuse'; readonly code: ErrorCode; readonly message: string; readonly afterMs: number }
   | { readonly type: 'start' }
   /** `piece`: opened; null when it did not open. */
-  | { readonly type: 'output'; readonly chunk: number; readonly piece: Uint8Array | null }
+  | { readonly type: 'output'; readonly chunk: number; readonly piece: Uint8Array }
   | { readonly type: 'tick'; readonly signed: SignedTick; readonly isSigned: boolean }
   | {
       readonly type: 'fail';
@@ -176,11 +176,10 @@ function started(state: AttemptState, effects: readonly AttemptEffect[]): Attemp
   return { state: { ...state, phase: 'running', isFresh: false }, effects: [{ type: 'started' }, ...effects] };
 }
 
-function output(state: AttemptState, chunk: number, piece: Uint8Array | null, hasher: Hasher): AttemptStep {
+function output(state: AttemptState, chunk: number, piece: Uint8Array, hasher: Hasher): AttemptStep {
   const { terms } = state;
   if (state.phase === 'acknowledging') return faulty(state, 'it sent output after the end', null);
   if (chunk !== state.chunks + 1) return faulty(state, `it sent piece ${chunk} after piece ${state.chunks}`, null);
-  if (piece === null) return faulty(state, 'a piece of output did not open with the key it was to be sealed to', null);
   if (piece.length === 0) return faulty(state, 'it sent an empty piece of output', null);
   const outputBytes = state.outputBytes + piece.length;
   if (outputBytes > terms.maxOutputBytes) return faulty(state, 'it sent more output than was asked for', null);

@@ -11,7 +11,7 @@ import type { Clock } from '../../clock.ts';
 import type { ErrorCode, NodeError } from '../../errors.ts';
 import { toNodeError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
-import type { SealKeyPair } from '../../../protocols/market/sealing.ts';
+import type { Sealing, SealKeyPair } from '../../../protocols/market/sealing.ts';
 import { Agreements } from './agreements.ts';
 import { Archive } from './archive.ts';
 import { firstCreditUait } from './attempt-machine.ts';
@@ -38,7 +38,6 @@ import { drop, encodeAttempt, encodeProgress, put, TABLE } from './rows.ts';
 import { Scheduler } from './scheduler.ts';
 import type { WorkPlan } from './work.ts';
 import { Work } from './work.ts';
-import type { Sealing } from './work-lines.ts';
 import { WorkLines } from './work-lines.ts';
 
 const BACKOFF_MS = 200;

@@ -26,8 +26,8 @@ import { checkRequest, contentOf, nonceOf, requestHash } from './request.ts';
 import type { Restored, RestoredJob } from './restore.ts';
 import { restore } from './restore.ts';
 import { encodeJobRow, encodeProgress, put, TABLE } from './rows.ts';
-import { createOpener, createSeal, deriveSealKeys } from '../../../protocols/market/sealing.ts';
-import type { Sealing } from './work-lines.ts';
+import { hpke } from '../../../protocols/market/sealing.ts';
+import type { Sealing } from '../../../protocols/market/sealing.ts';
 
 export interface CoordinatorOptions {
   readonly chain: ChainContext;
@@ -48,8 +48,6 @@ export interface CoordinatorOptions {
   readonly metrics: MetricsRegister;
   readonly limits?: Partial<CoordinatorLimits>;
 }
-
-const hpke: Sealing = { deriveSealKeys, createSeal, createOpener };
 
 /** An agreement outlasts twice the longest attempt, and this. */
 const TERM_MARGIN_MS = 10 * 60_000;

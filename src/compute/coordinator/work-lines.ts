@@ -1,5 +1,5 @@
 /**
- * Work streams to miners, each with its two seals. One serves attempt after attempt: opening one costs more than a job.
+ * Work streams to miners, each a channel of its own. One serves attempt after attempt: opening one costs more than a job.
  * Idle ones are kept for a while, a bounded number of them.
  */
 import type { Hash } from '../../bytes.ts';
@@ -7,30 +7,21 @@ import { bytesKey, equalBytes } from '../../bytes.ts';
 import type { ChainContext } from '../../chain/signing.ts';
 import type { Offer } from '../../chain/market/offer.ts';
 import { NodeError, toNodeError } from '../../errors.ts';
-import type { Opener, OpenFrom, Seal, SealKeyPair, SealTo } from '../../../protocols/market/sealing.ts';
+import type { Sealing, SealKeyPair } from '../../../protocols/market/sealing.ts';
+import type { WorkChannel } from '../../../protocols/market/work-channel.ts';
+import { openWorkChannel } from '../../../protocols/market/work-channel.ts';
 import type { ClientFrame, MinerFrame } from '../../../protocols/market/work-frames.ts';
 import { decodeMinerFrame, encodeClientFrame } from '../../../protocols/market/work-frames.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
-import type { Miners, MinerStream } from './ports.ts';
-
-/** As protocols/market/sealing.ts has it. */
-export interface Sealing {
-  deriveSealKeys(secret: Uint8Array): Promise<SealKeyPair>;
-  createSeal(to: SealTo): Promise<Seal>;
-  createOpener(from: OpenFrom): Promise<Opener>;
-}
-
-/** A frame for the attempt that has the line; output comes opened, null when it did not open. */
-export type LineFrame =
-  | Exclude<MinerFrame, { readonly type: 'hello' | 'ping' | 'output' }>
-  | { readonly type: 'output'; readonly attempt: Hash; readonly chunk: number; readonly piece: Uint8Array | null };
+import type { Miners } from './ports.ts';
 
 export interface LineUser {
-  /** The next frame is read once it resolves. */
-  onFrame(frame: LineFrame): Promise<void> | void;
+  /** Of the attempt that has the line; the next one is read once it resolves. */
+  onFrame(frame: MinerFrame): Promise<void> | void;
   /** Anything came at all. */
   onHeard(): void;
-  onClosed(error: NodeError): void;
+  /** @param isBreach the miner's own word was none that it may send; else whoever carries the stream may be to blame */
+  onClosed(error: NodeError, isBreach: boolean): void;
 }
 
 /** A miner sends what was not asked for: so many frames are passed over. */
@@ -38,10 +29,7 @@ const MAX_STALE_FRAMES = 64;
 
 export class WorkLine {
   readonly poolKey: string;
-  readonly #stream: MinerStream;
-  readonly #seal: Seal;
-  readonly #createOpener: (encapsulation: Uint8Array) => Promise<Opener>;
-  #opener: Opener | null = null;
+  readonly #channel: WorkChannel;
   #user: LineUser | null = null;
   #attempt: Hash | null = null;
   #stale = 0;
@@ -49,16 +37,9 @@ export class WorkLine {
   idle: Deadline | null = null;
   onEnd: () => void = () => undefined;
 
-  constructor(
-    poolKey: string,
-    stream: MinerStream,
-    seal: Seal,
-    createOpener: (encapsulation: Uint8Array) => Promise<Opener>,
-  ) {
+  constructor(poolKey: string, channel: WorkChannel) {
     this.poolKey = poolKey;
-    this.#stream = stream;
-    this.#seal = seal;
-    this.#createOpener = createOpener;
+    this.#channel = channel;
   }
 
   use(user: LineUser, attempt: Hash): void {
@@ -78,75 +59,63 @@ export class WorkLine {
   }
 
   /** Resolves when more may be sent. @throws NodeError UNREACHABLE */
-  sendInput(attempt: Hash, sealed: Uint8Array): Promise<void> {
-    return this.#send(encodeClientFrame({ type: 'input', attempt, sealed }));
+  sendInput(attempt: Hash, piece: Uint8Array): Promise<void> {
+    return this.#send(encodeClientFrame({ type: 'input', attempt, piece }));
+  }
+
+  onHeard(): void {
+    this.#user?.onHeard();
   }
 
   async #send(frame: Uint8Array): Promise<void> {
     try {
-      await this.#stream.send(frame);
+      await this.#channel.send(frame);
     } catch (error) {
       this.close(toNodeError(error));
       throw error;
     }
   }
 
-  seal(piece: Uint8Array, attempt: Hash, at: number): Promise<Uint8Array> {
-    return this.#seal.seal(piece, { attempt, direction: 'input', piece: at });
-  }
-
-  close(error: NodeError): void {
+  close(error: NodeError, isBreach = false): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    this.#stream.close();
+    this.#channel.close();
     const user = this.#user;
     this.leave();
     this.onEnd();
-    user?.onClosed(error);
+    user?.onClosed(error, isBreach);
   }
 
   async read(): Promise<void> {
+    let isOpened = false;
     try {
       for (;;) {
-        const bytes = await this.#stream.read();
+        isOpened = false;
+        const bytes = await this.#channel.read();
         if (bytes === null) throw new NodeError('UNREACHABLE', 'the miner ended the stream');
-        this.#user?.onHeard();
+        isOpened = true;
         const frame = decodeMinerFrame(bytes);
-        if (frame !== null && frame.type !== 'ping') await this.#take(frame);
+        if (frame !== null) await this.#take(frame);
       }
     } catch (error) {
-      this.close(toNodeError(error));
+      const reason = toNodeError(error);
+      this.close(reason, isOpened || reason.code === 'CODEC');
     }
   }
 
-  async #take(frame: Exclude<MinerFrame, { readonly type: 'ping' }>): Promise<void> {
-    if (frame.type === 'hello') {
-      if (this.#opener) throw new NodeError('PEER_PROTOCOL', 'a second hello');
-      this.#opener = await this.#createOpener(frame.encapsulation);
-      return;
-    }
+  async #take(frame: MinerFrame): Promise<void> {
     const attempt = attemptOf(frame);
     if (this.#attempt === null || (attempt !== null && !equalBytes(attempt, this.#attempt))) {
       // Of an attempt that is over: fenced.
       if (++this.#stale > MAX_STALE_FRAMES) throw new NodeError('PEER_PROTOCOL', 'frames of attempts that are over');
       return;
     }
-    await this.#user?.onFrame(frame.type === 'output' ? await this.#open(frame) : frame);
-  }
-
-  async #open(frame: MinerFrame & { readonly type: 'output' }): Promise<LineFrame> {
-    const { attempt, chunk, sealed } = frame;
-    try {
-      const piece = await this.#opener?.open(sealed, { attempt, direction: 'output', piece: chunk - 1 });
-      return { type: 'output', attempt, chunk, piece: piece ?? null };
-    } catch {
-      return { type: 'output', attempt, chunk, piece: null };
-    }
+    await this.#user?.onFrame(frame);
   }
 }
 
 /** Null for a receipt, which says whose it is in its own words. */
-function attemptOf(frame: Exclude<MinerFrame, { readonly type: 'hello' | 'ping' }>): Hash | null {
+function attemptOf(frame: MinerFrame): Hash | null {
   switch (frame.type) {
     case 'tick':
     case 'fail':
@@ -219,19 +188,27 @@ export class WorkLines {
 
   async #open(poolKey: string, offer: Offer, sealKey: Uint8Array, signal: AbortSignal): Promise<WorkLine> {
     const { chain, miners, sealing, keys } = this.#options;
-    const seal = await sealing.createSeal({ chain, recipientKey: sealKey });
     const stream = await miners.open(offer, signal);
-    const line = new WorkLine(poolKey, stream, seal, (encapsulation) =>
-      sealing.createOpener({ chain, privateKey: keys.privateKey, encapsulation }),
+    let line: WorkLine | null = null;
+    const onHeard = (): void => line?.onHeard();
+    const channel = await openWorkChannel({ chain, sealing, stream, keys, minerKey: sealKey, onHeard }).catch(
+      (error: unknown) => {
+        stream.close();
+        throw error;
+      },
     );
+    line = new WorkLine(poolKey, channel);
+    this.#keep(line);
+    return line;
+  }
+
+  #keep(line: WorkLine): void {
     this.#all.add(line);
     line.onEnd = () => {
       this.#all.delete(line);
       this.#unlist(line);
     };
-    line.send({ type: 'hello', encapsulation: seal.encapsulation, sealTo: keys.publicKey });
     void line.read();
-    return line;
   }
 
   #unlist(line: WorkLine): void {

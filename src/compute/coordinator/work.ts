@@ -15,6 +15,7 @@ import { signVoucher } from '../../chain/modules/compute/voucher.ts';
 import type { ChainContext } from '../../chain/signing.ts';
 import { NodeError, toNodeError } from '../../errors.ts';
 import { LEASE_MS, MAX_PIECE_BYTES } from '../../../protocols/market/work-frames.ts';
+import type { MinerFrame } from '../../../protocols/market/work-frames.ts';
 import type { Agreements, HeldAgreement } from './agreements.ts';
 import type { AttemptEffect, AttemptInput, AttemptOutcome, AttemptState, AttemptTerms } from './attempt-machine.ts';
 import { beginAttempt, resumeAttempt, stepAttempt } from './attempt-machine.ts';
@@ -27,15 +28,15 @@ import type { Row } from './ports.ts';
 import { plainText } from './reasons.ts';
 import type { AttemptRow, ResultRow } from './rows.ts';
 import { drop, TABLE } from './rows.ts';
-import type { LineFrame, LineUser, WorkLine, WorkLines } from './work-lines.ts';
+import type { LineUser, WorkLine, WorkLines } from './work-lines.ts';
 
 const RECONNECT_MS = 250;
 const MAX_RECONNECT_MS = 2_000;
 /** Ticks and ends that say nothing new, each of which costs a check of its signature. */
 const MAX_REPEATS = 32;
 const MAX_AGAIN_MS = 5_000;
-/** Of a stream, by which the miner shows that it is not one to be met again. */
-const BREACHES: ReadonlySet<string> = new Set(['CODEC', 'PEER_PROTOCOL', 'BAD_PROOF', 'TOO_LARGE']);
+/** Streams over which something came that the miner did not seal: who carries them may be better the next time. */
+const MAX_FORGED = 3;
 
 export interface WorkModules {
   readonly chain: ChainContext;
@@ -93,6 +94,7 @@ export class Work implements LineUser {
   #line: WorkLine | null = null;
   #isSent = false;
   #repeats = 0;
+  #forged = 0;
   #lastHeardMs: number;
   #reconnectMs = RECONNECT_MS;
   readonly #timers = new Set<Deadline>();
@@ -162,14 +164,16 @@ export class Work implements LineUser {
     this.#lastHeardMs = this.#modules.nowMs();
   }
 
-  onClosed(error: NodeError): void {
+  onClosed({ code, message }: NodeError, isBreach: boolean): void {
     this.#line = null;
     if (this.#isOver || this.#modules.signal.aborted) return;
-    if (BREACHES.has(error.code)) this.#step({ type: 'lose', code: 'PEER_PROTOCOL', message: error.message });
-    else this.#connectLater();
+    if (isBreach) this.#step({ type: 'lose', code: 'PEER_PROTOCOL', message });
+    else if (code === 'BAD_PROOF' && ++this.#forged >= MAX_FORGED) {
+      this.#step({ type: 'lose', code, message: `what comes over the work stream is not from the miner: ${message}` });
+    } else this.#connectLater();
   }
 
-  async onFrame(frame: LineFrame): Promise<void> {
+  async onFrame(frame: MinerFrame): Promise<void> {
     if (frame.type === 'output') this.#repeats = 0;
     else if (++this.#repeats > MAX_REPEATS) {
       this.#step({ type: 'lose', code: 'PEER_PROTOCOL', message: 'the miner repeats itself' });
@@ -314,10 +318,8 @@ export class Work implements LineUser {
     line.send({ type: 'assign', job: this.job.row.job, assignment, voucher: this.#voucher, open: this.agreement.open });
     this.#isSent = true;
     if (content === null) return;
-    for (let at = 0, piece = 0; at < content.length; at += MAX_PIECE_BYTES, piece++) {
-      const sealed = await line.seal(content.subarray(at, at + MAX_PIECE_BYTES), attempt, piece);
-      if (this.#line !== line) return;
-      await line.sendInput(attempt, sealed);
+    for (let at = 0; at < content.length && this.#line === line; at += MAX_PIECE_BYTES) {
+      await line.sendInput(attempt, content.subarray(at, at + MAX_PIECE_BYTES));
     }
   }
 

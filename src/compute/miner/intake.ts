@@ -10,7 +10,7 @@ import type { Voucher } from '../../chain/modules/compute/voucher.ts';
 import { voucherCheck } from '../../chain/modules/compute/voucher.ts';
 import type { Clock } from '../../clock.ts';
 import { NodeError, toNodeError } from '../../errors.ts';
-import type { SealKeyPair } from '../../../protocols/market/sealing.ts';
+import type { Sealing } from '../../../protocols/market/sealing.ts';
 import type { ClientFrame } from '../../../protocols/market/work-frames.ts';
 import type { AssignFacts, AssignFrame, AssignRules } from './assign.ts';
 import { assignmentChecks, judgeAssignment, judgeOpening } from './assign.ts';
@@ -24,6 +24,7 @@ import type { Refusal } from './refusal.ts';
 import { refusal } from './refusal.ts';
 import type { AttemptRun } from './run.ts';
 import type { Runs } from './runs.ts';
+import type { SealKeys } from './seal-keys.ts';
 import type { SessionHost } from './session.ts';
 import type { Slots } from './slots.ts';
 
@@ -38,7 +39,8 @@ export interface IntakeModules {
   readonly outbox: Pick<Outbox, 'isReleasing'>;
   readonly verifier: BatchVerifier;
   readonly clock: Clock;
-  readonly sealKey: SealKeyPair;
+  readonly sealing: Sealing;
+  readonly sealKeys: Pick<SealKeys, 'find'>;
   /** Why no work is taken now. */
   readonly closed: () => Refusal | null;
   readonly onFatal: (error: NodeError) => void;
@@ -46,13 +48,15 @@ export interface IntakeModules {
 
 export class Intake implements SessionHost {
   readonly chain: ChainContext;
-  readonly sealKey: SealKeyPair;
+  readonly sealing: Sealing;
+  readonly sealKeys: Pick<SealKeys, 'find'>;
   readonly #modules: IntakeModules;
 
   constructor(modules: IntakeModules) {
     this.#modules = modules;
     this.chain = modules.rules.chain;
-    this.sealKey = modules.sealKey;
+    this.sealing = modules.sealing;
+    this.sealKeys = modules.sealKeys;
   }
 
   attemptOf({ assignment: { assignment } }: AssignFrame): Hash {

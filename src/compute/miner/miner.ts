@@ -11,8 +11,7 @@ import { every } from '../../clock.ts';
 import { NodeError, toNodeError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { MetricsRegister } from '../../metrics.ts';
-import type { SealKeyPair } from '../../../protocols/market/sealing.ts';
-import { createSealKeys } from '../../../protocols/market/sealing.ts';
+import type { Sealing } from '../../../protocols/market/sealing.ts';
 import type { WorkStream } from '../../../protocols/market/work-stream.ts';
 import type { Rows } from '../coordinator/ports.ts';
 import type { MinerDoor } from '../link.ts';
@@ -33,6 +32,7 @@ import { refusal } from './refusal.ts';
 import type { Restored } from './restore.ts';
 import { restore } from './restore.ts';
 import { Runs } from './runs.ts';
+import { SealKeys } from './seal-keys.ts';
 import { Session } from './session.ts';
 import { Slots } from './slots.ts';
 import type { MinerStatus } from './status.ts';
@@ -57,6 +57,7 @@ export interface MinerModules {
   readonly signer: Signer;
   readonly hasher: Hasher;
   readonly verifier: BatchVerifier;
+  readonly sealing: Sealing;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -80,7 +81,8 @@ export async function createMiner(options: MinerOptions, modules: MinerModules):
   const found = await restore(rows, { hasher, chain: chain.context }, clock.now());
   if (found.changes.length > 0) await rows.persist(found.changes);
   if (found.cutOff > 0) log.warn('work was cut off by the last stop', { attempts: found.cutOff });
-  const miner = new RunningMiner(options, modules, await createSealKeys(), found);
+  const sealKeys = await SealKeys.open({ rows, sealing: modules.sealing }, found.sealSecrets, clock.now());
+  const miner = new RunningMiner(options, modules, sealKeys, found);
   await miner.probe();
   return miner;
 }
@@ -99,6 +101,7 @@ class RunningMiner implements Miner {
   readonly #offers: Offers;
   readonly #quoting: Quoting;
   readonly #intake: Intake;
+  readonly #sealKeys: SealKeys;
   readonly #streams = new Set<WorkStream>();
   readonly #streamsOf = new Map<string, number>();
   readonly #ends: (() => void)[] = [];
@@ -108,10 +111,11 @@ class RunningMiner implements Miner {
   #isProbing = false;
   #closed: Promise<void> | null = null;
 
-  constructor(options: MinerOptions, modules: MinerModules, sealKey: SealKeyPair, found: Restored) {
+  constructor(options: MinerOptions, modules: MinerModules, sealKeys: SealKeys, found: Restored) {
     const { chain, hasher, signer, clock, executors, verifier, rows, log, net, random } = modules;
     this.#options = options;
     this.#modules = modules;
+    this.#sealKeys = sealKeys;
     this.address = addressOf(hasher, signer.publicKey);
     this.#metrics = createMinerMetrics(modules.metrics);
     this.#metrics.slots.set(options.slots);
@@ -144,7 +148,7 @@ class RunningMiner implements Miner {
     this.#quoting = new Quoting({
       ...common,
       ...account,
-      sealKey,
+      sealKeys,
       verifier,
       catalog: this.#catalog,
       closed: closedFor,
@@ -152,7 +156,16 @@ class RunningMiner implements Miner {
     this.#intake = new Intake({
       rules: { hasher, chain: chain.context, address: this.address },
       ...common,
-      ...{ source: chain, runs: this.#runs, outbox: this.#outbox, verifier, sealKey, closed: closedFor, onFatal },
+      ...{
+        source: chain,
+        runs: this.#runs,
+        outbox: this.#outbox,
+        verifier,
+        sealKeys,
+        sealing: modules.sealing,
+        closed: closedFor,
+        onFatal,
+      },
     });
     this.#books.restore(found.ledgers, found.sums);
     this.#outbox.restore(found.transactions);
@@ -295,6 +308,7 @@ class RunningMiner implements Miner {
 
   #tick(): void {
     this.#do(this.#runs.sweep());
+    this.#do(this.#sealKeys.rotate(this.#modules.clock.now()));
     this.#settle();
     this.#onChange();
   }

@@ -7,7 +7,6 @@ import { dueUait } from '../../chain/market/price.ts';
 import type { Quote, SignedQuote, SignedQuoteRequest } from '../../chain/market/quote.ts';
 import { quoteId, quoteRequestCheck, quoteRequestHash, signQuote } from '../../chain/market/quote.ts';
 import type { Clock } from '../../clock.ts';
-import type { SealKeyPair } from '../../../protocols/market/sealing.ts';
 import type { Catalog, Ware } from './catalog.ts';
 import { QUOTE_MS } from './desk.ts';
 import type { MinerMetrics } from './metrics.ts';
@@ -15,6 +14,7 @@ import type { Monitor } from './monitor.ts';
 import type { MinerChain } from './ports.ts';
 import type { Refusal } from './refusal.ts';
 import { refusal, refusalError } from './refusal.ts';
+import type { SealKeys } from './seal-keys.ts';
 import type { Slots } from './slots.ts';
 
 /** An opening may be in a block within this part of the quote's time, if blocks come as fast as they may. */
@@ -28,7 +28,7 @@ export interface QuotingModules {
   readonly monitor: Monitor;
   readonly signer: Signer;
   readonly address: Address;
-  readonly sealKey: SealKeyPair;
+  readonly sealKeys: Pick<SealKeys, 'publicKey'>;
   readonly hasher: Hasher;
   readonly verifier: BatchVerifier;
   readonly clock: Clock;
@@ -102,7 +102,7 @@ export class Quoting {
   }
 
   #draft({ request }: SignedQuoteRequest, ware: Ware, requestId: Uint8Array): Quote {
-    const { chain, catalog, clock, signer, sealKey, monitor } = this.#modules;
+    const { chain, catalog, clock, signer, sealKeys, monitor } = this.#modules;
     const { kind, model, digest, warm } = ware.capability;
     const blocks = Math.floor(QUOTE_MS / OPENING_SHARE / chain.terms().minBlockIntervalMs);
     return {
@@ -111,7 +111,7 @@ export class Quoting {
       ...{ kind, model, modelDigest: digest },
       price: ware.price,
       tickUait: catalog.tickUait(ware, request.maxOutputBytes),
-      sealKey: sealKey.publicKey,
+      sealKey: sealKeys.publicKey,
       validUntilMs: clock.now() + QUOTE_MS,
       validUntilHeight: chain.head().height + Math.max(LEAST_BLOCKS, blocks),
       firstMs: monitor.firstMs(kind, model, warm),

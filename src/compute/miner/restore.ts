@@ -10,6 +10,7 @@ import type { AttemptState } from './attempt.ts';
 import { openAttempt } from './attempt.ts';
 import type { Ledger } from './ledger.ts';
 import { creditOf, owedUait, withDue } from './ledger.ts';
+import type { SealSecret } from './seal-keys.ts';
 import type { StoredAttempt, StoredTransaction, Sums } from './rows.ts';
 import {
   gone,
@@ -18,6 +19,7 @@ import {
   readLedger,
   readOutput,
   readReceipt,
+  readSealSecret,
   readSums,
   readTransaction,
   TABLE,
@@ -35,6 +37,7 @@ export interface Restored {
   readonly ended: readonly EndedAttempt[];
   readonly transactions: readonly StoredTransaction[];
   readonly sums: Sums | null;
+  readonly sealSecrets: readonly SealSecret[];
   /** Jobs seen, with their highest attempt. */
   readonly fences: readonly (readonly [job: Hash, attempt: number])[];
   /** How many attempts the stop of this miner ended. */
@@ -54,6 +57,7 @@ export async function restore(
   const outputs = new Map<string, Uint8Array[]>();
   const transactions: StoredTransaction[] = [];
   let sums: Sums | null = null;
+  const sealSecrets: SealSecret[] = [];
   for await (const { key, value } of rows.load()) {
     switch (key[0]) {
       case TABLE.LEDGER: {
@@ -82,6 +86,9 @@ export async function restore(
       case TABLE.SUMS:
         sums = readSums(value);
         break;
+      case TABLE.SEAL_SECRET:
+        sealSecrets.push(readSealSecret(key, value));
+        break;
       default:
         throw new NodeError(
           'CORRUPT',
@@ -94,7 +101,7 @@ export async function restore(
     const { job, attempt } = terms.assignment.assignment;
     return [job, attempt] as const;
   });
-  return { ledgers: [...ledgers.values()], ended, transactions, sums, fences, cutOff, changes };
+  return { ledgers: [...ledgers.values()], ended, transactions, sums, sealSecrets, fences, cutOff, changes };
 }
 
 function settleAttempts(

@@ -9,6 +9,7 @@
  * | 4     | attempt                 | output, as long as the client may want it again                  |
  * | 5     | nonce u64               | a signed settlement                                              |
  * | 6     | none                    | sums over agreements that are closed                             |
+ * | 7     | made at, ms u64         | the secret of a sealing key                                      |
  */
 import type { Hash, Signature } from '../../bytes.ts';
 import { Reader, Writer } from '../../chain/codec.ts';
@@ -23,8 +24,9 @@ import type { Row } from '../coordinator/ports.ts';
 import type { AttemptTerms } from './attempt.ts';
 import type { Ledger, Taking } from './ledger.ts';
 import { MAX_RECEIPTS } from './ledger.ts';
+import type { SealSecret } from './seal-keys.ts';
 
-export const TABLE = { LEDGER: 1, ATTEMPT: 2, RECEIPT: 3, OUTPUT: 4, TRANSACTION: 5, SUMS: 6 } as const;
+export const TABLE = { LEDGER: 1, ATTEMPT: 2, RECEIPT: 3, OUTPUT: 4, TRANSACTION: 5, SUMS: 6, SEAL_SECRET: 7 } as const;
 
 const STATES = ['open', 'closing', 'closed'] as const;
 
@@ -205,6 +207,23 @@ export function readSums(value: Uint8Array): Sums {
   const sums = { agreements: reader.u64(), receipts: reader.u64(), earnedUait: reader.u64() };
   reader.end();
   return sums;
+}
+
+export function sealSecretRow({ madeAtMs, secret }: SealSecret): Row {
+  return { key: sealSecretKey(madeAtMs), value: new Writer(32).fixed(secret, 32).finish() };
+}
+
+export function sealSecretKey(madeAtMs: number): Uint8Array {
+  return new Writer(9).u8(TABLE.SEAL_SECRET).u64(madeAtMs).finish();
+}
+
+/** @throws NodeError CODEC */
+export function readSealSecret(key: Uint8Array, value: Uint8Array): SealSecret {
+  const madeAtMs = new Reader(key.slice(1), 'time of a sealing key').u64();
+  const reader = new Reader(value, 'sealing key');
+  const secret = reader.fixed(32);
+  reader.end();
+  return { madeAtMs, secret };
 }
 
 export function gone(table: (typeof TABLE)[keyof typeof TABLE], id: Hash): Row {

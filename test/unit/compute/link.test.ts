@@ -4,12 +4,8 @@ import { createMarketLink } from '../../../src/compute/link.ts';
 import type { MarketLink, MinerDoor } from '../../../src/compute/link.ts';
 import { MAX_ASKED_PEERS, OwnQuotas } from '../../../src/compute/own-quotas.ts';
 import { workStreamPair } from '../../../src/compute/stream-pair.ts';
-import {
-  decodeClientFrame,
-  decodeMinerFrame,
-  MAX_WORK_FRAME_BYTES,
-  PING_MS,
-} from '../../../protocols/market/work-frames.ts';
+import { MAX_WORK_RECORD_BYTES, PING_RECORD } from '../../../protocols/market/work-channel.ts';
+import { PING_MS } from '../../../protocols/market/work-frames.ts';
 import { METHODS } from '../../../protocols/registry.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { systemClock } from '../../../src/clock.ts';
@@ -163,19 +159,19 @@ describe('compute/link', () => {
     let sent = 0;
     const sending = (async () => {
       for (let i = 0; i < 8; i++) {
-        await client.send(new Uint8Array(MAX_WORK_FRAME_BYTES));
+        await client.send(new Uint8Array(MAX_WORK_RECORD_BYTES));
         sent++;
       }
     })();
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(sent, 2);
-    for (let i = 0; i < 8; i++) assert.equal((await served.read())?.length, MAX_WORK_FRAME_BYTES);
+    for (let i = 0; i < 8; i++) assert.equal((await served.read())?.length, MAX_WORK_RECORD_BYTES);
     await sending;
-    await assert.rejects(client.send(new Uint8Array(MAX_WORK_FRAME_BYTES + 1)), { code: 'TOO_LARGE' });
+    await assert.rejects(client.send(new Uint8Array(MAX_WORK_RECORD_BYTES + 1)), { code: 'TOO_LARGE' });
     clock.advance(PING_MS);
     clock.advance(10 * PING_MS);
-    assert.equal(decodeClientFrame((await served.read()) ?? new Uint8Array())?.type, 'ping');
-    assert.equal(decodeMinerFrame((await client.read()) ?? new Uint8Array())?.type, 'ping');
+    assert.deepEqual(await served.read(), PING_RECORD);
+    assert.deepEqual(await client.read(), PING_RECORD);
     client.close();
     assert.equal(await served.read(), null);
     await assert.rejects(served.send(Uint8Array.of(1)), { code: 'UNREACHABLE' });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { decodeClientFrame } from '../../../protocols/market/work-frames.ts';
+import { PING_RECORD } from '../../../protocols/market/work-channel.ts';
 import { WORK } from '../../../protocols/registry.ts';
 import { createNetMetrics } from '../../../src/net/metrics.ts';
 import type { NodeError } from '../../../src/errors.ts';
@@ -95,7 +95,7 @@ describe('net/work-load', () => {
     clock.advance(WORK.pingMs - 1_000);
     busy.sentMs = clock.monotonic();
     clock.advance(1_000);
-    assert.deepEqual(idle.written.map(decodeClientFrame), [{ type: 'ping' }]);
+    assert.deepEqual(idle.written, [PING_RECORD]);
     assert.deepEqual(busy.written, []);
     load.remove(idle);
     load.remove(busy);

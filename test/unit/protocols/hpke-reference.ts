@@ -1,4 +1,4 @@
-/** RFC 9180, base mode with DHKEM(X25519, HKDF-SHA256) and HKDF-SHA256, the receiving side, on Node's own primitives. */
+/** RFC 9180, base and auth mode with DHKEM(X25519, HKDF-SHA256) and HKDF-SHA256, the receiving side, on Node's own primitives. */
 import { createDecipheriv, createHmac, createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto';
 
 export interface ReferenceSuite {
@@ -25,29 +25,31 @@ function labeled(suiteId: Buffer) {
   return { extract, expand };
 }
 
-/** Opens the message with a sequence number. */
+/** Opens the message with a sequence number; with a sender in auth mode. */
 export function openByReference(
   { aeadId, keyBytes }: ReferenceSuite,
   secret: { readonly privateKey: Uint8Array; readonly publicKey: Uint8Array },
   message: { enc: Uint8Array; info: Uint8Array; aad: Uint8Array; sealed: Uint8Array; sequence: number },
+  sender: Uint8Array | null = null,
 ): Buffer {
   const pkcs8 = bytes(Buffer.from('302e020100300506032b656e04220420', 'hex'), secret.privateKey);
-  const spki = bytes(Buffer.from('302a300506032b656e032100', 'hex'), message.enc);
-  const dh = diffieHellman({
-    privateKey: createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }),
-    publicKey: createPublicKey({ key: spki, format: 'der', type: 'spki' }),
-  });
+  const privateKey = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+  const dhWith = (publicKey: Uint8Array): Buffer => {
+    const key = bytes(Buffer.from('302a300506032b656e032100', 'hex'), publicKey);
+    return diffieHellman({ privateKey, publicKey: createPublicKey({ key, format: 'der', type: 'spki' }) });
+  };
+  const dh = bytes(dhWith(message.enc), sender ? dhWith(sender) : '');
   const kem = labeled(bytes('KEM', 0x0020));
   const shared = kem.expand(
     kem.extract(Buffer.alloc(0), 'eae_prk', dh),
     'shared_secret',
-    bytes(message.enc, secret.publicKey),
+    bytes(message.enc, secret.publicKey, sender ?? ''),
     32,
   );
   const hpke = labeled(bytes('HPKE', 0x0020, 0x0001, aeadId));
   const empty = Buffer.alloc(0);
   const context = bytes(
-    Uint8Array.of(0),
+    Uint8Array.of(sender ? 2 : 0),
     hpke.extract(empty, 'psk_id_hash', empty),
     hpke.extract(empty, 'info_hash', message.info),
   );

@@ -99,7 +99,7 @@ describe('protocols/README.md', () => {
     );
     says(
       WORK.quota.reason,
-      `at most ${number(WORK.maxFrameBytes)} bytes`,
+      `at most ${number(WORK.maxRecordBytes)} bytes`,
       `nothing for ${number(WORK.pingMs)} ms pings`,
       `nothing for ${number(WORK.leaseMs)} ms, though`,
       `not taken for ${number(WORK.stallMs)} ms`,

@@ -7,9 +7,12 @@ import { MAX_CONTENT_BYTES } from '../../../src/chain/market/content.ts';
 import { receiptFromJson } from '../../../src/chain/market/receipt-json.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
+import { createClient } from '../../../src/sdk/client.ts';
+import type { JobEventResponse } from '../../../src/sdk/job-types.ts';
 import { addressText } from '../../util/chain-fixture.ts';
 import { memoryAccess } from '../../util/access.ts';
 import { waitFor } from '../../util/wait.ts';
+import { cliHere } from '../cli/in-process.ts';
 import { ask, post } from './http.ts';
 import type { JobWorld } from './job-world.ts';
 import { KEYLESS_BUDGET, startJobWorld } from './job-world.ts';
@@ -387,6 +390,33 @@ describe('jobs over RPC', () => {
       response.on('close', () => (isEnded = true));
       return { sent, response, text: () => text, isEnded: () => isEnded };
     };
+
+    it('are read by the client and the command line, until the job has ended', async () => {
+      const { job_id } = await submit();
+      world.market.start(fromHex(job_id));
+      const read = cliHere(['job', 'logs', job_id, '--node', '--rpc', world.url, '--json'], {});
+      await waitFor('a reader', () => world.market.waiting > 0);
+      world.market.fail(fromHex(job_id), { code: 'EXECUTOR', message: 'it fell over' });
+      const { code, json, stderr } = await read;
+      assert.equal(code, 0, stderr);
+      assert.deepEqual(
+        json.map(({ sequence, stage, error_code }: JobEventResponse) => [sequence, stage, error_code]),
+        [
+          [1, 'submitted', null],
+          [2, 'running', null],
+          [3, 'failed', 'EXECUTOR'],
+        ],
+      );
+      const unknown = await cliHere(['job', 'logs', '0'.repeat(64), '--node', '--rpc', world.url], {});
+      assert.equal(unknown.code, 4);
+      const client = createClient({ url: world.url });
+      await assert.rejects(
+        async () => {
+          for await (const event of client.jobEvents('0'.repeat(64))) assert.fail(event.stage);
+        },
+        { code: 'NOT_FOUND' },
+      );
+    });
 
     it('tell each state, and end with the job', async () => {
       const { job_id } = await submit();

@@ -9,7 +9,7 @@ import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { createClient } from '../../../src/sdk/client.ts';
 import type { RelayMiners } from '../../../src/sdk/market-relay.ts';
 import { connectRelay } from '../../../src/sdk/market-relay.ts';
-import { MAX_WORK_FRAME_BYTES } from '../../../protocols/market/work-frames.ts';
+import { MAX_WORK_RECORD_BYTES } from '../../../protocols/market/work-channel.ts';
 import type { WorkStream } from '../../../protocols/market/work-stream.ts';
 import { addressText, signer } from '../../util/chain-fixture.ts';
 import { makeOffer, makeQuote, makeQuoteRequest } from '../../util/offers.ts';
@@ -83,13 +83,13 @@ describe('sdk/market-relay', () => {
   it('carries frames both ways, in order, up to the cap', async () => {
     const stream = await open();
     const end = await servedEnd();
-    const frames = [1, 2, 3].map((fill) => new Uint8Array(fill === 3 ? MAX_WORK_FRAME_BYTES : fill).fill(fill));
+    const frames = [1, 2, 3].map((fill) => new Uint8Array(fill === 3 ? MAX_WORK_RECORD_BYTES : fill).fill(fill));
     const all = Promise.all(frames.map((frame) => stream.send(frame)));
     for (const frame of frames) assert.deepEqual(await end.read(), frame);
     await all;
     for (const frame of frames) await end.send(frame);
     for (const frame of frames) assert.deepEqual(await stream.read(), frame);
-    await assert.rejects(stream.send(new Uint8Array(MAX_WORK_FRAME_BYTES + 1)), { code: 'TOO_LARGE' });
+    await assert.rejects(stream.send(new Uint8Array(MAX_WORK_RECORD_BYTES + 1)), { code: 'TOO_LARGE' });
     end.close();
     assert.equal(await stream.read(), null);
     await assert.rejects(stream.send(Uint8Array.of(1)), { code: 'UNREACHABLE' });
@@ -114,7 +114,7 @@ describe('sdk/market-relay', () => {
     const end = await servedEnd();
     const count = 60;
     const sending = (async () => {
-      for (let i = 0; i < count; i++) await stream.send(new Uint8Array(MAX_WORK_FRAME_BYTES).fill(i));
+      for (let i = 0; i < count; i++) await stream.send(new Uint8Array(MAX_WORK_RECORD_BYTES).fill(i));
     })();
     for (let i = 0; i < count; i++) assert.equal((await end.read())?.[9], i);
     await sending;
@@ -139,7 +139,7 @@ describe('sdk/market-relay', () => {
     assert.equal(await closed(text), 1003);
     const large = new WebSocket(url);
     large.addEventListener('open', () => {
-      large.send(new Uint8Array(MAX_WORK_FRAME_BYTES + 1));
+      large.send(new Uint8Array(MAX_WORK_RECORD_BYTES + 1));
     });
     assert.equal(await closed(large), 1009);
     for (const query of ['', '?miner=nobody', `?miner=${addressText('account-2')}&chain_id=ait-other`]) {

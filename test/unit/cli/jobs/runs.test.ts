@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { utf8 } from '../../../../src/bytes.ts';
+import { toHex, utf8 } from '../../../../src/bytes.ts';
+import type { SignedJob } from '../../../../src/chain/market/job.ts';
+import { signJob } from '../../../../src/chain/market/job.ts';
+import type { Agreement } from '../../../../src/chain/modules/compute/agreement.ts';
+import { recordingRows } from '../../../../src/cli/jobs/first-record.ts';
 import type { JobRecord } from '../../../../src/cli/jobs/job-record.ts';
+import { KEEP_MS, pruneRuns } from '../../../../src/cli/jobs/prune-runs.ts';
 import {
   createRun,
   findRun,
@@ -12,8 +17,10 @@ import {
   RECEIPT_FILE,
   RESULT_FILE,
 } from '../../../../src/cli/jobs/runs.ts';
+import { encodeJobRow, put, TABLE } from '../../../../src/compute/coordinator/rows.ts';
+import { jobView } from '../../../../src/rpc/jobs/views.ts';
 import type { JobResponse } from '../../../../src/sdk/job-types.ts';
-import { fixtureGenesis } from '../../../util/chain-fixture.ts';
+import { fixtureGenesis, signer } from '../../../util/chain-fixture.ts';
 import { cliHere } from '../in-process.ts';
 import { makeFolder, removeFolder } from '../run.ts';
 
@@ -72,6 +79,14 @@ function recordOf(job: JobResponse): Omit<JobRecord, 'format'> {
   return { ...of, job, events, reasons, settlement };
 }
 
+function signedJob(): SignedJob {
+  return signJob(chain, signer('session'), {
+    ...{ client: new Uint8Array(20), nonce: new Uint8Array(32), kind: 'llm.chat', model: '' },
+    ...{ inputHash: new Uint8Array(32), inputBytes: 1, maxOutputBytes: 1, maxPriceUait: 1, createdAtMs: 1 },
+    ...{ queueMs: 1, executionMs: 1, totalMs: 1 },
+  });
+}
+
 describe('jobs of a home', () => {
   let home: string;
 
@@ -83,9 +98,15 @@ describe('jobs of a home', () => {
     removeFolder(home);
   });
 
-  async function keep(id: string, nowMs: number, over: Partial<JobResponse> = {}): Promise<string> {
+  async function keep(
+    id: string,
+    nowMs: number,
+    over: Partial<JobResponse> = {},
+    state: 'open' | 'closing' | 'closed' | null = 'closed',
+  ): Promise<string> {
     const run = await createRun(home, chain, nowMs);
-    await run.record(recordOf(jobOf(id, over)));
+    const record = recordOf(jobOf(id, over));
+    await run.record({ ...record, settlement: state && record.settlement && { ...record.settlement, state } });
     await run.keep(RESULT_FILE, utf8('yes'));
     await run.close();
     return run.folder;
@@ -139,6 +160,62 @@ describe('jobs of a home', () => {
     assert.match(logs.stdout, /no \\u\{1b\}\[2J/);
     assert.equal((await ask('receipt', id)).code, 4);
     assert.equal((await ask('show', 'bbbbbbbb')).code, 4);
+  });
+
+  it('are found however early a run is killed: they are recorded before they are kept', async () => {
+    const run = await createRun(home, chain, 1000);
+    const row = { job: signedJob(), owner: '', isSingle: true, requestHash: null };
+    const kept: string[] = [];
+    const rows = recordingRows(
+      {
+        load: () => run.rows.load(),
+        persist: async () => {
+          kept.push((await listRuns(home)).map(({ record }) => record.job.stage).join());
+        },
+      },
+      (view) => run.record(recordOf(jobView(view))),
+    );
+    await rows.persist([put(TABLE.keys, new Uint8Array(), new Uint8Array(64))]);
+    await rows.persist([put(TABLE.job, new Uint8Array(32).fill(7), encodeJobRow(row))]);
+    await rows.persist([put(TABLE.job, new Uint8Array(32).fill(7), encodeJobRow(row))]);
+    assert.deepEqual(kept, ['', 'submitted', 'submitted']);
+    assert.equal((await findRun(home, '07070707')).record.job.kind, 'llm.chat');
+    await run.close();
+  });
+
+  it('bound: of a home are let go when they are many or old, but never one that has not ended or has open money', async () => {
+    const idOf = (number: number): string => `${number}0`.repeat(32).slice(0, 64);
+    const old = await Promise.all([
+      keep(idOf(1), 1_000),
+      keep(idOf(2), 2_000, { ended_at: null }),
+      keep(idOf(3), 3_000, {}, 'open'),
+      keep(idOf(4), 4_000, { payment_id: null }, null),
+      keep(idOf(5), 5_000, {}, 'closing'),
+    ]);
+    const empty = await createRun(home, chain, 6_000);
+    await empty.close();
+    await keep(idOf(6), 7_000);
+    const asked: string[] = [];
+    const reads = {
+      agreement: (id: Uint8Array) => {
+        asked.push(toHex(id));
+        return Promise.resolve(asked.length === 1 ? null : ({ state: { name: 'open' } } as Agreement));
+      },
+    };
+    const nowMs = Date.now();
+    assert.equal(await pruneRuns(home, chain, { nowMs, reads }), 0, 'all are young and few');
+    const busy = await openRun(old[0] ?? '');
+    assert.equal(await pruneRuns(home, chain, { nowMs, reads, keepRuns: 1 }), 2, 'the first is followed by a process');
+    await busy.close();
+    assert.equal(await pruneRuns(home, chain, { nowMs, reads, keepRuns: 1 }), 1);
+    const left = async (): Promise<string[]> => (await listRuns(home)).map(({ record }) => record.job.job_id);
+    assert.deepEqual(await left(), [idOf(6), idOf(5), idOf(2)], 'the third is closed by the word of the chain');
+    assert.equal(
+      await pruneRuns(home, chain, { nowMs: nowMs + KEEP_MS + 60_000, reads }),
+      2,
+      'what is old, and what is empty',
+    );
+    assert.deepEqual(await left(), [idOf(5), idOf(2)]);
   });
 
   it('are none at first', async () => {

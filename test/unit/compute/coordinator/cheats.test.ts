@@ -55,7 +55,6 @@ const CHEATS: Record<string, { script: Script; isSigned: boolean }> = {
     script: { changeOutput: (frame) => (frame.chunk === 2 ? { ...frame, attempt: new Uint8Array(32) } : frame) },
     isSigned: false,
   },
-  'output sealed to another key': { script: { wrongSeal: true }, isSigned: false },
   'output beyond its credit': { script: { pieces: ['x'.repeat(200)], greedy: true }, isSigned: false },
 };
 
@@ -87,6 +86,25 @@ describe('coordinator: a miner that cheats', () => {
       for (let i = 0; i < 10; i++) assert.deepEqual((await world.run()).miner, honest.address, 'it is asked no more');
     });
   }
+
+  it('is not blamed for what was forged on the way: another stream goes on, and the third ends the attempt', async () => {
+    let forged = 0;
+    const miner = world.add(
+      new TestMiner(1, {
+        // The first record after the hello.
+        changeRecord: (record, number) => (number === 1 && forged++ < 2 ? forgedOf(record) : record),
+      }),
+    );
+    await world.start();
+    const view = await world.run();
+    assert.deepEqual([view.state, view.attempt, forged], ['completed', 1, 3]);
+    assert.equal(miner.started, 1);
+
+    miner.script.changeRecord = (record, number) => (number > 0 ? forgedOf(record) : record);
+    const { id } = await world.coordinator.submit(requestOf());
+    await world.until('it is lost', () => world.coordinator.why(id)?.reasons[0]?.code === 'BAD_PROOF');
+    assert.equal(world.rows.ofTable(TABLE.contradiction).length, 0);
+  });
 
   it('gets nothing for a receipt that it gave before', async () => {
     const cheat = world.add(new TestMiner(1, { replay: true }));
@@ -153,3 +171,7 @@ describe('coordinator: a miner that cheats', () => {
     assert.equal(miner.earnedUait, view.spentUait);
   });
 });
+
+function forgedOf(record: Uint8Array): Uint8Array {
+  return record.map((byte, i) => (i === record.length - 1 ? byte ^ 1 : byte));
+}

@@ -32,7 +32,8 @@ import { NodeError } from '../../../../src/errors.ts';
 import { createNativeSigner, nativeCrypto } from '../../../../src/native/crypto.ts';
 import type { ClientFrame, MinerFrame } from '../../../../protocols/market/work-frames.ts';
 import { decodeClientFrame, encodeMinerFrame } from '../../../../protocols/market/work-frames.ts';
-import type { Opener, Seal } from '../../../../protocols/market/sealing.ts';
+import { acceptWorkChannel } from '../../../../protocols/market/work-channel.ts';
+import type { WorkStream } from '../../../../protocols/market/work-stream.ts';
 import { CHAIN, plainSealing } from './fixtures.ts';
 
 export interface Script {
@@ -57,7 +58,8 @@ export interface Script {
   readonly changeTick?: (tick: Tick) => Tick;
   readonly changeReceipt?: (receipt: WorkReceipt) => WorkReceipt;
   readonly replay?: boolean;
-  readonly wrongSeal?: boolean;
+  /** Of what the miner sends, on its way. */
+  changeRecord?: (record: Uint8Array, number: number) => Uint8Array;
   /** Does not wait for credit. */
   readonly greedy?: boolean;
   readonly endless?: boolean;
@@ -208,15 +210,46 @@ class Stream {
   readonly #toClient: Uint8Array[] = [];
   #wake: (() => void) | null = null;
   #isEnded = false;
-  #seal: Seal | null = null;
-  #opener: Opener | null = null;
+  readonly #toMiner: Uint8Array[] = [];
+  #wakeMiner: (() => void) | null = null;
+  readonly #channel;
+  #records = 0;
   #current: Attempt | null = null;
-  #work: Promise<void> = Promise.resolve();
   #isStopped = false;
 
   constructor(miner: TestMiner, alive: () => void) {
     this.#miner = miner;
     this.#alive = alive;
+    const keysOf = (publicKey: Uint8Array) => ({ publicKey, privateKey: publicKey });
+    this.#channel = acceptWorkChannel({ chain: CHAIN, sealing: plainSealing, stream: this.#own, keysOf });
+    void this.#serve();
+  }
+
+  readonly #own: WorkStream = {
+    send: async (record) => {
+      await Promise.resolve();
+      if (this.#isEnded) throw new NodeError('UNREACHABLE', 'the stream is closed');
+      this.#toClient.push(this.#miner.script.changeRecord?.(record, this.#records++) ?? record);
+      this.#wake?.();
+      this.#wake = null;
+    },
+    read: async () => {
+      for (;;) {
+        if (this.#isEnded) return null;
+        const record = this.#toMiner.shift();
+        if (record) return record;
+        await new Promise<void>((resolve) => {
+          this.#wakeMiner = resolve;
+        });
+      }
+    },
+    close: () => {
+      this.end();
+    },
+  };
+
+  async #serve(): Promise<void> {
+    for (let bytes = await this.#channel.read(); bytes; bytes = await this.#channel.read()) await this.#take(bytes);
   }
 
   readonly client: MinerStream = {
@@ -224,8 +257,9 @@ class Stream {
       await Promise.resolve();
       this.#alive();
       if (this.#isEnded) throw new NodeError('UNREACHABLE', 'the stream is closed');
-      const bytes = frame.slice();
-      this.#work = this.#work.then(() => this.#take(bytes));
+      this.#toMiner.push(frame.slice());
+      this.#wakeMiner?.();
+      this.#wakeMiner = null;
     },
     read: async () => {
       for (;;) {
@@ -245,24 +279,13 @@ class Stream {
   end(): void {
     this.#isEnded = true;
     this.#wake?.();
+    this.#wakeMiner?.();
   }
 
   async #take(bytes: Uint8Array): Promise<void> {
     const frame = decodeClientFrame(bytes);
     if (!frame || this.#isEnded) return;
     switch (frame.type) {
-      case 'hello':
-        this.#seal = await plainSealing.createSeal({
-          chain: CHAIN,
-          recipientKey: this.#miner.script.wrongSeal === true ? new Uint8Array(32) : frame.sealTo,
-        });
-        this.#opener = await plainSealing.createOpener({
-          chain: CHAIN,
-          privateKey: frame.encapsulation,
-          encapsulation: frame.encapsulation,
-        });
-        this.#send({ type: 'hello', encapsulation: this.#seal.encapsulation });
-        return;
       case 'assign':
         return this.#assign(frame);
       case 'input':
@@ -279,8 +302,6 @@ class Stream {
       case 'acknowledge':
         this.#acknowledged(frame);
         return;
-      case 'ping':
-        return;
     }
   }
 
@@ -294,14 +315,13 @@ class Stream {
     }
     this.#current = taken;
     this.#send({ type: 'accept', attempt: taken.id });
-    if (taken.state === 'running') await this.#go();
+    if (taken.state === 'running' || taken.state === 'ended') await this.#goOn(taken, 0);
   }
 
-  async #input({ attempt, sealed }: ClientFrame & { type: 'input' }): Promise<void> {
+  async #input({ attempt, piece }: ClientFrame & { type: 'input' }): Promise<void> {
     const current = this.#current;
     if (!current || !equalBytes(attempt, current.id) || current.state !== 'input') return;
-    const place = { attempt, direction: 'input', piece: Math.floor(current.inputBytes / 65_536) } as const;
-    current.inputBytes += (await this.#opener?.open(sealed, place))?.length ?? 0;
+    current.inputBytes += piece.length;
     if (current.inputBytes < current.job.spec.inputBytes) return;
     current.state = 'running';
     this.#miner.started++;
@@ -317,7 +337,11 @@ class Stream {
     }
     this.#current = current;
     this.#miner.takeVoucher(frame.voucher);
-    for (const [i, piece] of [...current.sent.entries()].slice(frame.chunks)) await this.#output(current, piece, i + 1);
+    await this.#goOn(current, frame.chunks);
+  }
+
+  async #goOn(current: Attempt, chunks: number): Promise<void> {
+    for (const [i, piece] of [...current.sent.entries()].slice(chunks)) this.#output(current, piece, i + 1);
     if (current.receipt) this.#send({ type: 'end', receipt: current.receipt });
     else await this.#go();
   }
@@ -337,7 +361,7 @@ class Stream {
       if (script.silentAfter !== undefined && at >= script.silentAfter) return;
       if (script.breakAfter !== undefined && at >= script.breakAfter) {
         delete script.breakAfter;
-        this.end();
+        this.#channel.close();
         return;
       }
       const text = pieces[at] ?? (script.endless === true ? pieces[0] : undefined);
@@ -349,7 +373,7 @@ class Stream {
       }
       current.sent.push(piece);
       current.links.push(nextLink(nativeCrypto, current.links.at(-1) ?? current.id, piece));
-      await this.#output(current, piece, at + 1);
+      this.#output(current, piece, at + 1);
       if (this.#isEnded) return;
       await Promise.resolve();
     }
@@ -406,10 +430,8 @@ class Stream {
     if (this.#miner.script.neverDone !== true) this.#send({ type: 'done', attempt });
   }
 
-  async #output(current: Attempt, piece: Uint8Array, chunk: number): Promise<void> {
-    const { id: attempt } = current;
-    const sealed = await this.#seal?.seal(piece, { attempt, direction: 'output', piece: chunk - 1 });
-    const frame = { type: 'output', attempt, chunk, sealed: sealed ?? piece } as const;
+  #output(current: Attempt, piece: Uint8Array, chunk: number): void {
+    const frame = { type: 'output', attempt: current.id, chunk, piece } as const;
     this.#send(this.#miner.script.changeOutput?.(frame) ?? frame);
   }
 
@@ -428,10 +450,7 @@ class Stream {
   }
 
   #send(frame: MinerFrame): void {
-    if (this.#isEnded) return;
-    this.#toClient.push(encodeMinerFrame(frame));
-    this.#wake?.();
-    this.#wake = null;
+    if (!this.#isEnded) this.#channel.send(encodeMinerFrame(frame)).catch(() => undefined);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Clients that cheat a miner: each is refused, cut off or starved, and costs it nothing that no voucher pays. */
 import assert from 'node:assert/strict';
 import { closeAgreement } from '../../../../src/chain/modules/compute/agreement-client.ts';
+import { PING_RECORD } from '../../../../protocols/market/work-channel.ts';
 import type { QuoteRequest } from '../../../../src/chain/market/quote.ts';
 import { judgeAssignment } from '../../../../src/compute/miner/assign.ts';
 import type { Ledger } from '../../../../src/compute/miner/ledger.ts';
@@ -56,7 +57,7 @@ describe('miner against cheating clients', () => {
     for (const creditUait of [0, client.creditUait - 1, client.creditUait]) {
       await client.send({ type: 'credit', attempt: work.attempt, voucher: client.voucher(creditUait) });
     }
-    await client.send({ type: 'ping' });
+    await client.stream?.send(PING_RECORD);
     world.clock.advance(30_000);
     await client.over();
     assert.deepEqual([client.ended, client.last('fail')?.code, client.bytes().length], ['fail', 'TIMEOUT', 1024]);
@@ -307,7 +308,7 @@ describe('miner against cheating clients', () => {
     await refused(await client.draft({ nonce: 2 }, quote), 'EXPIRED');
   });
 
-  it('an answer is sealed to the key that the client signed, whatever the stream says', async () => {
+  it('who has not the key that the client signed has nothing of the attempt, whatever it passes on', async () => {
     client.openAgreement();
     const thief = new TestClient(world, 'account-2');
     const work = await client.draft();

@@ -17,8 +17,9 @@ import type { Voucher } from '../../../../src/chain/modules/compute/voucher.ts';
 import { signVoucher } from '../../../../src/chain/modules/compute/voucher.ts';
 import { workStreamPair } from '../../../../src/compute/stream-pair.ts';
 import { nativeCrypto } from '../../../../src/native/crypto.ts';
-import type { Opener, Seal } from '../../../../protocols/market/sealing.ts';
-import { createOpener, createSeal, deriveSealKeys } from '../../../../protocols/market/sealing.ts';
+import { hpke } from '../../../../protocols/market/sealing.ts';
+import type { WorkChannel } from '../../../../protocols/market/work-channel.ts';
+import { openWorkChannel } from '../../../../protocols/market/work-channel.ts';
 import type { ClientFrame, MinerFrame } from '../../../../protocols/market/work-frames.ts';
 import { decodeMinerFrame, encodeClientFrame } from '../../../../protocols/market/work-frames.ts';
 import type { WorkStream } from '../../../../protocols/market/work-stream.ts';
@@ -63,8 +64,7 @@ export class TestClient {
   isHonest = true;
   stream: WorkStream | null = null;
   isClosed = false;
-  #seal: Seal | null = null;
-  #opener: Opener | null = null;
+  channel: WorkChannel | null = null;
   #work: Work | null = null;
 
   constructor(world: World, name = CLIENT) {
@@ -129,7 +129,7 @@ export class TestClient {
   }
 
   keys() {
-    return deriveSealKeys(seed(`seal-${this.name}`));
+    return hpke.deriveSealKeys(seed(`seal-${this.name}`));
   }
 
   async connect(work: Pick<Work, 'quote'>): Promise<void> {
@@ -142,14 +142,15 @@ export class TestClient {
       .finally(() => {
         this.isClosed = true;
       });
-    const { publicKey } = await this.keys();
-    this.#seal = await createSeal({ chain: this.context, recipientKey: work.quote.quote.sealKey });
-    await this.send({ type: 'hello', encapsulation: this.#seal.encapsulation, sealTo: publicKey });
-    void this.#read(client);
+    this.channel = await openWorkChannel({
+      ...{ chain: this.context, sealing: hpke, stream: client, keys: await this.keys() },
+      minerKey: work.quote.quote.sealKey,
+    });
+    void this.#read(this.channel);
   }
 
   async send(frame: ClientFrame): Promise<void> {
-    await this.stream?.send(encodeClientFrame(frame));
+    await this.channel?.send(encodeClientFrame(frame));
   }
 
   /** The first voucher covers fixed price, input and a tick. */
@@ -174,8 +175,7 @@ export class TestClient {
   }
 
   async input({ attempt, content }: Pick<Work, 'attempt' | 'content'>): Promise<void> {
-    const sealed = await this.#seal?.seal(content, { attempt, direction: 'input', piece: 0 });
-    if (sealed) await this.send({ type: 'input', attempt, sealed });
+    await this.send({ type: 'input', attempt, piece: content });
   }
 
   /** All of one attempt. */
@@ -208,8 +208,8 @@ export class TestClient {
     return this.frames.findLast((frame): frame is MinerFrame & { readonly type: Type } => frame.type === type);
   }
 
-  async #read(stream: WorkStream): Promise<void> {
-    for (let bytes = await stream.read(); bytes; bytes = await stream.read()) {
+  async #read(channel: WorkChannel): Promise<void> {
+    for (let bytes = await channel.read(); bytes; bytes = await channel.read()) {
       const frame = decodeMinerFrame(bytes);
       if (!frame) continue;
       this.frames.push(frame);
@@ -220,15 +220,9 @@ export class TestClient {
   async #on(frame: MinerFrame): Promise<void> {
     const work = this.#work;
     switch (frame.type) {
-      case 'hello': {
-        const { privateKey } = await this.keys();
-        this.#opener = await createOpener({ chain: this.context, privateKey, encapsulation: frame.encapsulation });
-        return;
-      }
       case 'output': {
         if (!work) return;
-        const place = { attempt: frame.attempt, direction: 'output', piece: frame.chunk - 1 } as const;
-        const piece = (await this.#opener?.open(frame.sealed, place)) ?? assert.fail();
+        const { piece } = frame;
         assert.equal(frame.chunk, this.output.length + 1);
         this.output.push(piece);
         this.link = nextLink(nativeCrypto, this.link, piece);

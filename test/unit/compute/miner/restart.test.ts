@@ -10,13 +10,13 @@ const PIECES = 5;
 /** One job under an agreement of its own, with credit raised several times; the miner is cut off at a write. */
 async function runCut(cutAt: number, isLost: boolean): Promise<{ world: World; client: TestClient; content: number }> {
   const world = new World();
-  world.rows.cutAt = cutAt;
-  world.rows.isLost = isLost;
   world.script = async (_job, io) => {
     for (let i = 0; i < PIECES; i++) await io.emit(new Uint8Array(1024).fill(65 + i));
     return { finish: 'stop', inputTokens: null, outputTokens: null };
   };
   await world.start();
+  world.rows.cutAt = world.rows.calls + cutAt;
+  world.rows.isLost = isLost;
   const client = new TestClient(world);
   client.openAgreement();
   const work = await client.run({ single: true });
@@ -73,8 +73,7 @@ describe('miner after a kill', () => {
     await world.until('the receipt', () => client.receipt !== null);
     await world.restart();
     client.isHonest = true;
-    const { sealKey } = (await client.request()).quote;
-    await client.connect({ quote: { ...work.quote, quote: { ...work.quote.quote, sealKey } } });
+    await client.connect(work);
     client.begin(work);
     await client.send({ type: 'resume', attempt: work.attempt, chunks: 0, voucher: client.voucher(client.creditUait) });
     await client.over();
@@ -93,8 +92,7 @@ describe('miner after a kill', () => {
     const work = await client.run();
     await world.until('the start', () => client.last('start') !== undefined);
     await world.restart();
-    const { sealKey } = (await client.request()).quote;
-    await client.connect({ quote: { ...work.quote, quote: { ...work.quote.quote, sealKey } } });
+    await client.connect(work);
     await client.send({ type: 'resume', attempt: work.attempt, chunks: 0, voucher: client.voucher(client.creditUait) });
     await client.over();
     assert.equal(client.last('refuse')?.code, 'NOT_FOUND');

@@ -27,6 +27,7 @@ import type { NodeError } from '../../../../src/errors.ts';
 import { nopLogger } from '../../../../src/log.ts';
 import { nopRegister } from '../../../../src/metrics.ts';
 import { nativeCrypto } from '../../../../src/native/crypto.ts';
+import { nativeSealing } from '../../../../src/native/sealing.ts';
 import { manualClock } from '../../../net/manual-clock.ts';
 import { signer } from '../../../util/chain-fixture.ts';
 import { InlineVerifier } from '../../../util/inline-verifier.ts';
@@ -147,6 +148,7 @@ export class World {
         executors,
         signer: signer(MINER),
         hasher: nativeCrypto,
+        sealing: nativeSealing,
         verifier: this.verifier,
         clock: this.clock,
         random: () => 0,
