@@ -129,7 +129,7 @@ const ALIASES: Readonly<Record<string, ConfigPath>> = {
 };
 
 /** Names of the environment that are not options. */
-const OTHER_ENV: ReadonlySet<string> = new Set(['AITBC_API_KEY_FILE', 'AITBC_HOME', 'AITBC_WALLET_DIR']);
+const OTHER_ENV: ReadonlySet<string> = new Set(['AITBC_API_KEY_FILE', 'AITBC_HOME', 'AITBC_RPC', 'AITBC_WALLET_DIR']);
 
 export interface Setting {
   readonly path: ConfigPath;

@@ -1,10 +1,11 @@
 /** Logs: a constant message and a context object. Lines are JSON, or text for a person at a terminal. */
 import { pino } from 'pino';
 import { toHex } from './bytes.ts';
-import { isNodeError, NodeError } from './errors.ts';
+import { isNodeError } from './errors.ts';
+import type { LevelSpec, LogLevel } from './log-level.ts';
+import { parseLevelSpec } from './log-level.ts';
 
 export type LogContext = Readonly<Record<string, unknown>>;
-export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
 export interface Logger {
   error(message: string, context?: LogContext): void;
@@ -28,13 +29,6 @@ export interface LoggerOptions {
   readonly stream: LogStream;
 }
 
-interface LevelSpec {
-  readonly base: LogLevel | 'silent';
-  readonly modules: ReadonlyMap<string, LogLevel | 'silent'>;
-}
-
-const LEVELS: ReadonlySet<string> = new Set(['error', 'warn', 'info', 'debug', 'silent']);
-
 /** Deep or long values are cut: a log line is for a reader, and must stay bounded whatever a peer sent. */
 const MAX_DEPTH = 4;
 const MAX_ITEMS = 32;
@@ -42,25 +36,6 @@ const MAX_TEXT = 2_000;
 const MAX_BYTES = 64;
 
 const SECRET_KEY = /pass(word|phrase)?$|mnemonic|secret|private_?key|seed$|^token$|authorization|cookie/i;
-
-/** @throws NodeError CONFIG when a level is unknown */
-export function parseLevelSpec(spec: string): LevelSpec {
-  let base: LogLevel | 'silent' = 'info';
-  const modules = new Map<string, LogLevel | 'silent'>();
-  for (const part of spec.split(',')) {
-    const [first = '', second] = part.trim().split(':');
-    const level = second ?? first;
-    if (!isLevel(level)) {
-      throw new NodeError('CONFIG', 'not a log level', {
-        data: { part },
-        hint: 'use error, warn, info, debug or silent, with modules as in "info,net:debug"',
-      });
-    }
-    if (second === undefined) base = level;
-    else modules.set(first, level);
-  }
-  return { base, modules };
-}
 
 export function createLogger(options: LoggerOptions): Logger {
   const levels = parseLevelSpec(options.level);
@@ -118,10 +93,6 @@ function wrap(target: pino.Logger, levels: LevelSpec): Logger {
     debug: at('debug'),
     child: (module) => wrap(target.child({ module }, { level: levels.modules.get(module) ?? levels.base }), levels),
   };
-}
-
-function isLevel(text: string): text is LogLevel | 'silent' {
-  return LEVELS.has(text);
 }
 
 /** A plain, bounded copy of a value: bytes as hex, errors with their code, secrets left out. */

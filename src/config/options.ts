@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { MAX_CHAINS } from '../../protocols/hello.ts';
 import { NodeError } from '../errors.ts';
-import { parseLevelSpec } from '../log.ts';
+import { parseLevelSpec } from '../log-level.ts';
 
 export interface HostPort {
   readonly host: string;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { NodeError } from '../../src/errors.ts';
-import { chainLogger, createLogger, parseLevelSpec } from '../../src/log.ts';
+import { parseLevelSpec } from '../../src/log-level.ts';
+import { chainLogger, createLogger } from '../../src/log.ts';
 
 function collect(level: string, format: 'json' | 'pretty' = 'json') {
   const lines: string[] = [];
