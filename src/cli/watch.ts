@@ -1,9 +1,17 @@
 /** `aitbc watch`: a line for everything that happens, until it is interrupted. */
 import type { Command } from 'commander';
+import type { JsonObject } from '../chain/modules/types.ts';
 import type { NodeError } from '../errors.ts';
 import type { LiveState } from '../sdk/live.ts';
 import { connectLive } from '../sdk/live.ts';
-import type { AccountEvent, ConsensusEvent, PeersEvent, TopicName, TransactionsEvent } from '../sdk/live-types.ts';
+import type {
+  AccountEvent,
+  ConsensusEvent,
+  PeersEvent,
+  PendingEvent,
+  TopicName,
+  TransactionsEvent,
+} from '../sdk/live-types.ts';
 import type { HeadResponse } from '../sdk/types.ts';
 import { formatAit } from './amount.ts';
 import type { Context } from './context.ts';
@@ -63,8 +71,9 @@ async function watch(context: Context, topics: readonly string[], options: Watch
       live.subscribe(topic, {
         ...(from !== undefined && { fromHeight: from }),
         onEvent: (data, { chainId, height }) => {
-          if (left-- <= 0) return;
-          out.data({ topic, chain_id: chainId, height, data }, describe(topic, data));
+          const text = describe(topic, data);
+          if (text === '' || left-- <= 0) return;
+          out.data({ topic, chain_id: chainId, height, data }, text);
           if (left <= 0) end();
         },
         onError: end,
@@ -85,8 +94,10 @@ function describe(topic: TopicName, data: unknown): string {
       const rounds = round > 0 ? `  round ${round}` : '';
       return `block ${height}  ${shortHash(hash)}  ${plural(tx_count, 'transaction')}  ${timestamp}${rounds}`;
     }
-    case 'txs':
-      return transactionLines(data as TransactionsEvent).join('\n');
+    case 'txs': {
+      const event = data as TransactionsEvent | PendingEvent;
+      return ('pending' in event ? pendingLines(event) : transactionLines(event)).join('\n');
+    }
     case 'consensus': {
       const { height, round, step, proposer } = data as ConsensusEvent;
       return `height ${height}  round ${round}  ${step}  proposer ${proposer === null ? '-' : shortHash(proposer)}`;
@@ -105,9 +116,23 @@ function describe(topic: TopicName, data: unknown): string {
   }
 }
 
+function pendingLines({ pending }: PendingEvent): string[] {
+  const { transactions, dropped, omitted } = pending;
+  return [
+    ...transactions.map(({ hash, transaction }) => `tx ${hash}  ${typeOf(transaction)}  pending`),
+    ...dropped.map(
+      ({ hash, code, reason }) => `tx ${hash}  dropped: ${code ?? '-'}: ${reason ?? 'no reason is known'}`,
+    ),
+    ...(omitted > 0 ? [`${plural(omitted, 'more transaction')} pending`] : []),
+  ];
+}
+
+function typeOf({ type }: JsonObject): string {
+  return typeof type === 'string' ? type : '-';
+}
+
 function transactionLines({ height, transactions }: TransactionsEvent): string[] {
   return transactions.map(({ hash, code_name, transaction }) => {
-    const type = transaction['type'];
-    return `tx ${hash}  ${typeof type === 'string' ? type : '-'}  ${code_name ?? '-'}  block ${height}`;
+    return `tx ${hash}  ${typeOf(transaction)}  ${code_name ?? '-'}  block ${height}`;
   });
 }

@@ -7,7 +7,7 @@ export type TopicName = 'blocks' | 'txs' | 'consensus' | 'peers' | `account:${st
 /** For each topic what is told first, and what is told then. */
 export interface LiveTopics {
   readonly blocks: { readonly snapshot: HeadSnapshot; readonly event: HeadResponse };
-  readonly txs: { readonly snapshot: HeadSnapshot; readonly event: TransactionsEvent };
+  readonly txs: { readonly snapshot: TransactionsSnapshot; readonly event: TransactionsEvent | PendingEvent };
   readonly account: { readonly snapshot: AccountResponse; readonly event: AccountEvent };
   readonly consensus: { readonly snapshot: ConsensusResponse; readonly event: ConsensusEvent };
   readonly peers: { readonly snapshot: Pick<PeersResponse, 'peers'>; readonly event: PeersEvent };
@@ -30,6 +30,32 @@ export interface HeadSnapshot {
   readonly head: HeadResponse | null;
   /** Lowest height that can be resumed from. */
   readonly base_height: number;
+}
+
+export interface TransactionsSnapshot extends HeadSnapshot {
+  readonly pending: PendingTransactions;
+}
+
+/** In no block yet. */
+export interface PendingTransactions {
+  /** In the pool of the node. */
+  readonly count: number;
+  /** Of these only the number is told. */
+  readonly omitted: number;
+  readonly transactions: readonly { readonly hash: string; readonly transaction: JsonObject }[];
+}
+
+/** What became pending since the last one, and what was dropped. What becomes final is told by its block alone. */
+export interface PendingEvent {
+  readonly pending: PendingTransactions & {
+    /** All there are: after a reconnection, or where changes were missed. */
+    readonly reset: boolean;
+    readonly dropped: readonly {
+      readonly hash: string;
+      readonly code: string | null;
+      readonly reason: string | null;
+    }[];
+  };
 }
 
 /** Final transactions of one block; of blocks with none nothing is told. */

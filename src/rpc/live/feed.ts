@@ -9,6 +9,7 @@ import { storedBlock } from '../proofs.ts';
 import { peerView, placeView } from '../views.ts';
 import type { BlockFacts, Topic, TopicKind } from './topics.ts';
 import { eventOf } from './topics.ts';
+import { PendingChanges } from './pending.ts';
 import { WatchedAccounts } from './watched.ts';
 
 /** Blocks kept from commits, so that they need not be read again. */
@@ -42,6 +43,9 @@ export class ChainFeed {
   readonly genesisHash: string;
   readonly #subscribers = new Set<Subscriber>();
   readonly #watched = new WatchedAccounts();
+  /** Topics that anyone subscribes to, and how often. */
+  readonly #wanted = new Map<TopicKind, number>();
+  readonly #pending: PendingChanges;
   readonly #hooks: FeedHooks;
   readonly #recent = new Map<number, FinalBlock>();
   readonly #cache = new Map<string, string | null>();
@@ -64,7 +68,14 @@ export class ChainFeed {
       hooks.onClosed(stopped(this.chainId));
     };
     api.closed.addEventListener('abort', onClosed, { once: true });
+    this.#pending = new PendingChanges(api, {
+      ...{ wake: hooks.wake, after: hooks.after },
+      isWanted: () => this.#isWanted('txs'),
+    });
     this.#ends = [
+      () => {
+        this.#pending.close();
+      },
       () => {
         api.closed.removeEventListener('abort', onClosed);
       },
@@ -92,12 +103,18 @@ export class ChainFeed {
 
   add(subscriber: Subscriber): void {
     this.#subscribers.add(subscriber);
-    for (const { address } of subscriber.topics) if (address) this.#watched.add(address);
+    for (const { kind, address } of subscriber.topics) {
+      this.#wanted.set(kind, (this.#wanted.get(kind) ?? 0) + 1);
+      if (address) this.#watched.add(address);
+    }
   }
 
   remove(subscriber: Subscriber): void {
     if (!this.#subscribers.delete(subscriber)) return;
-    for (const { address } of subscriber.topics) if (address) this.#watched.remove(address);
+    for (const { kind, address } of subscriber.topics) {
+      this.#wanted.set(kind, (this.#wanted.get(kind) ?? 0) - 1);
+      if (address) this.#watched.remove(address);
+    }
   }
 
   get head(): number {
@@ -132,7 +149,14 @@ export class ChainFeed {
       const text = this.#peerChange();
       if (text !== null) changes.push({ kind: 'peers', text });
     }
+    const pending = this.#pending.take();
+    if (pending !== null) changes.push({ kind: 'txs', text: pending });
     return changes;
+  }
+
+  /** What is pending, for who missed how it changed. */
+  pendingText(): string {
+    return this.#pending.all();
   }
 
   #facts(height: number): BlockFacts {
@@ -189,11 +213,11 @@ export class ChainFeed {
     if (this.#isWanted(kind)) return;
     if (kind === 'consensus') this.#lastPlace = JSON.stringify(placeView(this.api.place()));
     if (kind === 'peers') this.#peers = this.#peerList();
+    if (kind === 'txs') this.#pending.clear();
   }
 
   #isWanted(kind: TopicKind): boolean {
-    for (const { topics } of this.#subscribers) if (topics.some((topic) => topic.kind === kind)) return true;
-    return false;
+    return (this.#wanted.get(kind) ?? 0) > 0;
   }
 
   #peerChange(): string | null {

@@ -38,6 +38,8 @@ export interface Subscription {
   isLive: boolean;
   /** Where `next` was when the client last heard of it. */
   reported: Place;
+  /** Changes of what is pending were not told: who catches up, or does not read, gets all of it in place of them. */
+  missedPending: boolean;
 }
 
 export interface Delta {
@@ -138,7 +140,16 @@ export class Session {
       return snapshotOf(feed.api, topic);
     });
     const id = `s${++this.#count}`;
-    const subscription = { id, feed, topics, next, seq: 0, isLive: from === null, reported: next };
+    const subscription = {
+      id,
+      feed,
+      topics,
+      next,
+      seq: 0,
+      isLive: from === null,
+      reported: next,
+      missedPending: false,
+    };
     this.subscriptions.set(id, subscription);
     feed.add(subscription);
     for (const { kind } of topics) this.#hooks.onSubscribed(kind, 1);
@@ -173,6 +184,7 @@ export class Session {
       }
       if (height > head) {
         subscription.isLive = true;
+        this.#makeUpPending(subscription);
         break;
       }
       if (!this.#hasRoom(subscription)) break;
@@ -188,9 +200,31 @@ export class Session {
   change(subscription: Subscription, kind: TopicKind, text: string): void {
     for (const topic of subscription.topics) {
       if (topic.kind !== kind || this.#ended) continue;
-      if (this.#queued >= MAX_QUEUED_MESSAGES) this.end('slow');
+      if (kind === 'txs') this.#changePending(subscription, topic, text);
+      else if (this.#queued >= MAX_QUEUED_MESSAGES) this.end('slow');
       else this.#sendDelta(subscription, { topic, place: null, text });
     }
+  }
+
+  #changePending(subscription: Subscription, topic: Topic, text: string): void {
+    subscription.missedPending ||= !subscription.isLive || this.#isBehind();
+    if (subscription.missedPending) this.#makeUpPending(subscription);
+    else this.#sendDelta(subscription, { topic, place: null, text });
+  }
+
+  #makeUpPending(subscription: Subscription): void {
+    const { missedPending, isLive, topics, feed } = subscription;
+    if (!missedPending || !isLive || this.#ended || this.#isBehind()) return;
+    subscription.missedPending = false;
+    const topic = topics.find(({ kind }) => kind === 'txs');
+    if (topic) this.#sendDelta(subscription, { topic, place: null, text: feed.pendingText() });
+  }
+
+  /** More waits to be read than one may add to with what is told anew later. */
+  #isBehind(): boolean {
+    const isBehind = this.#queued >= REPLAY_AHEAD || this.#queuedChars >= MAX_QUEUED_CHARS;
+    this.#waits ||= isBehind;
+    return isBehind;
   }
 
   /** A message outside of subscriptions, e.g. an answer. */

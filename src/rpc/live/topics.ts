@@ -9,9 +9,13 @@ import { NodeError } from '../../errors.ts';
 import type { ChainApi } from '../api.ts';
 import type { StoredBlock } from '../proofs.ts';
 import { storedBlock } from '../proofs.ts';
+import { pendingView } from './pending.ts';
 import { accountView, consensusView, headView, peerView } from '../views.ts';
 
-/** Of the first three every final block has its own event, so they resume from a height; the others tell what is now. */
+/**
+ * Of the first three every final block has its own event, so they resume from a height; the others tell what is now, and
+ * `txs` does both: final transactions by block, and pending ones as they are.
+ */
 export const TOPIC_KINDS = ['blocks', 'txs', 'account', 'consensus', 'peers'] as const;
 export type TopicKind = (typeof TOPIC_KINDS)[number];
 
@@ -66,10 +70,15 @@ export function snapshotOf(api: ChainApi, { kind, address }: Topic): object {
     case 'account':
       if (address) return accountView(api, address, false);
       break;
-    case 'blocks':
     case 'txs':
+      return { ...headOf(api), pending: pendingView(api) };
+    case 'blocks':
       break;
   }
+  return headOf(api);
+}
+
+function headOf(api: ChainApi) {
   const { height } = api.chain.tip();
   const head = height > 0 ? storedBlock(api, height) : undefined;
   return { head: head ? headView(head) : null, base_height: api.chain.base() };
