@@ -12,6 +12,7 @@ import type {
   TopicName,
   TransactionsEvent,
 } from '../sdk/live-types.ts';
+import type { JobResponse } from '../sdk/job-types.ts';
 import type { HeadResponse } from '../sdk/types.ts';
 import { formatAit } from './amount.ts';
 import type { Context } from './context.ts';
@@ -27,8 +28,8 @@ interface WatchOptions {
 export function register(program: Command): void {
   program
     .command('watch')
-    .description('a line for every block, transaction, step of agreement, or peer')
-    .argument('[topic...]', 'blocks, txs, consensus, peers, account:ADDRESS', ['blocks'])
+    .description('a line for every block, transaction, step of agreement, peer, or job that a node pays for')
+    .argument('[topic...]', 'blocks, txs, consensus, peers, jobs, account:ADDRESS', ['blocks'])
     .option('--from-height <height>', 'begin with this height: blocks, txs and accounts', positiveNumber)
     .option('--count <lines>', 'end after so many events', positiveNumber)
     .addHelpText('after', '\nWith --json every line is a document. A lost connection is taken up again without a gap.')
@@ -67,7 +68,7 @@ async function watch(context: Context, topics: readonly string[], options: Watch
     };
     process.stdout.on('error', onPipe);
     for (const topic of topics as TopicName[]) {
-      const from = topic === 'consensus' || topic === 'peers' ? undefined : options.fromHeight;
+      const from = WITHOUT_HEIGHT.has(topic) ? undefined : options.fromHeight;
       live.subscribe(topic, {
         ...(from !== undefined && { fromHeight: from }),
         onEvent: (data, { chainId, height }) => {
@@ -81,6 +82,8 @@ async function watch(context: Context, topics: readonly string[], options: Watch
     }
   });
 }
+
+const WITHOUT_HEIGHT: ReadonlySet<TopicName> = new Set(['consensus', 'peers', 'jobs']);
 
 const NOTES: Readonly<Partial<Record<LiveState, (url: string) => string>>> = {
   open: (url) => `listening to ${url}; Ctrl-C ends`,
@@ -106,6 +109,11 @@ function describe(topic: TopicName, data: unknown): string {
       const { joined, left, count } = data as PeersEvent;
       const changes = [...joined.map(({ peer_id }) => `joined ${peer_id}`), ...left.map((id) => `left ${id}`)];
       return changes.map((change) => `peer ${change}  ${plural(count, 'peer')}`).join('\n');
+    }
+    case 'jobs': {
+      const { job_id, state, stage, model, attempt, error_code, spent_uait } = data as JobResponse;
+      const why = error_code === null ? '' : `  ${error_code}`;
+      return `job ${job_id}  ${state}  ${stage}  attempt ${attempt}  ${model ?? 'any model'}  ${formatAit(spent_uait)}${why}`;
     }
     default: {
       const event = data as AccountEvent;

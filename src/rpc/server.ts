@@ -102,7 +102,7 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   const jobDesks = new JobDesks(access, log);
   registerOperations(app, createOperations(api, { desks, jobDesks, access, clock, log }), { limits, clock });
   const pages = { names: new Set(options.hosts), others: new Set(options.corsOrigins) };
-  liveRoutes(app, live, { pages, access });
+  liveRoutes(app, live, { pages, access, jobDesks });
   const relays = new WorkRelays({ clock, metrics });
   marketWorkRoute(app, { node: api, relays, pages, access, clock });
   let url: string;

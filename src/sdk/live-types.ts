@@ -1,13 +1,16 @@
 /** What `/ws` tells, by topic. */
 import type { JsonObject } from '../chain/modules/types.ts';
+import type { JobResponse } from './job-types.ts';
 import type { AccountResponse, ConsensusResponse, HeadResponse, PeersResponse } from './types.ts';
 
-export type TopicName = 'blocks' | 'txs' | 'consensus' | 'peers' | `account:${string}`;
+export type TopicName = 'blocks' | 'txs' | 'consensus' | 'peers' | 'jobs' | `account:${string}`;
 
 /** For each topic what is told first, and what is told then. */
 export interface LiveTopics {
   readonly blocks: { readonly snapshot: HeadSnapshot; readonly event: HeadResponse };
   readonly txs: { readonly snapshot: TransactionsSnapshot; readonly event: TransactionsEvent | PendingEvent };
+  /** Of who subscribes: an API key or a login is needed. An event is a job as it is now. */
+  readonly jobs: { readonly snapshot: { readonly jobs: readonly JobResponse[] }; readonly event: JobResponse };
   readonly account: { readonly snapshot: AccountResponse; readonly event: AccountEvent };
   readonly consensus: { readonly snapshot: ConsensusResponse; readonly event: ConsensusEvent };
   readonly peers: { readonly snapshot: Pick<PeersResponse, 'peers'>; readonly event: PeersEvent };

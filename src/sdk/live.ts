@@ -40,9 +40,9 @@ export interface LiveOptions {
 type Family<T extends TopicName> = T extends keyof LiveTopics ? T : 'account';
 
 export interface Subscriber<T extends TopicName> {
-  /** First height told; the one after the head when absent. Not for `consensus` and `peers`. */
+  /** First height told; the one after the head when absent. Not for `consensus`, `peers` and `jobs`. */
   readonly fromHeight?: number;
-  /** What was so at the beginning. For `consensus` and `peers` also after each reconnection: it replaces what was told. */
+  /** What was so at the beginning. For `consensus`, `peers` and `jobs` also after each reconnection: it replaces what was told. */
   readonly onSnapshot?: (snapshot: LiveTopics[Family<T>]['snapshot'], chainId: string) => void;
   readonly onEvent: (event: LiveTopics[Family<T>]['event'], at: EventPlace) => void;
   /** It is over and does not come back, e.g. PRUNED: the node keeps no longer what was missed. */

@@ -29,6 +29,10 @@ export const REPLAY_LAG_BLOCKS = 64;
 export const MAX_PENDING_TOLD = 100;
 /** Changes of them are told at once, and after that so often. */
 export const PENDING_EVERY_MS = 100;
+/** Jobs in the first message of `jobs`. */
+export const MAX_JOBS_TOLD = 100;
+/** Jobs that changed between two turns of the event loop; of more than these the oldest are passed over. */
+export const MAX_JOB_CHANGES = 1024;
 /** How far above the head a subscription may begin: it then waits for the chain. */
 export const MAX_AHEAD_BLOCKS = 10_000;
 /** Blocks looked at in one turn of the event loop, over all subscriptions. */

@@ -11,7 +11,6 @@ import type { ChainApi } from '../api.ts';
 import { MAX_PENDING_TOLD, PENDING_EVERY_MS } from './limits.ts';
 
 export interface PendingHooks {
-  isWanted(): boolean;
   /** There is something to take. */
   wake(): void;
   after(ms: number, fn: () => void): () => void;
@@ -26,6 +25,7 @@ export function pendingView({ pool }: ChainApi) {
 export class PendingChanges {
   readonly #api: ChainApi;
   readonly #hooks: PendingHooks;
+  readonly #isWanted: () => boolean;
   readonly #end: () => void;
   #came: Transaction[] = [];
   #left: Hash[] = [];
@@ -33,9 +33,10 @@ export class PendingChanges {
   #isDue = false;
   #cancelPause: (() => void) | null = null;
 
-  constructor(api: ChainApi, hooks: PendingHooks) {
+  constructor(api: ChainApi, hooks: PendingHooks, isWanted: () => boolean) {
     this.#api = api;
     this.#hooks = hooks;
+    this.#isWanted = isWanted;
     this.#end = api.pool.onChange({
       came: (tx) => {
         this.#note(this.#came, tx);
@@ -90,7 +91,7 @@ export class PendingChanges {
   }
 
   #note<T>(list: T[], item: T): void {
-    if (!this.#hooks.isWanted()) return;
+    if (!this.#isWanted()) return;
     if (list.length < MAX_PENDING_TOLD) list.push(item);
     else this.#omitted++;
     if (!this.#cancelPause) this.#tell();

@@ -31,7 +31,8 @@ import {
   PING_EVERY_MS,
   PONG_WITHIN_MS,
 } from '../live/limits.ts';
-import type { EndReason, Wire } from '../live/session.ts';
+import type { EndReason, Wire } from '../live/subscription.ts';
+import type { JobDesks } from '../jobs/desk.ts';
 import { MAX_RELAYED_BYTES } from '../relay-limits.ts';
 import { WORK_PATH } from './market-work.ts';
 import { deltaText, failureText, LiveRequests, progressText, SUBPROTOCOL } from '../live/ws-protocol.ts';
@@ -76,10 +77,11 @@ export function isWebSocketRequest({ method, url, headers }: IncomingMessage): b
 
 export interface LiveAccess {
   readonly pages: PageOrigins;
+  readonly jobDesks: JobDesks;
   readonly access: Pick<Access, 'isGood'>;
 }
 
-export function liveRoutes(app: RpcApp, hub: LiveHub, { pages, access }: LiveAccess): void {
+export function liveRoutes(app: RpcApp, hub: LiveHub, { pages, access, jobDesks }: LiveAccess): void {
   const config = { scope: 'read' } as const;
   const onRequest =
     (query: TSchema) =>
@@ -99,14 +101,14 @@ export function liveRoutes(app: RpcApp, hub: LiveHub, { pages, access }: LiveAcc
       throw new NodeError('INVALID_REQUEST', 'this path speaks WebSocket', { hint: 'use wscat, or GET /v1/stream' });
     },
     wsHandler: (socket, request) => {
-      serveSocket(hub, socket, openingOf(request, access));
+      serveSocket(hub, socket, openingOf(request, { access, jobDesks }));
     },
   });
 
   app.get('/v1/stream', { exposeHeadRoute: false, config, onRequest: onRequest(StreamQuery) }, (request, reply) => {
     const { topics, chain_id, from_height } = request.query as Static<typeof StreamQuery>;
     serveStream(hub, reply, {
-      ...openingOf(request, access),
+      ...openingOf(request, { access, jobDesks }),
       lastId: request.headers['last-event-id'],
       topics,
       chainId: chain_id,
@@ -122,18 +124,25 @@ interface Opening {
   readonly client: Client;
   /** Whether the key it was opened with still is one. */
   readonly isGood: () => boolean;
+  readonly jobs: Wire['jobs'];
 }
 
-function openingOf({ id, client, principal }: FastifyRequest, access: Pick<Access, 'isGood'>): Opening {
-  return { id, client, isGood: () => access.isGood(principal) };
+function openingOf(request: FastifyRequest, { access, jobDesks }: Pick<LiveAccess, 'access' | 'jobDesks'>): Opening {
+  const { id, client, principal } = request;
+  return {
+    ...{ id, client },
+    isGood: () => access.isGood(principal),
+    jobs: (api) => jobDesks.of(api).open(request),
+  };
 }
 
-function serveSocket(hub: LiveHub, socket: Socket, { id: requestId, client, isGood }: Opening): void {
+function serveSocket(hub: LiveHub, socket: Socket, { id: requestId, client, isGood, jobs }: Opening): void {
   const { clock } = hub;
   let cancelCut: (() => void) | null = null;
   const wire: Wire = {
     transport: 'ws',
     client,
+    jobs,
     endsOnFailure: false,
     delta: deltaText,
     progress: progressText,
@@ -211,6 +220,7 @@ function serveStream(hub: LiveHub, reply: FastifyReply, asked: StreamRequest): v
   const wire: Wire = {
     transport: 'sse',
     client: asked.client,
+    jobs: asked.jobs,
     endsOnFailure: true,
     delta: deltaEvent,
     progress: progressEvent,

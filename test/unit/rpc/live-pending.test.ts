@@ -5,7 +5,8 @@ import { nopLogger } from '../../../src/log.ts';
 import { LiveHub } from '../../../src/rpc/live/hub.ts';
 import { MAX_PENDING_TOLD, PENDING_EVERY_MS, REPLAY_AHEAD } from '../../../src/rpc/live/limits.ts';
 import { createLiveMetrics } from '../../../src/rpc/live/metrics.ts';
-import type { Session, Wire } from '../../../src/rpc/live/session.ts';
+import type { Session } from '../../../src/rpc/live/session.ts';
+import type { Wire } from '../../../src/rpc/live/subscription.ts';
 import { parseTopic } from '../../../src/rpc/live/topics.ts';
 import { nopRegister } from '../../../src/metrics.ts';
 import { makeTransfer } from '../../util/chain-fixture.ts';
@@ -53,6 +54,7 @@ describe('pending transactions', () => {
     transport: 'ws',
     client: { key: 'local', isLocal: true },
     endsOnFailure: false,
+    jobs: () => assert.fail('no jobs are asked for'),
     delta: (_subscription, { place, text }) => `{"height":${place?.height ?? null},"data":${text}}`,
     progress: () => '{"data":{}}',
     failure: () => '{"data":{}}',
