@@ -8,7 +8,7 @@ import { every } from '../../clock.ts';
 import { NodeError } from '../../errors.ts';
 import type { Access } from '../access/access.ts';
 import type { RpcApp } from '../app.ts';
-import { chainQuery, NO_STORE, noQuery } from '../app.ts';
+import { chainQuery, NO_STORE, noQuery, strict } from '../app.ts';
 import { check } from '../check.ts';
 import type { Client } from '../clients.ts';
 import type { PageOrigins } from '../host-guard.ts';
@@ -33,14 +33,46 @@ import {
 } from '../live/limits.ts';
 import type { EndReason, Wire } from '../live/subscription.ts';
 import type { JobDesks } from '../jobs/desk.ts';
+import type { Described } from '../operation.ts';
+import { describe, OF_CHAIN, OF_STORE } from '../operation.ts';
 import { MAX_RELAYED_BYTES } from '../relay-limits.ts';
 import { WORK_PATH } from './market-work.ts';
 import { deltaText, failureText, LiveRequests, progressText, SUBPROTOCOL } from '../live/ws-protocol.ts';
 
 const StreamQuery = chainQuery({
-  topics: Type.String({ minLength: 1, maxLength: 2048 }),
-  from_height: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,14}$' })),
+  topics: Type.String({
+    minLength: 1,
+    maxLength: 2048,
+    description: 'blocks, txs, consensus, peers, jobs, account:ADDRESS; several divided by commas',
+  }),
+  from_height: Type.Optional(
+    Type.String({ pattern: '^[1-9][0-9]{0,14}$', description: 'first height told; the next one when absent' }),
+  ),
 });
+
+export const LIVE_DESCRIPTIONS: readonly Described[] = [
+  describe({
+    methods: [],
+    verb: 'GET',
+    path: '/ws',
+    summary: 'A WebSocket that tells what happens: subscribe, unsubscribe and ping by JSON-RPC 2.0',
+    params: strict({}),
+    query: noQuery,
+    answers: { 101: { description: 'A WebSocket; its subprotocol is aitbc.v1', schema: null } },
+    errors: ['INVALID_REQUEST'],
+  }),
+  describe({
+    methods: [],
+    verb: 'GET',
+    path: '/v1/stream',
+    summary: 'The same as server-sent events; Last-Event-ID goes on after one',
+    params: strict({}),
+    query: StreamQuery,
+    answers: { 200: { description: 'Events', schema: Type.String(), type: 'text/event-stream' } },
+    errors: [...OF_CHAIN, ...OF_STORE, 'BAD_ADDRESS', 'METHOD_DISABLED', 'PRUNED'],
+    isLong: true,
+  }),
+];
 
 /** How a WebSocket is closed, by reason; 1013: try again later. */
 const CLOSES: Readonly<Record<EndReason, readonly [code: number, text: string]>> = {
