@@ -57,7 +57,7 @@ export interface NodeConfig {
     /** Absolute, or `off`; empty: in the data folder. */
     readonly socket: string;
   };
-  readonly metrics: { readonly listen: HostPort | null };
+  readonly metrics: { readonly listen: HostPort | null; readonly compat: boolean };
   readonly log: { readonly level: string; readonly format: 'json' | 'pretty' | 'auto' };
   readonly mempool: { readonly maxTxs: number; readonly maxBytes: number; readonly journal: boolean };
   readonly consensus: {
@@ -213,7 +213,10 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
       executionMs: number('market.execution_ms'),
     },
     admin: { socket: text('admin.socket') },
-    metrics: { listen: text('metrics.listen') === 'off' ? null : parseHostPort(text('metrics.listen')) },
+    metrics: {
+      listen: text('metrics.listen') === 'off' ? null : parseHostPort(text('metrics.listen')),
+      compat: flag('metrics.compat'),
+    },
     log: { level: text('log.level'), format: text('log.format') as NodeConfig['log']['format'] },
     mempool: {
       maxTxs: number('mempool.max_txs'),

@@ -27,6 +27,7 @@ import { warnOfExposure } from './node/exposure.ts';
 import type { NodeMiner } from './node/miner.ts';
 import { startNodeMiner } from './node/miner.ts';
 import { openFaucet } from './node/faucet.ts';
+import { METRIC_ALIASES } from './node/metric-aliases.ts';
 import { openMinerControl } from './node/miner-control.ts';
 import { openNodeChain } from './node/open-chain.ts';
 import { startStatusLines } from './node/status-line.ts';
@@ -78,7 +79,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<RunningNode> {
   const folder = await openDataFolder(home, { log });
   ends.push({ name: 'data folder', end: () => folder.close() });
-  const metrics = await createRegister({ processMetrics: true });
+  const metrics = await createRegister({ processMetrics: true, aliases: config.metrics.compat ? METRIC_ALIASES : [] });
   const verifyPool = createVerifyPool({ workers: 1, metrics });
   ends.push({ name: 'verification threads', end: () => verifyPool.close() });
   const host = await openHost(folder, config, log, metrics);

@@ -41,7 +41,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./watch.ts'),
   },
   wallet: {
-    summary: 'wallets: create, import, list, show, use, balance, export, …',
+    summary: 'wallets: create, import, list, show, use, balance, history, export, …',
     load: () => import('./wallet.ts'),
   },
   tx: {

@@ -162,6 +162,11 @@ export const OPTIONS = {
     help: 'Where /metrics is served for Prometheus, or "off".',
     check: (text: string) => (text === 'off' ? null : hostPort(text)),
   },
+  'metrics.compat': {
+    kind: 'boolean',
+    value: true,
+    help: 'Expose the names of the replaced system (blockchain_blocks_total, …) too.',
+  },
   'log.level': {
     kind: 'text',
     value: 'info',

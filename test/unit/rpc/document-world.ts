@@ -633,6 +633,7 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
   '/rpc/blocks-range': { TOO_LARGE: (world, target) => ask(world.server.url, `${target.path}?start=1&end=1001`) },
   ...forSubmissions<Partial<Record<ErrorCode, Provocation>>>({
     BAD_ADDRESS: (world, target) => {
+      if (target.verb === 'get') return send(world, target, { query: '?address=ait1nothing' });
       const json = transactionToJson(world.transfer());
       const payload = { to: 'ait1nothing', amount_uait: '1' };
       return send(world, target, { body: JSON.stringify({ ...json, payload }) });
