@@ -16,6 +16,11 @@ export interface Logger {
   child(module: string): Logger;
 }
 
+export interface RootLogger extends Logger {
+  /** For all that was made of it too. @param spec as in "info,net:debug" */
+  setLevels(spec: string): void;
+}
+
 /** Whatever takes lines; `process.stderr` in the node. */
 export interface LogStream {
   write(line: string): unknown;
@@ -37,19 +42,26 @@ const MAX_BYTES = 64;
 
 const SECRET_KEY = /pass(word|phrase)?$|mnemonic|secret|private_?key|seed$|^token$|authorization|cookie/i;
 
-export function createLogger(options: LoggerOptions): Logger {
-  const levels = parseLevelSpec(options.level);
+/** @throws NodeError CONFIG when a level is unknown, as `setLevels` does */
+export function createLogger(options: LoggerOptions): RootLogger {
+  let levels = parseLevelSpec(options.level);
   const stream = options.format === 'json' ? options.stream : prettyStream(options.stream);
   const root = pino(
     {
-      level: levels.base,
+      // What is left out is decided below: it can change while loggers are in use.
+      level: 'debug',
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }) },
     },
     { write: (line: string) => void stream.write(line) },
   );
-  return wrap(root, levels);
+  return {
+    ...wrap(root, '', () => levels),
+    setLevels: (spec) => {
+      levels = parseLevelSpec(spec);
+    },
+  };
 }
 
 const ignore = (): void => undefined;
@@ -78,11 +90,15 @@ export function chainLogger(log: Logger, chain: string): Logger {
   };
 }
 
-function wrap(target: pino.Logger, levels: LevelSpec): Logger {
+/** In the order of how much they let through. */
+const RANK: Readonly<Record<LogLevel | 'silent', number>> = { silent: 0, error: 1, warn: 2, info: 3, debug: 4 };
+
+function wrap(target: pino.Logger, module: string, levels: () => LevelSpec): Logger {
   const at =
     (level: LogLevel) =>
     (message: string, context?: LogContext): void => {
-      if (!target.isLevelEnabled(level)) return;
+      const { base, modules } = levels();
+      if (RANK[level] > RANK[modules.get(module) ?? base]) return;
       if (context === undefined) target[level](message);
       else target[level](printable(context, 0), message);
     };
@@ -91,7 +107,7 @@ function wrap(target: pino.Logger, levels: LevelSpec): Logger {
     warn: at('warn'),
     info: at('info'),
     debug: at('debug'),
-    child: (module) => wrap(target.child({ module }, { level: levels.modules.get(module) ?? levels.base }), levels),
+    child: (name) => wrap(target.child({ module: name }), name, levels),
   };
 }
 

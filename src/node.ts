@@ -52,6 +52,8 @@ export interface RunningNode {
   readonly rpcUrl: string;
   /** Those that run, of the configured ones. */
   readonly chainIds: readonly string[];
+  /** Takes over what can change while it runs: see `RELOADED` of src/config/reload.ts. */
+  reload(config: NodeConfig): void;
   /** Drains and stops; safe to call again. */
   stop(): Promise<void>;
 }
@@ -133,6 +135,9 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
     multiaddrs: host.multiaddrs(),
     rpcUrl: rpc.url,
     chainIds,
+    reload: (next) => {
+      rpc.setRates(next.rpc.rates);
+    },
     stop: () => (stopping ??= endAll(ends, log)),
   };
 }

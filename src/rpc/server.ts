@@ -80,7 +80,12 @@ export interface RpcModules {
   readonly access?: Access;
 }
 
-export interface RpcServer {
+export interface RpcServer extends HttpServer {
+  /** What each client may ask for from now on. */
+  setRates(rates: Rates): void;
+}
+
+export interface HttpServer {
   /** With the port that was taken. */
   readonly url: string;
   /** Ends waits, lets requests in work finish, then cuts what is left. */
@@ -116,6 +121,9 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   }
   return {
     url,
+    setRates: (rates) => {
+      limits.setRates(rates);
+    },
     close: async () => {
       desks.close();
       live.close();

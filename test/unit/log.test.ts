@@ -26,6 +26,26 @@ describe('log', () => {
     );
   });
 
+  it('changes the levels of loggers in use, of all or none', () => {
+    const { logger, parsed } = collect('warn');
+    const net = chainLogger(logger, 'ait-devnet').child('net');
+    net.debug('left out');
+    logger.setLevels('silent,net:debug');
+    net.debug('kept');
+    logger.error('left out');
+    assert.throws(
+      () => {
+        logger.setLevels('warn,net:loud');
+      },
+      { code: 'CONFIG' },
+    );
+    net.debug('kept still');
+    assert.deepEqual(
+      parsed().map(({ msg }) => msg),
+      ['kept', 'kept still'],
+    );
+  });
+
   it('rejects an unknown level', () => {
     assert.throws(() => parseLevelSpec('info,net:loud'), { code: 'CONFIG' });
   });
