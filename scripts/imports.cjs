@@ -6,7 +6,7 @@
 
 /** From the bottom up. A part may import every part on a lower level, itself, and nothing else of ours. */
 const levels = [
-  { base: '^src/(errors|log|metrics|clock|bytes|version)\\.ts$' },
+  { base: '^src/(errors|log|log-level|metrics|clock|bytes|version)\\.ts$' },
   { chain: '^src/chain/' },
   { consensus: '^src/consensus/', mempool: '^src/mempool(\\.ts$|/)' },
   { protocols: '^protocols/(?!market/)' },
@@ -68,7 +68,7 @@ const owned = [
   ['libp2p', '(libp2p|@libp2p/[^/]+|@chainsafe/libp2p-[^/]+|@multiformats/[^/]+)', '^src/net/'],
   ['level', '(level|classic-level|abstract-level)', '^src/store/'],
   ['fastify', '(fastify|@fastify/[^/]+)', '^src/rpc/'],
-  ['noble', '@noble/[^/]+', '^(src/chain/crypto|scripts/vectors)/'],
+  ['noble', '@noble/[^/]+', '^(src/chain/crypto/|src/bytes\\.ts$|scripts/vectors/)'],
   ['native-crypto', '(sodium-native|@chainsafe/hashtree[^/]*)', '^src/native/'],
 ];
 

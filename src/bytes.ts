@@ -1,9 +1,8 @@
 /** Byte helpers that every layer shares. Hex is lower-case and without prefix everywhere. */
+import { bytesToHex, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import { compare } from 'uint8arrays/compare';
 import { concat } from 'uint8arrays/concat';
 import { equals } from 'uint8arrays/equals';
-import { fromString } from 'uint8arrays/from-string';
-import { toString } from 'uint8arrays/to-string';
 import { NodeError } from './errors.ts';
 
 export { compare as compareBytes, concat as concatBytes, equals as equalBytes };
@@ -24,7 +23,7 @@ export const ZERO_HASH: Hash = new Uint8Array(32);
 const NodeBuffer = (globalThis as { readonly Buffer?: typeof Buffer }).Buffer;
 
 export function toHex(bytes: Uint8Array): string {
-  if (!NodeBuffer) return toString(bytes, 'base16');
+  if (!NodeBuffer) return bytesToHex(bytes);
   return NodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
 }
 
@@ -38,7 +37,7 @@ export function fromHex(hex: string, length?: number): Uint8Array {
       data: { expectedBytes: length, characters: hex.length },
     });
   }
-  if (!NodeBuffer) return fromString(hex, 'base16');
+  if (!NodeBuffer) return hexToBytes(hex);
   const bytes = new Uint8Array(hex.length / 2);
   NodeBuffer.from(bytes.buffer).write(hex, 'hex');
   return bytes;
@@ -64,5 +63,5 @@ export function keyBytes(key: string): Uint8Array {
 }
 
 export function utf8(text: string): Uint8Array {
-  return fromString(text, 'utf8');
+  return utf8ToBytes(text);
 }

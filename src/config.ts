@@ -63,7 +63,7 @@ export interface NodeConfig {
     /** Absolute, or `off`; empty: in the data folder. */
     readonly socket: string;
   };
-  readonly metrics: { readonly listen: HostPort | null };
+  readonly metrics: { readonly listen: HostPort | null; readonly compat: boolean };
   readonly log: { readonly level: string; readonly format: 'json' | 'pretty' | 'auto' };
   readonly mempool: { readonly maxTxs: number; readonly maxBytes: number; readonly journal: boolean };
   readonly consensus: {
@@ -136,7 +136,7 @@ const ALIASES: Readonly<Record<string, ConfigPath>> = {
 };
 
 /** Names of the environment that are not options. */
-const OTHER_ENV: ReadonlySet<string> = new Set(['AITBC_API_KEY_FILE', 'AITBC_HOME', 'AITBC_WALLET_DIR']);
+const OTHER_ENV: ReadonlySet<string> = new Set(['AITBC_API_KEY_FILE', 'AITBC_HOME', 'AITBC_RPC', 'AITBC_WALLET_DIR']);
 
 export interface Setting {
   readonly path: ConfigPath;
@@ -228,7 +228,10 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
       executionMs: number('market.execution_ms'),
     },
     admin: { socket: text('admin.socket') },
-    metrics: { listen: text('metrics.listen') === 'off' ? null : parseHostPort(text('metrics.listen')) },
+    metrics: {
+      listen: text('metrics.listen') === 'off' ? null : parseHostPort(text('metrics.listen')),
+      compat: flag('metrics.compat'),
+    },
     log: { level: text('log.level'), format: text('log.format') as NodeConfig['log']['format'] },
     mempool: {
       maxTxs: number('mempool.max_txs'),

@@ -1,10 +1,11 @@
 /** Logs: a constant message and a context object. Lines are JSON, or text for a person at a terminal. */
 import { pino } from 'pino';
 import { toHex } from './bytes.ts';
-import { isNodeError, NodeError } from './errors.ts';
+import { isNodeError } from './errors.ts';
+import type { LevelSpec, LogLevel } from './log-level.ts';
+import { parseLevelSpec } from './log-level.ts';
 
 export type LogContext = Readonly<Record<string, unknown>>;
-export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
 export interface Logger {
   error(message: string, context?: LogContext): void;
@@ -13,6 +14,11 @@ export interface Logger {
   debug(message: string, context?: LogContext): void;
   /** A logger whose lines carry `module`, with the level the specification gives to that module. */
   child(module: string): Logger;
+}
+
+export interface RootLogger extends Logger {
+  /** For all that was made of it too. @param spec as in "info,net:debug" */
+  setLevels(spec: string): void;
 }
 
 /** Whatever takes lines; `process.stderr` in the node. */
@@ -28,13 +34,6 @@ export interface LoggerOptions {
   readonly stream: LogStream;
 }
 
-interface LevelSpec {
-  readonly base: LogLevel | 'silent';
-  readonly modules: ReadonlyMap<string, LogLevel | 'silent'>;
-}
-
-const LEVELS: ReadonlySet<string> = new Set(['error', 'warn', 'info', 'debug', 'silent']);
-
 /** Deep or long values are cut: a log line is for a reader, and must stay bounded whatever a peer sent. */
 const MAX_DEPTH = 4;
 const MAX_ITEMS = 32;
@@ -43,38 +42,26 @@ const MAX_BYTES = 64;
 
 const SECRET_KEY = /pass(word|phrase)?$|mnemonic|secret|private_?key|seed$|^token$|authorization|cookie/i;
 
-/** @throws NodeError CONFIG when a level is unknown */
-export function parseLevelSpec(spec: string): LevelSpec {
-  let base: LogLevel | 'silent' = 'info';
-  const modules = new Map<string, LogLevel | 'silent'>();
-  for (const part of spec.split(',')) {
-    const [first = '', second] = part.trim().split(':');
-    const level = second ?? first;
-    if (!isLevel(level)) {
-      throw new NodeError('CONFIG', 'not a log level', {
-        data: { part },
-        hint: 'use error, warn, info, debug or silent, with modules as in "info,net:debug"',
-      });
-    }
-    if (second === undefined) base = level;
-    else modules.set(first, level);
-  }
-  return { base, modules };
-}
-
-export function createLogger(options: LoggerOptions): Logger {
-  const levels = parseLevelSpec(options.level);
+/** @throws NodeError CONFIG when a level is unknown, as `setLevels` does */
+export function createLogger(options: LoggerOptions): RootLogger {
+  let levels = parseLevelSpec(options.level);
   const stream = options.format === 'json' ? options.stream : prettyStream(options.stream);
   const root = pino(
     {
-      level: levels.base,
+      // What is left out is decided below: it can change while loggers are in use.
+      level: 'debug',
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }) },
     },
     { write: (line: string) => void stream.write(line) },
   );
-  return wrap(root, levels);
+  return {
+    ...wrap(root, '', () => levels),
+    setLevels: (spec) => {
+      levels = parseLevelSpec(spec);
+    },
+  };
 }
 
 const ignore = (): void => undefined;
@@ -103,11 +90,15 @@ export function chainLogger(log: Logger, chain: string): Logger {
   };
 }
 
-function wrap(target: pino.Logger, levels: LevelSpec): Logger {
+/** In the order of how much they let through. */
+const RANK: Readonly<Record<LogLevel | 'silent', number>> = { silent: 0, error: 1, warn: 2, info: 3, debug: 4 };
+
+function wrap(target: pino.Logger, module: string, levels: () => LevelSpec): Logger {
   const at =
     (level: LogLevel) =>
     (message: string, context?: LogContext): void => {
-      if (!target.isLevelEnabled(level)) return;
+      const { base, modules } = levels();
+      if (RANK[level] > RANK[modules.get(module) ?? base]) return;
       if (context === undefined) target[level](message);
       else target[level](printable(context, 0), message);
     };
@@ -116,12 +107,8 @@ function wrap(target: pino.Logger, levels: LevelSpec): Logger {
     warn: at('warn'),
     info: at('info'),
     debug: at('debug'),
-    child: (module) => wrap(target.child({ module }, { level: levels.modules.get(module) ?? levels.base }), levels),
+    child: (name) => wrap(target.child({ module: name }), name, levels),
   };
-}
-
-function isLevel(text: string): text is LogLevel | 'silent' {
-  return LEVELS.has(text);
 }
 
 /** A plain, bounded copy of a value: bytes as hex, errors with their code, secrets left out. */

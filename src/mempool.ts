@@ -240,6 +240,16 @@ export class Mempool {
     for (const entry of this.#entries.values()) yield entry.tx;
   }
 
+  /** The first of them, `limit` at most. */
+  oldest(limit: number): Transaction[] {
+    const oldest: Transaction[] = [];
+    for (const { tx } of this.#entries.values()) {
+      if (oldest.length >= limit) break;
+      oldest.push(tx);
+    }
+    return oldest;
+  }
+
   /** Nonce after the sender's contiguous pending ones: what a client should use next. */
   nextNonce(address: Address, accountNonce: number): number {
     const queue = this.#senders.get(bytesKey(address));

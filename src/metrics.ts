@@ -3,7 +3,7 @@
  * code and works without a registry. Names start with `aitbc_`; labels are small closed sets, never ids of peers,
  * accounts or transactions.
  */
-import type { Metric, Registry } from 'prom-client';
+import type { Counter as PromCounter, Gauge as PromGauge, Metric, Registry } from 'prom-client';
 
 export type MetricLabels = Readonly<Record<string, string | number>>;
 
@@ -89,6 +89,16 @@ export const nopRegister: MetricsRegister = {
 export interface RegisterOptions {
   /** Memory, event loop and garbage collection of the process; the library samples them when the text is asked for. */
   readonly processMetrics?: boolean;
+  /** Other names under which metrics are exposed too, with the values they have when the text is asked for. */
+  readonly aliases?: readonly MetricAlias[];
+}
+
+export interface MetricAlias {
+  readonly name: string;
+  /** As which it is exposed. */
+  readonly type: 'counter' | 'gauge';
+  /** A counter or gauge that has the label `chain` and no other. */
+  readonly of: string;
 }
 
 /** Every sample wakes an idle process: ten a second instead of the library's hundred. What is shown as lag is above this. */
@@ -107,6 +117,16 @@ export async function createRegister(options: RegisterOptions = {}): Promise<Exp
   }
   const registers = [registry];
   const known = new Map<string, Metric>();
+  for (const { name, type, of } of options.aliases ?? []) {
+    const Type = type === 'counter' ? prom.Counter : prom.Gauge;
+    const alias: PromCounter<'chain'> | PromGauge<'chain'> = new Type({
+      ...{ name, help: `Another name of ${of}`, labelNames: ['chain'], registers },
+      collect: async () => {
+        alias.reset();
+        for (const { labels, value } of (await known.get(of)?.get())?.values ?? []) alias.inc(labels, value);
+      },
+    });
+  }
   const once = <T extends Metric>(name: string, create: () => T): T => {
     const metric = (known.get(name) as T | undefined) ?? create();
     known.set(name, metric);

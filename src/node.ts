@@ -27,6 +27,7 @@ import { warnOfExposure } from './node/exposure.ts';
 import type { NodeMiner } from './node/miner.ts';
 import { startNodeMiner } from './node/miner.ts';
 import { openFaucet } from './node/faucet.ts';
+import { METRIC_ALIASES } from './node/metric-aliases.ts';
 import { openMinerControl } from './node/miner-control.ts';
 import { openNodeChain } from './node/open-chain.ts';
 import { startStatusLines } from './node/status-line.ts';
@@ -51,6 +52,8 @@ export interface RunningNode {
   readonly rpcUrl: string;
   /** Those that run, of the configured ones. */
   readonly chainIds: readonly string[];
+  /** Takes over what can change while it runs: see `RELOADED` of src/config/reload.ts. */
+  reload(config: NodeConfig): void;
   /** Drains and stops; safe to call again. */
   stop(): Promise<void>;
 }
@@ -78,7 +81,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<RunningNode> {
   const folder = await openDataFolder(home, { log });
   ends.push({ name: 'data folder', end: () => folder.close() });
-  const metrics = await createRegister({ processMetrics: true });
+  const metrics = await createRegister({ processMetrics: true, aliases: config.metrics.compat ? METRIC_ALIASES : [] });
   const verifyPool = createVerifyPool({ workers: 1, metrics });
   ends.push({ name: 'verification threads', end: () => verifyPool.close() });
   const host = await openHost(folder, config, log, metrics);
@@ -132,6 +135,9 @@ async function start({ home, config, log }: NodeOptions, ends: Ends): Promise<Ru
     multiaddrs: host.multiaddrs(),
     rpcUrl: rpc.url,
     chainIds,
+    reload: (next) => {
+      rpc.setRates(next.rpc.rates);
+    },
     stop: () => (stopping ??= endAll(ends, log)),
   };
 }

@@ -1,15 +1,18 @@
 /** Requests over the admin socket of a node on this machine, in the form of `fetch`; headers are a record, a body is text. */
-import { request } from 'node:http';
 import { Readable } from 'node:stream';
 import { NodeError } from '../errors.ts';
 
+type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
 /** @returns fails with NodeError UNREACHABLE when no node listens, UNAUTHENTICATED when it is of another user */
-export function fetchOver(socketPath: string): (url: string, init: RequestInit) => Promise<Response> {
-  return (url, { method = 'GET', headers, body, signal }) =>
-    new Promise((resolve, reject) => {
-      const { pathname, search } = new URL(url);
-      const named = headers as Readonly<Record<string, string>> | undefined;
-      const options = { socketPath, path: pathname + search, method, ...(named && { headers: named }) };
+export function fetchOver(socketPath: string): Fetch {
+  return async (url, { method = 'GET', headers, body, signal }) => {
+    // Its import loads the whole of fetch too, which help can do without.
+    const { request } = await import('node:http');
+    const { pathname, search } = new URL(url);
+    const named = headers as Readonly<Record<string, string>> | undefined;
+    const options = { socketPath, path: pathname + search, method, ...(named && { headers: named }) };
+    return new Promise((resolve, reject) => {
       const sent = request({ ...options, ...(signal && { signal }) }, (answer) => {
         const headers = Object.entries(answer.headersDistinct).flatMap(([name, values]) =>
           (values ?? []).map((value): [string, string] => [name, value]),
@@ -22,6 +25,7 @@ export function fetchOver(socketPath: string): (url: string, init: RequestInit) 
       });
       sent.end(body as string | undefined);
     });
+  };
 }
 
 function socketError(error: NodeJS.ErrnoException, path: string): Error {

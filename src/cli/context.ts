@@ -11,6 +11,8 @@ import type { Client } from '../sdk/client.ts';
 import { createClient } from '../sdk/client.ts';
 import type { StatusResponse } from '../sdk/types.ts';
 import { fetchOver } from './admin-socket.ts';
+import type { LocalCluster } from './local-clusters.ts';
+import { clusterRoots, localClusters } from './local-clusters.ts';
 import type { Output } from './output.ts';
 import { createOutput } from './output.ts';
 
@@ -50,6 +52,8 @@ export interface Context {
   operator(): Client;
   /** Of this home, or on this machine: its answers are believed. */
   isOwnNode(): boolean;
+  /** The local cluster whose node is asked; null when it is none of such. */
+  cluster(): LocalCluster | null;
   /** Of the chain of --chain, else of the default one of the node. @throws NodeError UNKNOWN_CHAIN | CHAIN_STOPPED */
   status(): Promise<StatusResponse>;
 }
@@ -61,10 +65,23 @@ export function createContext(command: Command): Context {
   return contextOf(command.optsWithGlobals<GlobalOptions>());
 }
 
-export function contextOf(options: GlobalOptions): Context {
+/** @param roots folders of local clusters */
+export function contextOf(given: GlobalOptions, roots: readonly string[] = clusterRoots()): Context {
+  const rpc = given.rpc ?? (process.env['AITBC_RPC'] || undefined);
+  const options = rpc === undefined ? given : { ...given, rpc };
   const home = resolveHome(options.home, process.env);
   const timeoutMs = options.timeout ?? DEFAULT_TIMEOUT_MS;
-  const url = (): string => options.rpc ?? rpcOfHome(home) ?? DEFAULT_RPC;
+  let found: string | undefined;
+  /** That of --rpc, else AITBC_RPC, else of this home, else of a local cluster that runs, else the usual address. */
+  const url = (): string => (found ??= rpc ?? rpcOfHome(home) ?? runningCluster() ?? DEFAULT_RPC);
+  const runningCluster = (): string | undefined => {
+    const { chain } = options;
+    const [running] = localClusters(roots).filter(({ chainId }) => chain === undefined || chain === chainId);
+    const [first] = running?.rpcs ?? [];
+    if (first !== undefined)
+      context.out.note(`asking ${first}, of the local cluster that runs; --rpc names another node`);
+    return first;
+  };
   const context: Context = {
     options,
     out: createOutput(options.json === true),
@@ -88,6 +105,7 @@ export function contextOf(options: GlobalOptions): Context {
       const path = socket.startsWith('/') ? socket : homeLayout(home, DEFAULT_CHAIN).adminSocket;
       return createClient({ url: 'http://localhost', timeoutMs, fetch: fetchOver(path) });
     },
+    cluster: () => localClusters(roots).find(({ rpcs }) => rpcs.includes(url())) ?? null,
     isOwnNode: () => options.rpc === undefined || isLoopback(options.rpc),
     status: () => context.client().status(),
   };

@@ -1,10 +1,8 @@
-/** `aitbc init`: makes what a node's home lacks, and leaves what it has. */
+/** `aitbc init`: makes what a node's home lacks, and leaves what it has. What it does is loaded when it is done. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Context } from './context.ts';
 import { createContext } from './context.ts';
-import { describeFiles, makeHome, readGenesisBytes } from './home-files.ts';
-import { addHomeOptions, configOf } from './home-options.ts';
+import { addHomeOptions } from './home-options.ts';
 import type { InitOptions } from './network/init-bundle.ts';
 
 export function register(program: Command): void {
@@ -16,34 +14,11 @@ export function register(program: Command): void {
   addHomeOptions(command).action(async (options: InitOptions, self: Command) => {
     const context = createContext(self);
     if (options.bundle === undefined) {
-      await init(context, options);
+      const { initHome } = await import('./init-home.ts');
+      await initHome(context, options);
       return;
     }
     const { initFromBundle } = await import('./network/init-bundle.ts');
     await initFromBundle(context, resolve(options.bundle), options);
   });
-}
-
-async function init(context: Context, options: InitOptions): Promise<void> {
-  const genesis = options.genesis === undefined ? null : await readGenesisBytes(options.genesis, context.options.chain);
-  const { layout, files, peerId, validator, genesisHash, storeKeyPath } = await makeHome(context, {
-    config: configOf(options),
-    genesis,
-  });
-  const document = {
-    home: context.home,
-    chain_id: layout.chainId,
-    genesis_hash: genesisHash,
-    store_key: storeKeyPath,
-    peer_id: peerId,
-    validator,
-    files,
-  };
-  const lines = [...describeFiles(files), `Peer id: ${peerId}`, `Validator key: ${validator}`];
-  context.out.data(document, lines.join('\n'));
-  context.out.note(
-    genesisHash === null
-      ? `Next: aitbc init --home ${context.home} --genesis FILE   (the genesis of ${layout.chainId} is missing)`
-      : `Next: aitbc start --home ${context.home}`,
-  );
 }

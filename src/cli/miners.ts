@@ -22,13 +22,8 @@ export function register(program: Command): void {
     });
 }
 
-async function list(given: Context, { kind, model, limit }: MinersOptions): Promise<void> {
-  const [{ findNode }, { formatAit }, { printable, table }] = await Promise.all([
-    import('./jobs/find-node.ts'),
-    import('./amount.ts'),
-    import('./output.ts'),
-  ]);
-  const { context } = await findNode(given);
+async function list(context: Context, { kind, model, limit }: MinersOptions): Promise<void> {
+  const [{ formatAit }, { printable, table }] = await Promise.all([import('./amount.ts'), import('./output.ts')]);
   const page = { ...(kind !== undefined && { kind }), ...(model !== undefined && { model }) };
   const miners = (await context.client().miners(page)).items.slice(0, limit);
   const rows = miners.flatMap(({ address, name, free, slots, models }) =>

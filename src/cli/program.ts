@@ -37,11 +37,11 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   receipts: { summary: 'receipts of your jobs', load: () => import('./receipts.ts') },
   receipt: { summary: 'receipts in files: verify', load: () => import('./receipt.ts') },
   watch: {
-    summary: 'what happens, as it happens: blocks, txs, account, consensus, peers',
+    summary: 'what happens, as it happens: blocks, txs, account, consensus, peers, jobs',
     load: () => import('./watch.ts'),
   },
   wallet: {
-    summary: 'wallets: create, import, list, show, use, balance, export, …',
+    summary: 'wallets: create, import, list, show, use, balance, history, export, …',
     load: () => import('./wallet.ts'),
   },
   tx: {

@@ -1,6 +1,6 @@
 /** `aitbc start`: runs the node until a signal ends it. */
 import type { Command } from 'commander';
-import type { ConfigValues } from '../config.ts';
+import type { ConfigSources, ConfigValues, NodeConfig } from '../config.ts';
 import { loadConfig } from '../config.ts';
 import { NodeError } from '../errors.ts';
 import type { RunningNode } from '../node.ts';
@@ -8,6 +8,7 @@ import type { Context } from './context.ts';
 import { createContext } from './context.ts';
 import type { NodeOptions } from './node-options.ts';
 import { addNodeOptions, nodeSources } from './node-options.ts';
+import { reloadOnHangup } from './reload.ts';
 import { tellReady } from './service-manager.ts';
 import { endNode, watchSignals } from './signals.ts';
 
@@ -23,8 +24,11 @@ export function register(program: Command): void {
 export async function startNodeOf(context: Context, options: NodeOptions, flags: ConfigValues = {}): Promise<void> {
   // Most of the program, which help does not need.
   const [{ createLogger }, { startNode }] = await Promise.all([import('../log.ts'), import('../node.ts')]);
-  const sources = nodeSources(context, options);
-  const config = loadConfig({ ...sources, flags: { ...sources.flags, ...flags } });
+  const sources = (): ConfigSources => {
+    const given = nodeSources(context, options);
+    return { ...given, flags: { ...given.flags, ...flags } };
+  };
+  const config = loadConfig(sources());
   if (options.signAbove !== undefined && config.chains.length > 1) {
     throw new NodeError('USAGE', '--sign-above is your word for one chain, and this home has several', {
       hint: `say which one: aitbc start --chain ${config.chains[0] ?? ''} --sign-above ${options.signAbove}; then start without both`,
@@ -39,6 +43,12 @@ export async function startNodeOf(context: Context, options: NodeOptions, flags:
   } finally {
     signals.started();
   }
+  const take = (next: NodeConfig): void => {
+    log.setLevels(next.log.level);
+    node.reload(next);
+  };
+  // At a terminal it says that the terminal is gone.
+  if (!process.stderr.isTTY) reloadOnHangup(sources, take, log);
   await tellReady(process.env, node.chainIds.join(', '), log);
   if (!json) {
     context.out.note(

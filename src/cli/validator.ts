@@ -1,34 +1,11 @@
-/** `aitbc validator`: who validates, and the votes that change it. */
+/** `aitbc validator`: the grammar. What the verbs do is loaded when it is needed, which help does not. */
 import type { Command } from 'commander';
-import { fromHex, toHex } from '../bytes.ts';
-import { parseAddress } from '../chain/address.ts';
-import type { Signer } from '../chain/crypto/types.ts';
-import type { Change } from '../chain/modules/validators-state.ts';
-import { isNodeError, NodeError } from '../errors.ts';
-import { createNativeSigner } from '../native/crypto.ts';
-import { buildProposal, buildVote, chainOfStatus, validatorKeyProof } from '../sdk/build.ts';
-import type { ProposalResponse, StatusResponse, ValidatorsResponse } from '../sdk/types.ts';
-import { readKeyFile } from '../store/key-file.ts';
-import type { Context } from './context.ts';
 import { createContext } from './context.ts';
-import { readChain } from './genesis-file.ts';
 import type { CardOptions } from './network/card.ts';
 import { addSendOptions, collect, positiveNumber, wholeNumber } from './options.ts';
-import { fields, plural, shortHash, table } from './output.ts';
-import { readValidators } from './reads.ts';
-import type { KeyOptions } from './signer.ts';
-import { chooseKey } from './signer.ts';
-import type { TransactOptions } from './transact.ts';
-import { transact } from './transact.ts';
-import { ownValidatorKey } from './validator-key.ts';
+import type { AddOptions, RotateOptions, TxCommandOptions } from './validator-verbs.ts';
 
-type TxCommandOptions = KeyOptions & TransactOptions;
-
-interface AddOptions extends TxCommandOptions {
-  readonly operator: string;
-  readonly proof?: string;
-  readonly name: string;
-}
+const work = () => import('./validator-verbs.ts');
 
 export function register(program: Command): void {
   const validator = program.command('validator').description('who validates, and the votes that change it');
@@ -36,7 +13,7 @@ export function register(program: Command): void {
     .command('list')
     .description('validators and open proposals')
     .action(async (_options: object, command: Command) => {
-      await list(createContext(command));
+      await (await work()).list(createContext(command));
     });
   validator
     .command('show')
@@ -55,7 +32,7 @@ export function register(program: Command): void {
     .action(async (key: string | undefined, options: CardOptions & { readonly card?: boolean }, command: Command) => {
       const context = createContext(command);
       if (options.card !== true) {
-        await show(context, key);
+        await (await work()).show(context, key);
         return;
       }
       const { showCard } = await import('./network/card.ts');
@@ -67,7 +44,7 @@ export function register(program: Command): void {
     .requiredOption('--operator <address>', 'account that will speak for the key')
     .option('--key-file <file>', 'validator key; that of this home when absent')
     .action(async (options: { readonly operator: string; readonly keyFile?: string }, command: Command) => {
-      await prove(createContext(command), options);
+      await (await work()).prove(createContext(command), options);
     });
   addSendOptions(
     validator
@@ -75,7 +52,7 @@ export function register(program: Command): void {
       .description('vote for a proposal')
       .argument('<proposal>', 'its id, see list', wholeNumber),
   ).action(async (id: number, options: TxCommandOptions, command: Command) => {
-    await vote(createContext(command), id, options);
+    await (await work()).vote(createContext(command), id, options);
   });
   registerPropose(validator);
 }
@@ -93,11 +70,11 @@ function registerPropose(validator: Command): void {
       .option('--proof <hex>', 'what `validator prove` printed for this key and operator')
       .option('--name <name>', 'shown to people', ''),
   ).action(async (key: string | undefined, options: AddOptions, command: Command) => {
-    await proposeAdd(createContext(command), key, options);
+    await (await work()).proposeAdd(createContext(command), key, options);
   });
   addSendOptions(propose.command('remove').description('a validator less').argument('<public-key>')).action(
     async (key: string, options: TxCommandOptions, command: Command) => {
-      await proposeChange(createContext(command), () => ({ kind: 'remove', publicKey: publicKey(key) }), options);
+      await (await work()).proposeRemove(createContext(command), key, options);
     },
   );
   addSendOptions(
@@ -107,183 +84,7 @@ function registerPropose(validator: Command): void {
       .argument('<old-key>')
       .argument('<new-key>')
       .requiredOption('--proof <hex>', "what `validator prove` printed for the new key and the old one's operator"),
-  ).action(
-    async (from: string, to: string, options: TxCommandOptions & { readonly proof: string }, command: Command) => {
-      const change: Change = {
-        kind: 'rotate',
-        publicKey: publicKey(from),
-        newKey: publicKey(to),
-        proof: hex(options.proof, 64, '--proof'),
-      };
-      await proposeChange(createContext(command), () => change, options);
-    },
-  );
-}
-
-async function list(context: Context): Promise<void> {
-  const answer = await readValidators(context);
-  context.out.data(answer, describe(answer));
-}
-
-function describe({ height, current, next, proposals }: ValidatorsResponse): string {
-  const rows = current.validators.map(({ name, public_key, power, operator }) => [name, public_key, power, operator]);
-  const keys = new Set(current.validators.map(({ public_key }) => public_key));
-  const coming = next.validators.filter(({ public_key }) => !keys.has(public_key));
-  const nextKeys = new Set(next.validators.map(({ public_key }) => public_key));
-  const leaving = current.validators.filter(({ public_key }) => !nextKeys.has(public_key));
-  return [
-    table(['NAME', 'KEY', 'POWER', 'OPERATOR'], rows),
-    ...coming.map(({ name, public_key }) => `from block ${height + 2} on: ${name} ${public_key}`),
-    ...leaving.map(({ name, public_key }) => `until block ${height + 1}: ${name} ${public_key}`),
-    '',
-    proposals.length === 0
-      ? 'No open proposals.'
-      : table(['PROPOSAL', 'CHANGE', 'POWER FOR IT', 'UNTIL'], proposals.map(proposalRow)),
-  ].join('\n');
-}
-
-function proposalRow(proposal: ProposalResponse): (string | number)[] {
-  const { id, action, key, new_key, voted_power, total_power, expires_at_height } = proposal;
-  const change =
-    new_key === undefined ? `${action} ${shortHash(key)}` : `${action} ${shortHash(key)} to ${shortHash(new_key)}`;
-  return [id, change, `${voted_power} of ${total_power}`, expires_at_height];
-}
-
-async function show(context: Context, given: string | undefined): Promise<void> {
-  const own = given === undefined ? await ownValidatorKey(context.layout().validatorKey) : null;
-  if (given === undefined && !own) {
-    throw new NodeError('NOT_FOUND', `there is no validator key in ${context.home}`, { hint: 'give a key, or --home' });
-  }
-  const key = given ?? toHex(own?.publicKey ?? new Uint8Array());
-  const { current, next, height } = await readValidators(context);
-  const now = current.validators.find(({ public_key }) => public_key === key);
-  const then = next.validators.find(({ public_key }) => public_key === key);
-  const found = now ?? then;
-  const document = { public_key: key, height, validates: now !== undefined, validates_next: then !== undefined };
-  context.out.data(
-    { ...document, name: found?.name ?? null, power: found?.power ?? null, operator: found?.operator ?? null },
-    fields([
-      ['key', key],
-      ['validates', now ? 'yes' : then ? `from block ${height + 2} on` : 'no'],
-      ['name', found?.name ?? null],
-      ['power', found ? `${found.power} of ${(now ? current : next).total_power}` : null],
-      ['operator', found?.operator ?? null],
-    ]),
-  );
-}
-
-async function prove(
-  context: Context,
-  options: { readonly operator: string; readonly keyFile?: string },
-): Promise<void> {
-  const layout = context.layout();
-  const signer = await validatorSigner(context, options.keyFile);
-  const local = await readChain(layout.genesis, layout.chainId);
-  const chain = local ?? chainOfStatus(await context.status()).chain;
-  const proof = toHex(validatorKeyProof(chain, signer, parseAddress(options.operator)));
-  const key = toHex(signer.publicKey);
-  context.out.data(
-    { chain_id: chain.chainId, public_key: key, operator: options.operator, proof },
-    `aitbc validator propose add ${key} --operator ${options.operator} --proof ${proof}`,
-  );
-}
-
-async function validatorSigner(context: Context, keyFile?: string): Promise<Signer> {
-  if (keyFile !== undefined) return createNativeSigner(await readKeyFile(keyFile));
-  const path = context.layout().validatorKey;
-  const signer = await ownValidatorKey(path);
-  if (signer) return signer;
-  throw new NodeError('NOT_FOUND', `there is no validator key at ${path}`, {
-    data: { path },
-    hint: 'give --home of the node that shall validate, or its key and proof',
+  ).action(async (from: string, to: string, options: RotateOptions, command: Command) => {
+    await (await work()).proposeRotate(createContext(command), from, to, options);
   });
-}
-
-async function proposeAdd(context: Context, given: string | undefined, options: AddOptions): Promise<void> {
-  const operator = parseAddress(options.operator);
-  const { name } = options;
-  if (given !== undefined) {
-    if (options.proof === undefined) {
-      throw new NodeError('USAGE', '--proof is missing', {
-        hint: `on the node of that key: aitbc validator prove --operator ${options.operator}`,
-      });
-    }
-    const proof = hex(options.proof, 64, '--proof');
-    const change: Change = { kind: 'add', publicKey: publicKey(given), operator, name, proof };
-    await proposeChange(context, () => change, options);
-    return;
-  }
-  const signer = await validatorSigner(context);
-  await proposeChange(
-    context,
-    (status) => {
-      const proof = validatorKeyProof(chainOfStatus(status).chain, signer, operator);
-      return { kind: 'add', publicKey: signer.publicKey, operator, name, proof };
-    },
-    options,
-  );
-}
-
-async function proposeChange(
-  context: Context,
-  changeOf: (status: StatusResponse) => Change,
-  options: TxCommandOptions,
-): Promise<void> {
-  const status = await context.status();
-  const change = changeOf(status);
-  const key = await chooseKey(context, options, status.chain_id);
-  await transact(
-    context,
-    status,
-    key,
-    {
-      build: (signing, txOptions) => buildProposal(signing, txOptions, change),
-      summary: [`propose  ${change.kind} ${toHex(change.publicKey)}`],
-      spendsUait: 0,
-    },
-    options,
-  );
-  if (options.unsigned !== true) await noteProposals(context);
-}
-
-async function vote(context: Context, id: number, options: TxCommandOptions): Promise<void> {
-  const status = await context.status();
-  const key = await chooseKey(context, options, status.chain_id);
-  await transact(
-    context,
-    status,
-    key,
-    {
-      build: (signing, txOptions) => buildVote(signing, txOptions, id),
-      summary: [`vote     for proposal ${id}`],
-      spendsUait: 0,
-    },
-    options,
-  );
-  if (options.unsigned !== true) await noteProposals(context);
-}
-
-/** Says what is open now; the transaction is done whether or not this can be said. */
-async function noteProposals(context: Context): Promise<void> {
-  try {
-    const { proposals } = await readValidators(context);
-    const ids = proposals.map(({ id, voted_power, total_power }) => `${id} (${voted_power} of ${total_power})`);
-    context.out.note(
-      ids.length === 0 ? 'No open proposals.' : `${plural(ids.length, 'open proposal')}: ${ids.join(', ')}`,
-    );
-  } catch (error) {
-    if (!isNodeError(error)) throw error;
-  }
-}
-
-function publicKey(text: string): Uint8Array {
-  return hex(text, 32, 'a validator key');
-}
-
-function hex(text: string, bytes: number, what: string): Uint8Array {
-  try {
-    return fromHex(text, bytes);
-  } catch (error) {
-    throw new NodeError('USAGE', `${what} is ${bytes} bytes in lower-case hex`, { cause: error });
-  }
 }

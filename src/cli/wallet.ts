@@ -1,10 +1,12 @@
 /** `aitbc wallet`: the grammar. What the verbs do is loaded when it is needed, which help does not. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { InvalidArgumentError } from 'commander';
 import { createContext } from './context.ts';
-import { wholeNumber } from './options.ts';
+import { positiveNumber, wholeNumber } from './options.ts';
 import type { KeyOptions } from './signer.ts';
 import type { ExportOptions } from './wallet-keep.ts';
+import type { HistoryOptions } from './wallet-history.ts';
 import type { ImportOptions } from './wallet-make.ts';
 import type { SignOptions } from './wallet-sign.ts';
 
@@ -14,6 +16,12 @@ const keeping = () => import('./wallet-keep.ts');
 const signing = () => import('./wallet-sign.ts');
 
 const NAME = 'a-z, 0-9, "_" and "-", up to 32 characters';
+
+function upTo100(text: string): number {
+  const value = positiveNumber(text);
+  if (value > 100) throw new InvalidArgumentError('a whole number up to 100 is expected.');
+  return value;
+}
 
 export function register(program: Command): void {
   const wallet = program.command('wallet').description('wallets: keys under a password, kept in the home');
@@ -44,6 +52,16 @@ export function register(program: Command): void {
     .argument('[wallet]', 'name of a wallet, or an address; all wallets when absent')
     .action(async (who: string | undefined, _options: object, command: Command) => {
       await (await reading()).balance(createContext(command), who);
+    });
+  wallet
+    .command('history')
+    .description('transactions of an account, newest first')
+    .argument('[wallet]', 'name of a wallet, or an address; the wallet that signs when absent')
+    .option('--limit <number>', 'at most so many, 100 at most', upTo100, 20)
+    .option('--cursor <cursor>', 'go on where an earlier list ended')
+    .action(async (who: string | undefined, options: HistoryOptions, command: Command) => {
+      const { history } = await import('./wallet-history.ts');
+      await history(createContext(command), who, options);
     });
   wallet
     .command('faucet')

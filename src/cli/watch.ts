@@ -1,9 +1,18 @@
 /** `aitbc watch`: a line for everything that happens, until it is interrupted. */
 import type { Command } from 'commander';
+import type { JsonObject } from '../chain/modules/types.ts';
 import type { NodeError } from '../errors.ts';
 import type { LiveState } from '../sdk/live.ts';
 import { connectLive } from '../sdk/live.ts';
-import type { AccountEvent, ConsensusEvent, PeersEvent, TopicName, TransactionsEvent } from '../sdk/live-types.ts';
+import type {
+  AccountEvent,
+  ConsensusEvent,
+  PeersEvent,
+  PendingEvent,
+  TopicName,
+  TransactionsEvent,
+} from '../sdk/live-types.ts';
+import type { JobResponse } from '../sdk/job-types.ts';
 import type { HeadResponse } from '../sdk/types.ts';
 import { formatAit } from './amount.ts';
 import type { Context } from './context.ts';
@@ -19,8 +28,8 @@ interface WatchOptions {
 export function register(program: Command): void {
   program
     .command('watch')
-    .description('a line for every block, transaction, step of agreement, or peer')
-    .argument('[topic...]', 'blocks, txs, consensus, peers, account:ADDRESS', ['blocks'])
+    .description('a line for every block, transaction, step of agreement, peer, or job that a node pays for')
+    .argument('[topic...]', 'blocks, txs, consensus, peers, jobs, account:ADDRESS', ['blocks'])
     .option('--from-height <height>', 'begin with this height: blocks, txs and accounts', positiveNumber)
     .option('--count <lines>', 'end after so many events', positiveNumber)
     .addHelpText('after', '\nWith --json every line is a document. A lost connection is taken up again without a gap.')
@@ -59,12 +68,13 @@ async function watch(context: Context, topics: readonly string[], options: Watch
     };
     process.stdout.on('error', onPipe);
     for (const topic of topics as TopicName[]) {
-      const from = topic === 'consensus' || topic === 'peers' ? undefined : options.fromHeight;
+      const from = WITHOUT_HEIGHT.has(topic) ? undefined : options.fromHeight;
       live.subscribe(topic, {
         ...(from !== undefined && { fromHeight: from }),
         onEvent: (data, { chainId, height }) => {
-          if (left-- <= 0) return;
-          out.data({ topic, chain_id: chainId, height, data }, describe(topic, data));
+          const text = describe(topic, data);
+          if (text === '' || left-- <= 0) return;
+          out.data({ topic, chain_id: chainId, height, data }, text);
           if (left <= 0) end();
         },
         onError: end,
@@ -72,6 +82,8 @@ async function watch(context: Context, topics: readonly string[], options: Watch
     }
   });
 }
+
+const WITHOUT_HEIGHT: ReadonlySet<TopicName> = new Set(['consensus', 'peers', 'jobs']);
 
 const NOTES: Readonly<Partial<Record<LiveState, (url: string) => string>>> = {
   open: (url) => `listening to ${url}; Ctrl-C ends`,
@@ -85,8 +97,10 @@ function describe(topic: TopicName, data: unknown): string {
       const rounds = round > 0 ? `  round ${round}` : '';
       return `block ${height}  ${shortHash(hash)}  ${plural(tx_count, 'transaction')}  ${timestamp}${rounds}`;
     }
-    case 'txs':
-      return transactionLines(data as TransactionsEvent).join('\n');
+    case 'txs': {
+      const event = data as TransactionsEvent | PendingEvent;
+      return ('pending' in event ? pendingLines(event) : transactionLines(event)).join('\n');
+    }
     case 'consensus': {
       const { height, round, step, proposer } = data as ConsensusEvent;
       return `height ${height}  round ${round}  ${step}  proposer ${proposer === null ? '-' : shortHash(proposer)}`;
@@ -95,6 +109,11 @@ function describe(topic: TopicName, data: unknown): string {
       const { joined, left, count } = data as PeersEvent;
       const changes = [...joined.map(({ peer_id }) => `joined ${peer_id}`), ...left.map((id) => `left ${id}`)];
       return changes.map((change) => `peer ${change}  ${plural(count, 'peer')}`).join('\n');
+    }
+    case 'jobs': {
+      const { job_id, state, stage, model, attempt, error_code, spent_uait } = data as JobResponse;
+      const why = error_code === null ? '' : `  ${error_code}`;
+      return `job ${job_id}  ${state}  ${stage}  attempt ${attempt}  ${model ?? 'any model'}  ${formatAit(spent_uait)}${why}`;
     }
     default: {
       const event = data as AccountEvent;
@@ -105,9 +124,23 @@ function describe(topic: TopicName, data: unknown): string {
   }
 }
 
+function pendingLines({ pending }: PendingEvent): string[] {
+  const { transactions, dropped, omitted } = pending;
+  return [
+    ...transactions.map(({ hash, transaction }) => `tx ${hash}  ${typeOf(transaction)}  pending`),
+    ...dropped.map(
+      ({ hash, code, reason }) => `tx ${hash}  dropped: ${code ?? '-'}: ${reason ?? 'no reason is known'}`,
+    ),
+    ...(omitted > 0 ? [`${plural(omitted, 'more transaction')} pending`] : []),
+  ];
+}
+
+function typeOf({ type }: JsonObject): string {
+  return typeof type === 'string' ? type : '-';
+}
+
 function transactionLines({ height, transactions }: TransactionsEvent): string[] {
   return transactions.map(({ hash, code_name, transaction }) => {
-    const type = transaction['type'];
-    return `tx ${hash}  ${typeof type === 'string' ? type : '-'}  ${code_name ?? '-'}  block ${height}`;
+    return `tx ${hash}  ${typeOf(transaction)}  ${code_name ?? '-'}  block ${height}`;
   });
 }

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { MAX_CHAINS } from '../../protocols/hello.ts';
 import { NodeError } from '../errors.ts';
-import { parseLevelSpec } from '../log.ts';
+import { parseLevelSpec } from '../log-level.ts';
 
 export interface HostPort {
   readonly host: string;
@@ -182,6 +182,11 @@ export const OPTIONS = {
     value: '127.0.0.1:9464',
     help: 'Where /metrics is served for Prometheus, or "off".',
     check: (text: string) => (text === 'off' ? null : hostPort(text)),
+  },
+  'metrics.compat': {
+    kind: 'boolean',
+    value: true,
+    help: 'Expose the names of the replaced system (blockchain_blocks_total, …) too.',
   },
   'log.level': {
     kind: 'text',

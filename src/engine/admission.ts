@@ -70,6 +70,7 @@ export class TxAdmission {
   readonly #own = new Map<string, Transaction>();
   #turn = 0;
   readonly #listeners = new Set<(tx: Transaction) => void>();
+  readonly #leftListeners = new Set<(ids: readonly Hash[]) => void>();
   readonly #admitted;
   readonly #refused;
 
@@ -198,11 +199,20 @@ export class TxAdmission {
     return restored;
   }
 
+  /** Called with those that are no longer pending, final ones included; must not throw. @returns ends it */
+  onLeft(listener: (ids: readonly Hash[]) => void): () => void {
+    this.#leftListeners.add(listener);
+    return () => this.#leftListeners.delete(listener);
+  }
+
+  /** They left the pool. */
   forget(ids: readonly Hash[]): void {
+    if (ids.length === 0) return;
     for (const id of ids) {
       this.#modules.journal.remove(id);
       this.#own.delete(bytesKey(id));
     }
+    for (const listener of this.#leftListeners) listener(ids);
   }
 
   /** Says again what clients gave this node and no block holds yet, in turn where it is more than a batch. */

@@ -404,8 +404,8 @@ export class Engine {
   async #advance(applied: readonly AppliedBlock[]): Promise<void> {
     const { pool, admission, bodies, evidence, metrics, log, ledger } = this.#modules;
     const txs = applied.flatMap(({ block }) => block.txs);
-    pool.onCommitted(txs, admission.view());
-    admission.forget(txs.map((tx) => tx.id));
+    const gone = pool.onCommitted(txs, admission.view());
+    admission.forget([...txs.map((tx) => tx.id), ...gone]);
     admission.forget(pool.expire(admission.view()));
     evidence.onCommitted();
     bodies.clear();

@@ -1,6 +1,7 @@
 /** Keeps a remote side from filling the log: a message goes out at once, then at most once a period, with a count. */
 import type { Clock } from '../clock.ts';
-import type { LogContext, Logger, LogLevel } from '../log.ts';
+import type { LogContext, Logger } from '../log.ts';
+import type { LogLevel } from '../log-level.ts';
 
 const DEFAULT_PERIOD_MS = 10_000;
 /** Keys remembered; the oldest is forgotten, which can only let a line through. */

@@ -135,6 +135,13 @@ function createTxPool({ pool, admission }: RunningChain): TxPool {
       return pool.bytes;
     },
     get: (id) => pool.get(id),
+    pending: (limit) => pool.oldest(limit),
+    onChange: ({ came, left }) => {
+      const ends = [admission.onAdmitted(came), admission.onLeft(left)];
+      return () => {
+        for (const end of ends) end();
+      };
+    },
     rejection: (id) => pool.rejection(id),
     nextNonce: (address) => pool.nextNonce(address, admission.view().account(address).nonce),
     check: (tx) => pool.check(tx, admission.view()),

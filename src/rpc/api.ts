@@ -166,6 +166,10 @@ export interface TxPool {
   readonly size: number;
   readonly bytes: number;
   get(id: Hash): Transaction | undefined;
+  /** Oldest first. */
+  pending(limit: number): readonly Transaction[];
+  /** @returns ends it */
+  onChange(listener: PoolListener): () => void;
   /** Why a transaction was refused or dropped, as long as that is remembered. */
   rejection(id: Hash): Refusal | undefined;
   /** Nonce after the sender's contiguous pending ones. */
@@ -174,6 +178,13 @@ export interface TxPool {
   check(tx: Transaction): Refusal | null;
   /** Verifies and admits; for each transaction null when it is pending now, or why it is not. */
   submit(txs: readonly Transaction[]): Promise<readonly (Refusal | null)[]>;
+}
+
+/** Must not throw: it is called where the pool changes. */
+export interface PoolListener {
+  came(tx: Transaction): void;
+  /** Final, or dropped: then `rejection` tells why. */
+  left(ids: readonly Hash[]): void;
 }
 
 export interface NodeStatus {

@@ -5,7 +5,7 @@ import type { RpcApp } from './app.ts';
 import { isAllowedHost } from './host-guard.ts';
 import { listenOn } from './listen.ts';
 import { PROBLEM_TYPE, toProblem } from './problem.ts';
-import type { RpcServer } from './server.ts';
+import type { HttpServer } from './server.ts';
 
 export interface MetricsSource {
   readonly contentType: string;
@@ -17,7 +17,7 @@ export async function startMetricsServer(
   listen: HostPort,
   source: MetricsSource,
   hosts: readonly string[] = [],
-): Promise<RpcServer> {
+): Promise<HttpServer> {
   const names = new Set(hosts);
   const app: RpcApp = Fastify({ bodyLimit: 1024, requestTimeout: 5000, forceCloseConnections: true });
   app.server.maxConnections = 64;

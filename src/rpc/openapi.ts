@@ -2,7 +2,7 @@
 import type { TObject, TSchema } from 'typebox';
 import type { ErrorCode } from '../errors.ts';
 import { ERRORS } from '../errors.ts';
-import type { Body, FailureForm, Operation } from './operation.ts';
+import type { Body, Described, FailureForm } from './operation.ts';
 import { typeOfFailures } from './failure-forms.ts';
 import { COMPONENTS, FAILURES } from './components.ts';
 
@@ -12,7 +12,7 @@ const DESCRIPTION = [
   'Amounts are decimal strings of uait (1 AIT = 1,000,000 uait), hashes and keys lower-case hex, times RFC 3339 UTC.',
   'Every GET path answers HEAD too. A path that is not listed is a 404 METHOD_NOT_FOUND.',
   'Failures are RFC 9457 problem documents, but where clients of OpenAI or Ollama ask; their `code` is one of those listed.',
-  'Streams have no HEAD. Whoever has work done at the cost of this node lets it read what is asked and answered.',
+  'Streams and WebSockets have no HEAD. Whoever has work done at the cost of this node lets it read what is asked and answered.',
 ].join(' ');
 
 const SECURITY_SCHEMES = {
@@ -22,7 +22,7 @@ const SECURITY_SCHEMES = {
 /** Whether one is needed, the configuration of the node says. */
 const WITH_OR_WITHOUT_KEY = [{}, { bearer: [] }, { apiKey: [] }];
 
-export function openApiDocument(operations: readonly Operation[], version: string): JsonSchema {
+export function openApiDocument(operations: readonly Described[], version: string): JsonSchema {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const operation of operations) {
     const path = operation.path.replace(/:(\w+)/g, '{$1}');
@@ -41,11 +41,11 @@ export function openApiDocument(operations: readonly Operation[], version: strin
 }
 
 /** Unique in the document: of the method, or of verb and path. */
-function operationId({ methods, verb, path }: Operation): string {
+function operationId({ methods, verb, path }: Described): string {
   return methods[0] ?? `${verb.toLowerCase()}${path.replace(/[/:.-]+/g, '_')}`;
 }
 
-function operationObject(operation: Operation) {
+function operationObject(operation: Described) {
   const { summary, params, query, body } = operation;
   return {
     operationId: operationId(operation),
@@ -79,7 +79,7 @@ function requestBody({ forms, binary }: Body) {
   };
 }
 
-function responses({ answers, errors, failures = 'problem' }: Operation): JsonSchema {
+function responses({ answers, errors, failures = 'problem' }: Described): JsonSchema {
   const found: Record<string, { description: string; content?: Record<string, { schema: unknown }> }> = {};
   for (const [status, { description, schema, type = 'application/json', inPieces }] of Object.entries(answers)) {
     const pieces = inPieces === undefined ? {} : { [inPieces]: { schema: { type: 'string' } } };

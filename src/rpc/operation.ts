@@ -109,9 +109,13 @@ interface OperationBase {
   readonly countOf?: (body: unknown) => number;
 }
 
-export interface Operation extends OperationBase {
+/** What a document says of a path; those that are no operations, such as WebSockets, are described alone. */
+export interface Described extends OperationBase {
   readonly params: TObject;
   readonly query: TObject;
+}
+
+export interface Operation extends Described {
   handle(input: Input<Readonly<Record<string, string>>, Readonly<Record<string, string>>>): Answer | Promise<Answer>;
 }
 
@@ -134,11 +138,18 @@ export const OF_STORE: readonly ErrorCode[] = ['STORAGE', 'CORRUPT'];
 
 /** Checks nothing: it lets the schemas give `handle` its types. */
 export function operation<P extends TObject, Q extends TObject>(spec: OperationSpec<P, Q>): Operation {
+  return { ...(spec as unknown as Operation), ...describe(spec) };
+}
+
+type Description = Omit<Described, 'scope'> & { readonly scope?: ScopeRule };
+
+/** With the failures and the scope that it has without saying so. */
+export function describe(spec: Description): Described {
   const errors = new Set([...ALWAYS, ...(spec.verb === 'GET' ? [] : OF_BODY), ...spec.errors]);
   if (spec.verb !== 'GET' && spec.body?.isRaw !== true) errors.add('PARSE_ERROR');
   const scope = spec.scope === undefined ? (spec.verb === 'GET' ? 'read' : 'submit') : spec.scope;
   if (scope !== null) errors.add('UNAUTHENTICATED');
-  return { ...(spec as unknown as Operation), scope, errors: [...errors].sort() };
+  return { ...spec, scope, errors: [...errors].sort() };
 }
 
 /** What may be different the next time. */

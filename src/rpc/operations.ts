@@ -5,7 +5,7 @@ import type { Access } from './access/access.ts';
 import type { ApiKeys } from './access/api-keys.ts';
 import type { MinerApi, NodeApi } from './api.ts';
 import type { JobDesks } from './jobs/desk.ts';
-import type { Operation } from './operation.ts';
+import type { Described, Operation } from './operation.ts';
 import { accountOperations } from './routes/accounts.ts';
 import { apiKeyOperations } from './routes/api-keys.ts';
 import { chainOperations } from './routes/chain.ts';
@@ -18,8 +18,10 @@ import { legacyOperations } from './routes/legacy.ts';
 import { faucetOperation } from './routes/faucet.ts';
 import { goneOperations, legacySubmissions } from './routes/legacy-writes.ts';
 import { listOperations } from './routes/lists.ts';
+import { LIVE_DESCRIPTIONS } from './routes/live.ts';
 import { loginOperations } from './routes/login.ts';
 import { marketOperations } from './routes/market.ts';
+import { WORK_DESCRIPTION } from './routes/market-work.ts';
 import { minerOperations } from './routes/miners.ts';
 import { ollamaOperations } from './routes/ollama.ts';
 import { nodeOperations } from './routes/node.ts';
@@ -67,8 +69,11 @@ export function createOperations(node: NodeApi, modules: OperationModules): read
     ...goneOperations(),
   ];
   const described = [...operations, jsonRpcOperation(node, operations, { access, log })];
-  return [...described, ...documentOperations(node, described)];
+  return [...described, ...documentOperations(node, [...described, ...STREAMS])];
 }
+
+/** What is described with them, and is served by routes of its own. */
+export const STREAMS: readonly Described[] = [...LIVE_DESCRIPTIONS, WORK_DESCRIPTION];
 
 /** What only the admin socket answers. */
 export function createAdminOperations(node: NodeApi, keys: ApiKeys, miner: MinerApi): readonly Operation[] {

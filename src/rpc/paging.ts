@@ -13,6 +13,9 @@ export const MAX_PAGE_ITEMS = 100;
 /** Blocks that are read for one page, and transactions in them: a page ends early when there are more. */
 export const MAX_PAGE_BLOCKS = 1000;
 export const MAX_PAGE_TXS = 10_000;
+/** The same for one that is looked for in every transaction: each of them is held against what is wanted. */
+export const MAX_SEARCH_BLOCKS = 500;
+export const MAX_SEARCH_TXS = 2_000;
 
 export const pageFields = {
   limit: Type.Optional(

@@ -40,7 +40,7 @@ const WHAT: Readonly<Record<Load, string>> = {
 };
 
 export class RateLimits {
-  readonly #rates: Rates;
+  #rates: Rates;
   readonly #clock: Clock;
   /** In the order of their last request. */
   readonly #clients = new Map<string, Buckets>();
@@ -50,6 +50,12 @@ export class RateLimits {
   constructor(rates: Rates, clock: Clock) {
     this.#rates = rates;
     this.#clock = clock;
+  }
+
+  /** From now on; every client begins anew. */
+  setRates(rates: Rates): void {
+    this.#rates = rates;
+    this.#clients.clear();
   }
 
   /** Clients that are remembered. */

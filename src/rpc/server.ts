@@ -80,7 +80,12 @@ export interface RpcModules {
   readonly access?: Access;
 }
 
-export interface RpcServer {
+export interface RpcServer extends HttpServer {
+  /** What each client may ask for from now on. */
+  setRates(rates: Rates): void;
+}
+
+export interface HttpServer {
   /** With the port that was taken. */
   readonly url: string;
   /** Ends waits, lets requests in work finish, then cuts what is left. */
@@ -102,7 +107,7 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   const jobDesks = new JobDesks(access, log);
   registerOperations(app, createOperations(api, { desks, jobDesks, access, clock, log }), { limits, clock });
   const pages = { names: new Set(options.hosts), others: new Set(options.corsOrigins) };
-  liveRoutes(app, live, { pages, access });
+  liveRoutes(app, live, { pages, access, jobDesks });
   const relays = new WorkRelays({ clock, metrics });
   marketWorkRoute(app, { node: api, relays, pages, access, clock });
   let url: string;
@@ -116,6 +121,9 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
   }
   return {
     url,
+    setRates: (rates) => {
+      limits.setRates(rates);
+    },
     close: async () => {
       desks.close();
       live.close();

@@ -38,6 +38,7 @@ import type {
   SnapshotsResponse,
   StateValueResponse,
   StatusResponse,
+  TransactionPageResponse,
   TransactionResponse,
   ValidatorsResponse,
 } from './types.ts';
@@ -78,6 +79,8 @@ export interface Client {
   block(id: number | string): Promise<BlockResponse>;
   /** An unknown one is an answer, not an error. */
   transaction(hash: string, options?: { readonly proof?: boolean }): Promise<TransactionResponse>;
+  /** Final ones, newest first; a page may have fewer than asked for, or none, and others after it. */
+  transactions(page?: TransactionsPage): Promise<TransactionPageResponse>;
   /** Header, certificate and validator sets of a height. @throws NodeError NOT_FOUND */
   lightBlock(height: number | 'latest'): Promise<LightBlockResponse>;
   /** A value of the state or its absence, with proof. @param key hex of module number and key, at most 64 bytes */
@@ -143,6 +146,14 @@ export interface Client {
   waitForTransaction(hash: string, options?: { readonly timeoutMs?: number }): Promise<TransactionResponse>;
 }
 
+export interface TransactionsPage {
+  /** Of this account alone: those that it sent, or that name it. */
+  readonly address?: string;
+  readonly limit?: number;
+  /** `next_cursor` of the page before. */
+  readonly cursor?: string;
+}
+
 export interface OffersPage {
   readonly kind?: string;
   readonly model?: string;
@@ -165,6 +176,8 @@ export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS, api
     block: (id) => get(`/rpc/blocks/${encodeURIComponent(id)}`),
     transaction: (hash, { proof = false } = {}) =>
       get(`/rpc/transactions/${encodeURIComponent(hash)}`, proof ? { proof: '1' } : {}),
+    transactions: ({ limit, ...page } = {}) =>
+      get('/rpc/transactions', { ...page, limit: limit === undefined ? undefined : String(limit) }),
     lightBlock: (height) => get(`/rpc/light/${encodeURIComponent(height)}`),
     stateValue: (key) => get(`/rpc/state/${encodeURIComponent(key)}`),
     account: (address, { proof = false } = {}) =>

@@ -7,7 +7,7 @@
 import type { ErrorCode } from '../errors.ts';
 import { NodeError } from '../errors.ts';
 import { checkedUrl, problemError } from './client.ts';
-import type { LiveTopics, SubscribeResponse, TopicName } from './live-types.ts';
+import type { LiveTopics, PendingEvent, SubscribeResponse, TopicName, TransactionsSnapshot } from './live-types.ts';
 
 /** As many as a node allows on one connection. */
 export const MAX_LIVE_SUBSCRIPTIONS = 20;
@@ -40,9 +40,9 @@ export interface LiveOptions {
 type Family<T extends TopicName> = T extends keyof LiveTopics ? T : 'account';
 
 export interface Subscriber<T extends TopicName> {
-  /** First height told; the one after the head when absent. Not for `consensus` and `peers`. */
+  /** First height told; the one after the head when absent. Not for `consensus`, `peers` and `jobs`. */
   readonly fromHeight?: number;
-  /** What was so at the beginning. For `consensus` and `peers` also after each reconnection: it replaces what was told. */
+  /** What was so at the beginning. For `consensus`, `peers` and `jobs` also after each reconnection: it replaces what was told. */
   readonly onSnapshot?: (snapshot: LiveTopics[Family<T>]['snapshot'], chainId: string) => void;
   readonly onEvent: (event: LiveTopics[Family<T>]['event'], at: EventPlace) => void;
   /** It is over and does not come back, e.g. PRUNED: the node keeps no longer what was missed. */
@@ -322,6 +322,7 @@ class LiveConnection implements Live {
     if (isHeight(answer.from_height)) entry.next = answer.from_height;
     const snapshot = answer.snapshot as LiveTopics['blocks']['snapshot'];
     if (!isResumed) entry.subscriber.onSnapshot?.(snapshot, String(answer.chain_id));
+    else if (entry.topic === 'txs') this.#resetPending(entry, answer);
   }
 
   #onEvent(params: Record<string, unknown>): void {
@@ -339,6 +340,14 @@ class LiveConnection implements Live {
       entry.next = height + 1;
     }
     entry.subscriber.onEvent(data as LiveTopics['blocks']['event'], { chainId: String(chain_id), height });
+  }
+
+  /** Final transactions go on where they were; of pending ones only those of now are known. */
+  #resetPending({ subscriber }: Entry, { snapshot, chain_id }: Partial<SubscribeResponse>): void {
+    const { pending } = snapshot as Partial<TransactionsSnapshot>;
+    if (!pending) return;
+    const event: PendingEvent = { pending: { reset: true, ...pending, dropped: [] } };
+    (subscriber as Subscriber<'txs'>).onEvent(event, { chainId: String(chain_id), height: null });
   }
 
   #refuse(entry: Entry, error: NodeError): void {

@@ -69,6 +69,22 @@ export interface TransactionProofResponse {
   readonly certificate: string;
 }
 
+/** Newest first. */
+export interface TransactionPageResponse {
+  readonly items: readonly ListedTransaction[];
+  /** Where older ones begin; null: there are none, or they are kept no longer. */
+  readonly next_cursor: string | null;
+}
+
+export interface ListedTransaction {
+  readonly hash: string;
+  readonly height: number;
+  readonly index: number;
+  readonly code: number | null;
+  readonly code_name: string | null;
+  readonly transaction: JsonObject;
+}
+
 export interface AccountResponse {
   readonly address: string;
   readonly balance_uait: string;

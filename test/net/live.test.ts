@@ -70,7 +70,9 @@ describe('live events of a node', function () {
     live.subscribe('blocks', { fromHeight: 1, onEvent: ({ height, hash }) => heads.push({ height, hash }) });
     live.subscribe('txs', {
       fromHeight: 1,
-      onEvent: ({ transactions }) => txs.push(...transactions.map(({ hash }) => hash)),
+      onEvent: (event) => {
+        if ('transactions' in event) txs.push(...event.transactions.map(({ hash }) => hash));
+      },
     });
     live.subscribe('consensus', { onEvent: ({ step }) => steps.add(step) });
     const sent: string[] = [];

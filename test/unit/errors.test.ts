@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { errorTable, readmeTable } from '../../scripts/error-table.ts';
 import { ERRORS, isNodeError, NodeError, toNodeError } from '../../src/errors.ts';
+
+/** Without the table itself, and without this test. */
+function sourcesIn(folder: string): string[] {
+  const root = new URL(`../../${folder}/`, import.meta.url);
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts') && path !== 'errors.ts')
+    .map((path) => readFileSync(new URL(path, root), 'utf8'));
+}
 
 describe('errors', () => {
   it('the README lists exactly the codes of the program (node scripts/error-table.ts)', () => {
@@ -12,6 +21,17 @@ describe('errors', () => {
       assert.ok(kind.http >= 400 && kind.http < 600, code);
       assert.ok(kind.jsonRpc <= -32000 && kind.jsonRpc >= -32768, code);
       assert.ok(kind.exit >= 1 && kind.exit <= 12, code);
+    }
+  });
+
+  it('every code is used by the program, and given by it in a test', () => {
+    const [program, tests] = [['src', 'protocols', 'testnet'], ['test']].map((folders) =>
+      folders.flatMap(sourcesIn).join('\n'),
+    );
+    const isNamed = (text: string | undefined, code: string): boolean => text?.includes(`'${code}'`) === true;
+    for (const code of Object.keys(ERRORS)) {
+      assert(isNamed(program, code), `${code} is used by nothing`);
+      assert(isNamed(tests, code), `no test knows ${code}`);
     }
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { NodeError } from '../../src/errors.ts';
-import { chainLogger, createLogger, parseLevelSpec } from '../../src/log.ts';
+import { parseLevelSpec } from '../../src/log-level.ts';
+import { chainLogger, createLogger } from '../../src/log.ts';
 
 function collect(level: string, format: 'json' | 'pretty' = 'json') {
   const lines: string[] = [];
@@ -22,6 +23,26 @@ describe('log', () => {
         { level: 'warn', module: undefined, msg: 'kept' },
         { level: 'debug', module: 'net', msg: 'kept too' },
       ],
+    );
+  });
+
+  it('changes the levels of loggers in use, of all or none', () => {
+    const { logger, parsed } = collect('warn');
+    const net = chainLogger(logger, 'ait-devnet').child('net');
+    net.debug('left out');
+    logger.setLevels('silent,net:debug');
+    net.debug('kept');
+    logger.error('left out');
+    assert.throws(
+      () => {
+        logger.setLevels('warn,net:loud');
+      },
+      { code: 'CONFIG' },
+    );
+    net.debug('kept still');
+    assert.deepEqual(
+      parsed().map(({ msg }) => msg),
+      ['kept', 'kept still'],
     );
   });
 

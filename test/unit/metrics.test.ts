@@ -45,6 +45,24 @@ describe('metrics', () => {
     assert.match(await register.text(), /aitbc_a_total\{kind="x",chain="one"\} 1/);
   });
 
+  it('exposes other names with the values of the time, and nothing of what is gone', async () => {
+    const aliases = [
+      { name: 'other_total', type: 'counter', of: 'aitbc_b' },
+      { name: 'other', type: 'gauge', of: 'aitbc_b' },
+      { name: 'none', type: 'gauge', of: 'aitbc_none' },
+    ] as const;
+    const register = await createRegister({ aliases });
+    const height = chainRegister(register, 'one').gauge({ name: 'aitbc_b', help: 'b' });
+    height.set(7);
+    height.set(8);
+    await register.text();
+    const text = await register.text();
+    assert.match(text, /# TYPE other_total counter\nother_total\{chain="one"\} 8/);
+    assert.match(text, /other\{chain="one"\} 8/);
+    await register.forget('chain', 'one');
+    assert.doesNotMatch(await register.text(), /chain="one"/);
+  });
+
   it('does nothing without a registry', () => {
     nopRegister.counter({ name: 'a', help: 'a' }).inc();
     nopRegister.gauge({ name: 'b', help: 'b' }).set(1);

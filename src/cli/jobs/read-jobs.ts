@@ -11,7 +11,6 @@ import { formatAit } from '../amount.ts';
 import type { Context } from '../context.ts';
 import { fields, printable, table } from '../output.ts';
 import { readAgreement } from '../reads.ts';
-import { findNode } from './find-node.ts';
 import type { FoundRun } from './runs.ts';
 import { findRun, listRuns, readKept, RECEIPT_FILE, RESULT_FILE } from './runs.ts';
 import { checkReceipt, describe, describeJson } from './verify-receipt.ts';
@@ -33,12 +32,12 @@ export async function listJobs(context: Context, limit: number, isNode: boolean)
 }
 
 async function jobsOfNode(context: Context, limit: number): Promise<readonly JobResponse[]> {
-  return (await (await clientOf(context)).jobs({ limit })).items;
+  return (await context.client().jobs({ limit })).items;
 }
 
 export async function showJob(context: Context, id: string, isNode: boolean): Promise<void> {
   if (isNode) {
-    const job = await (await clientOf(context)).job(id);
+    const job = await context.client().job(id);
     context.out.data(job, describeJob(job));
     return;
   }
@@ -77,9 +76,7 @@ function describeJob(job: JobResponse): string {
 }
 
 export async function whyJob(context: Context, id: string, isNode: boolean): Promise<void> {
-  const reasons = isNode
-    ? await (await clientOf(context)).jobReasons(id)
-    : (await findRun(context.home, id)).record.reasons;
+  const reasons = isNode ? await context.client().jobReasons(id) : (await findRun(context.home, id)).record.reasons;
   if (!reasons) throw new NodeError('NOT_FOUND', 'nothing is known of why');
   context.out.data(reasons, describeReasons(reasons));
 }
@@ -106,23 +103,19 @@ export async function resultOfJob(context: Context, id: string, isNode: boolean)
 }
 
 async function resultOfNode(context: Context, id: string): Promise<Uint8Array> {
-  const { result } = await (await clientOf(context)).jobResult(id);
+  const { result } = await context.client().jobResult(id);
   if (result.output !== null) return new TextEncoder().encode(result.output);
   return new Uint8Array(Buffer.from(result.output_base64 ?? '', 'base64')).subarray(0, MAX_OUTPUT_BYTES);
 }
 
 /** The document that `aitbc receipt verify` takes, with or without --json. */
 export async function receiptOfJob(context: Context, id: string, isNode: boolean): Promise<void> {
-  const json = isNode
-    ? await (await clientOf(context)).receipt(id)
-    : await keptReceipt(await findRun(context.home, id));
+  const json = isNode ? await context.client().receipt(id) : await keptReceipt(await findRun(context.home, id));
   context.out.data(json, JSON.stringify(json, null, 2));
 }
 
 export async function listReceipts(context: Context, limit: number, isNode: boolean): Promise<void> {
-  const receipts = isNode
-    ? (await (await clientOf(context)).receipts({ limit })).items
-    : await receiptsOfHome(context, limit);
+  const receipts = isNode ? (await context.client().receipts({ limit })).items : await receiptsOfHome(context, limit);
   const rows = receipts.map(({ receipt_id, job_id, model, units, price, completed_at }) => [
     receipt_id.slice(0, 16),
     job_id.slice(0, 16),
@@ -167,11 +160,10 @@ async function eventsOfNode(context: Context, id: string): Promise<readonly JobE
 }
 
 /** Receipt, answer and money together. @throws NodeError BAD_RECEIPT | NOT_FOUND | what the node says */
-export async function verifyJob(given: Context, id: string): Promise<void> {
-  const run = await findRun(given.home, id);
+export async function verifyJob(context: Context, id: string): Promise<void> {
+  const run = await findRun(context.home, id);
   const document = parseReceipt(nativeCrypto, JSON.stringify(await keptReceipt(run)));
   const output = await readKept(run, RESULT_FILE);
-  const { context } = await findNode(given);
   const answer = await readAgreement(context, toHex(document.signed.receipt.agreement));
   const agreement = agreementOf(answer);
   const { id: receipt } = checkReceipt(document, output);
@@ -183,7 +175,7 @@ export async function verifyJob(given: Context, id: string): Promise<void> {
 }
 
 export async function cancelAtNode(context: Context, id: string): Promise<void> {
-  const job = await (await clientOf(context)).cancelJob(id);
+  const job = await context.client().cancelJob(id);
   context.out.data(job, describeJob(job));
 }
 
@@ -197,8 +189,4 @@ async function keptReceipt(run: FoundRun): Promise<ReceiptJson> {
       cause: error,
     });
   }
-}
-
-async function clientOf(given: Context) {
-  return (await findNode(given)).context.client();
 }

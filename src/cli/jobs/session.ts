@@ -21,8 +21,6 @@ import { listWallets, readDefault } from '../keystore-files.ts';
 import type { Key, KeyOptions } from '../signer.ts';
 import { chooseKey } from '../signer.ts';
 import { startVerification } from '../verification.ts';
-import type { FoundNode } from './find-node.ts';
-import { findNode } from './find-node.ts';
 
 /** Someone waits: a miner that has room again is to be seen soon. */
 const OFFERS_MS = 1000;
@@ -30,7 +28,6 @@ const TURN_POLL_MS = 20;
 const MAX_TURN_WAIT_MS = 20_000;
 
 export interface Payer {
-  /** Asks the node that was found. */
   readonly context: Context;
   readonly chain: ChainContext;
   /** Address that pays. */
@@ -42,11 +39,9 @@ export interface Payer {
 }
 
 /** Node and key of the options, or those that are near. @throws NodeError UNREACHABLE | USAGE | WRONG_GENESIS | … */
-export async function findPayer(given: Context, options: KeyOptions): Promise<Payer> {
-  const found = await findNode(given);
-  const { context } = found;
+export async function findPayer(context: Context, options: KeyOptions): Promise<Payer> {
   const status = await context.status();
-  const [verification, key] = [await startVerification(context), await payingKey(found, options, status.chain_id)];
+  const [verification, key] = [await startVerification(context), await payingKey(context, options, status.chain_id)];
   const { chain, params } = chainOfStatus(status);
   if (verification) requireSameChain(verification, chain);
   await requireMeantChain(context, chain);
@@ -58,7 +53,7 @@ export async function findPayer(given: Context, options: KeyOptions): Promise<Pa
     address: key.address,
     requireFunds: async () => {
       const balanceUait = await createMarketReads(client, light).balanceUait(addressOf(nativeCrypto, key.publicKey));
-      if (balanceUait === 0) throw noFunds(key.address, chain.chainId, found);
+      if (balanceUait === 0) throw noFunds(key.address, chain.chainId, context);
     },
     open: async (rows) => {
       const signer = await key.unlock();
@@ -86,9 +81,10 @@ export async function findPayer(given: Context, options: KeyOptions): Promise<Pa
 }
 
 /** That of the options, else the wallet of this home, else on a development network its first account. */
-async function payingKey({ context, account }: FoundNode, options: KeyOptions, chainId: string): Promise<Key> {
+async function payingKey(context: Context, options: KeyOptions, chainId: string): Promise<Key> {
   const isGiven = options.from !== undefined || options.keyFile !== undefined;
-  if (isGiven || account === null || !isDevnet(chainId)) return chooseKey(context, options, chainId);
+  const account = isGiven || !isDevnet(chainId) ? null : context.cluster()?.account;
+  if (!account) return chooseKey(context, options, chainId);
   const { keystore } = context.layout(chainId);
   const [chosen, wallets] = await Promise.all([readDefault(keystore), listWallets(keystore, () => undefined)]);
   if (chosen !== null || wallets.length === 1) return chooseKey(context, options, chainId);
@@ -96,7 +92,7 @@ async function payingKey({ context, account }: FoundNode, options: KeyOptions, c
   return chooseKey(context, { keyFile: account.keyFile }, chainId);
 }
 
-function noFunds(address: string, chainId: string, { context }: FoundNode): NodeError {
+function noFunds(address: string, chainId: string, context: Context): NodeError {
   const faucet = `aitbc wallet faucet ${address} --rpc ${context.client().url}`;
   return new NodeError('INSUFFICIENT_FUNDS', `${address} has nothing to pay with on ${chainId}`, {
     data: { address },

@@ -165,6 +165,8 @@ export interface Coordinator {
   output(id: Hash, from: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** From a sequence number on, those to come included; ends with the job. */
   events(id: Hash, from: number, signal: AbortSignal): AsyncIterable<JobEvent>;
+  /** Called with a job as it is whenever its state has changed; must not throw. @returns ends it */
+  onChange(listener: (job: JobView) => void): () => void;
   /** @param id of the job, or of the receipt */
   receipt(id: Hash): JobReceipt | undefined;
   /** Stops; jobs go on with the next start. */

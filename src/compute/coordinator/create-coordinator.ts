@@ -93,6 +93,7 @@ class JobDoor implements Coordinator {
   readonly #openByOwner = new Map<string, number>();
   /** Until it is on disk. */
   readonly #keeping = new Map<string, Promise<void>>();
+  readonly #listeners = new Set<(job: JobView) => void>();
   #open = 0;
   #contentBytes = 0;
   #isClosed = false;
@@ -199,6 +200,11 @@ class JobDoor implements Coordinator {
     } finally {
       job.readers--;
     }
+  }
+
+  onChange(listener: (job: JobView) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   receipt(id: Hash): JobReceipt | undefined {
@@ -317,6 +323,11 @@ class JobDoor implements Coordinator {
 
   #add(job: Job): void {
     this.#jobs.set(job.key, job);
+    job.onState = () => {
+      if (this.#listeners.size === 0) return;
+      const view = job.view();
+      for (const listener of this.#listeners) listener(view);
+    };
     if (job.row.requestHash) this.#byNonce.set(bytesKey(job.spec.nonce), job);
     this.#count(job, 1);
   }

@@ -26,6 +26,8 @@ export class Job {
   isOutputDropped = false;
   readonly events: JobEvent[] = [];
   readonly changed = new Signal();
+  /** Its state has changed. */
+  onState: () => void = () => undefined;
   /** Its coordinator closed. */
   isClosed = false;
   readers = 0;
@@ -81,7 +83,9 @@ export class Job {
     }
     if (this.events.length > maxEvents) this.events.splice(0, this.events.length - maxEvents);
     if (this.isEnded) this.endedAtMs ??= atMs;
-    if (through.length > 0) this.changed.fire();
+    if (through.length === 0) return;
+    this.changed.fire();
+    this.onState();
   }
 
   progressRow(): ProgressRow {

@@ -193,10 +193,15 @@ export class OwnJobs {
     return this.#desk.submit(this.payer, draft, key);
   }
 
+  /** By which they are known. */
+  get owner(): string {
+    return ownerOf(this.payer);
+  }
+
   /** @param id hex @throws NodeError NOT_FOUND */
   job(id: string): JobView {
     const job = this.coordinator.job(fromHex(id, 32));
-    if (job?.owner === ownerOf(this.payer)) return job;
+    if (job?.owner === this.owner) return job;
     throw new NodeError('NOT_FOUND', 'there is no such job', {
       data: { job_id: id },
       hint: 'a job is seen with the API key that submitted it; GET /v1/jobs lists them',
@@ -205,6 +210,6 @@ export class OwnJobs {
 
   /** Newest first. */
   list(limit: number, before: Hash | null): readonly JobView[] {
-    return this.coordinator.jobs({ limit, before, owner: ownerOf(this.payer) });
+    return this.coordinator.jobs({ limit, before, owner: this.owner });
   }
 }

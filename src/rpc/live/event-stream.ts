@@ -1,7 +1,7 @@
 /** The text of `/v1/stream`: server-sent events whose ids are places, so that a stream goes on where another ended. */
 import { NodeError } from '../../errors.ts';
 import { toProblem } from '../problem.ts';
-import type { Delta, Place, Subscription } from './session.ts';
+import type { Delta, Place, Subscription } from './subscription.ts';
 import type { Topic } from './topics.ts';
 import { parseTopic } from './topics.ts';
 

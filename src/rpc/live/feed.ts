@@ -2,13 +2,17 @@
  * What one chain has for its subscribers: the event of each topic at each height, read from the store or kept from the
  * commit, and the changes of agreement and peers since the last turn. It exists while someone subscribes to the chain.
  */
-import { toHex } from '../../bytes.ts';
+import { bytesKey, toHex } from '../../bytes.ts';
+import type { JobView } from '../../compute/coordinator/coordinator.ts';
 import { NodeError } from '../../errors.ts';
 import type { ChainApi, FinalBlock } from '../api.ts';
+import { jobView } from '../jobs/views.ts';
 import { storedBlock } from '../proofs.ts';
 import { peerView, placeView } from '../views.ts';
+import { MAX_JOB_CHANGES } from './limits.ts';
 import type { BlockFacts, Topic, TopicKind } from './topics.ts';
 import { eventOf } from './topics.ts';
+import { PendingChanges } from './pending.ts';
 import { WatchedAccounts } from './watched.ts';
 
 /** Blocks kept from commits, so that they need not be read again. */
@@ -23,6 +27,8 @@ const PEERS_SETTLE_MS = 200;
 export interface StateChange {
   readonly kind: TopicKind;
   readonly text: string;
+  /** Whom alone it is told; everybody when absent. */
+  readonly owner?: string;
 }
 
 interface Subscriber {
@@ -42,10 +48,16 @@ export class ChainFeed {
   readonly genesisHash: string;
   readonly #subscribers = new Set<Subscriber>();
   readonly #watched = new WatchedAccounts();
+  /** Topics that anyone subscribes to, and how often. */
+  readonly #wanted = new Map<TopicKind, number>();
+  readonly #pending: PendingChanges;
   readonly #hooks: FeedHooks;
   readonly #recent = new Map<number, FinalBlock>();
   readonly #cache = new Map<string, string | null>();
   #cachedChars = 0;
+  /** By id, those that changed since the last turn, as they are now. */
+  readonly #jobs = new Map<string, JobView>();
+  #endJobs: (() => void) | null = null;
   #places: string[] = [];
   #lastPlace: string;
   #peers: ReadonlyMap<string, object>;
@@ -64,7 +76,11 @@ export class ChainFeed {
       hooks.onClosed(stopped(this.chainId));
     };
     api.closed.addEventListener('abort', onClosed, { once: true });
+    this.#pending = new PendingChanges(api, hooks, () => this.#isWanted('txs'));
     this.#ends = [
+      () => {
+        this.#pending.close();
+      },
       () => {
         api.closed.removeEventListener('abort', onClosed);
       },
@@ -84,6 +100,7 @@ export class ChainFeed {
   close(): void {
     for (const end of this.#ends.splice(0)) end();
     this.#cancelPeers?.();
+    this.#leaveJobs();
   }
 
   get isIdle(): boolean {
@@ -92,12 +109,20 @@ export class ChainFeed {
 
   add(subscriber: Subscriber): void {
     this.#subscribers.add(subscriber);
-    for (const { address } of subscriber.topics) if (address) this.#watched.add(address);
+    for (const { kind, address } of subscriber.topics) {
+      this.#wanted.set(kind, (this.#wanted.get(kind) ?? 0) + 1);
+      if (kind === 'jobs') this.#listenToJobs();
+      if (address) this.#watched.add(address);
+    }
   }
 
   remove(subscriber: Subscriber): void {
     if (!this.#subscribers.delete(subscriber)) return;
-    for (const { address } of subscriber.topics) if (address) this.#watched.remove(address);
+    for (const { kind, address } of subscriber.topics) {
+      this.#wanted.set(kind, (this.#wanted.get(kind) ?? 0) - 1);
+      if (kind === 'jobs' && !this.#isWanted('jobs')) this.#leaveJobs();
+      if (address) this.#watched.remove(address);
+    }
   }
 
   get head(): number {
@@ -132,7 +157,18 @@ export class ChainFeed {
       const text = this.#peerChange();
       if (text !== null) changes.push({ kind: 'peers', text });
     }
+    for (const job of this.#jobs.values()) {
+      changes.push({ kind: 'jobs', text: JSON.stringify(jobView(job)), owner: job.owner });
+    }
+    this.#jobs.clear();
+    const pending = this.#pending.take();
+    if (pending !== null) changes.push({ kind: 'txs', text: pending });
     return changes;
+  }
+
+  /** What is pending, for who missed how it changed. */
+  pendingText(): string {
+    return this.#pending.all();
   }
 
   #facts(height: number): BlockFacts {
@@ -184,16 +220,36 @@ export class ChainFeed {
     });
   }
 
+  #listenToJobs(): void {
+    this.#endJobs ??=
+      this.api.jobs?.coordinator.onChange((job) => {
+        const key = bytesKey(job.id);
+        this.#jobs.delete(key);
+        this.#jobs.set(key, job);
+        for (const oldest of this.#jobs.keys()) {
+          if (this.#jobs.size <= MAX_JOB_CHANGES) break;
+          this.#jobs.delete(oldest);
+        }
+        this.#hooks.wake();
+      }) ?? null;
+  }
+
+  #leaveJobs(): void {
+    this.#endJobs?.();
+    this.#endJobs = null;
+    this.#jobs.clear();
+  }
+
   /** Who subscribes now was told this; changes from before are not news to it. */
   refresh(kind: TopicKind): void {
     if (this.#isWanted(kind)) return;
     if (kind === 'consensus') this.#lastPlace = JSON.stringify(placeView(this.api.place()));
     if (kind === 'peers') this.#peers = this.#peerList();
+    if (kind === 'txs') this.#pending.clear();
   }
 
   #isWanted(kind: TopicKind): boolean {
-    for (const { topics } of this.#subscribers) if (topics.some((topic) => topic.kind === kind)) return true;
-    return false;
+    return (this.#wanted.get(kind) ?? 0) > 0;
   }
 
   #peerChange(): string | null {

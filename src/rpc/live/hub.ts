@@ -21,7 +21,8 @@ import {
   TURN_MS,
 } from './limits.ts';
 import type { LiveMetrics, Transport } from './metrics.ts';
-import type { EndReason, SessionHooks, Wire } from './session.ts';
+import type { SessionHooks } from './session.ts';
+import type { EndReason, Wire } from './subscription.ts';
 import { Session } from './session.ts';
 import type { TopicKind } from './topics.ts';
 import { TOPIC_KINDS } from './topics.ts';
@@ -186,10 +187,10 @@ export class LiveHub {
   }
 
   #tellChanges(feed: ChainFeed): void {
-    for (const { kind, text } of feed.takeChanges()) {
+    for (const change of feed.takeChanges()) {
       for (const session of [...this.#sessions]) {
         for (const subscription of [...session.subscriptions.values()]) {
-          if (subscription.feed === feed) session.change(subscription, kind, text);
+          if (subscription.feed === feed) session.change(subscription, change);
         }
       }
     }

@@ -25,6 +25,14 @@ export const REPLAY_AHEAD = 16;
 export const STALL_MS = 30_000;
 /** A subscription that far behind the head is served from the store, and does not count as slow for it. */
 export const REPLAY_LAG_BLOCKS = 64;
+/** Pending transactions that one message names, and likewise those dropped; of those beyond it tells the number. */
+export const MAX_PENDING_TOLD = 100;
+/** Changes of them are told at once, and after that so often. */
+export const PENDING_EVERY_MS = 100;
+/** Jobs in the first message of `jobs`. */
+export const MAX_JOBS_TOLD = 100;
+/** Jobs that changed between two turns of the event loop; of more than these the oldest are passed over. */
+export const MAX_JOB_CHANGES = 1024;
 /** How far above the head a subscription may begin: it then waits for the chain. */
 export const MAX_AHEAD_BLOCKS = 10_000;
 /** Blocks looked at in one turn of the event loop, over all subscriptions. */

@@ -4,11 +4,9 @@
  */
 import type { Clock } from '../../clock.ts';
 import { NodeError } from '../../errors.ts';
-import type { Client } from '../clients.ts';
 import { checkKept } from '../proofs.ts';
-import type { ChainFeed } from './feed.ts';
+import type { ChainFeed, StateChange } from './feed.ts';
 import {
-  MAX_AHEAD_BLOCKS,
   MAX_QUEUED_CHARS,
   MAX_QUEUED_MESSAGES,
   MAX_SUBSCRIPTIONS,
@@ -16,62 +14,10 @@ import {
   REPLAY_LAG_BLOCKS,
   STALL_MS,
 } from './limits.ts';
-import type { Transport } from './metrics.ts';
+import type { Delta, EndReason, SubscribeRequest, Subscription, Wire } from './subscription.ts';
+import { startOf } from './subscription.ts';
 import type { Topic, TopicKind } from './topics.ts';
 import { isByHeight, snapshotOf } from './topics.ts';
-
-/** A place in the events of final blocks: of each height the topics of the subscription, in their order. */
-export interface Place {
-  readonly height: number;
-  readonly index: number;
-}
-
-export interface Subscription {
-  readonly id: string;
-  readonly feed: ChainFeed;
-  readonly topics: readonly Topic[];
-  /** What is to be told next; it moves on also where there is nothing to tell. */
-  next: Place;
-  /** Of the last message. */
-  seq: number;
-  /** Has told all there was: from now on it is told what happens as it happens. */
-  isLive: boolean;
-  /** Where `next` was when the client last heard of it. */
-  reported: Place;
-}
-
-export interface Delta {
-  readonly topic: Topic;
-  /** Null for what has no height. */
-  readonly place: Place | null;
-  /** JSON. */
-  readonly text: string;
-}
-
-/** Why the node ended a connection; for `memory` it is cut at once, what waits included. */
-export type EndReason = 'slow' | 'stalled' | 'memory' | 'no_pong' | 'key' | 'flood' | 'failed' | 'stopping';
-
-/** Frames and sends; thin, one for each transport. */
-export interface Wire {
-  readonly transport: Transport;
-  readonly client: Client;
-  /** A subscription that fails takes the connection with it. */
-  readonly endsOnFailure: boolean;
-  delta(subscription: Subscription, delta: Delta): string;
-  /** Nothing of interest happened up to `subscription.next`. */
-  progress(subscription: Subscription): string;
-  /** The subscription is over. */
-  failure(subscription: Subscription, error: NodeError): string;
-  /** @param taken is called once the text is out of this process's hands */
-  send(text: string, taken: () => void): void;
-  end(reason: EndReason): void;
-}
-
-export interface SubscribeRequest {
-  readonly topics: readonly Topic[];
-  /** First height told; the one after the head when null. */
-  readonly from: Place | null;
-}
 
 export interface SessionHooks {
   readonly clock: Clock;
@@ -123,7 +69,7 @@ export class Session {
   /**
    * What is told begins in a later turn of the event loop, so that the caller can send the snapshots first.
    *
-   * @throws NodeError RATE_LIMITED | PRUNED | INVALID_PARAMS
+   * @throws NodeError RATE_LIMITED | PRUNED | INVALID_PARAMS; METHOD_DISABLED | UNAUTHENTICATED | FORBIDDEN for jobs
    */
   subscribe(feed: ChainFeed, { topics, from }: SubscribeRequest): { subscription: Subscription; snapshots: object[] } {
     if (this.subscriptions.size >= MAX_SUBSCRIPTIONS) {
@@ -133,12 +79,14 @@ export class Session {
       });
     }
     const next = startOf(feed, topics, from);
+    const jobs = topics.some(({ kind }) => kind === 'jobs') ? this.wire.jobs(feed.api) : null;
     const snapshots = topics.map((topic) => {
       feed.refresh(topic.kind);
-      return snapshotOf(feed.api, topic);
+      return snapshotOf(feed.api, topic, jobs);
     });
     const id = `s${++this.#count}`;
-    const subscription = { id, feed, topics, next, seq: 0, isLive: from === null, reported: next };
+    const told = { owner: jobs?.owner ?? null, missedPending: false };
+    const subscription = { id, feed, topics, next, ...told, seq: 0, isLive: from === null, reported: next };
     this.subscriptions.set(id, subscription);
     feed.add(subscription);
     for (const { kind } of topics) this.#hooks.onSubscribed(kind, 1);
@@ -173,6 +121,7 @@ export class Session {
       }
       if (height > head) {
         subscription.isLive = true;
+        this.#makeUpPending(subscription);
         break;
       }
       if (!this.#hasRoom(subscription)) break;
@@ -185,12 +134,35 @@ export class Session {
   }
 
   /** What has no height. */
-  change(subscription: Subscription, kind: TopicKind, text: string): void {
+  change(subscription: Subscription, { kind, text, owner }: StateChange): void {
+    if (owner !== undefined && owner !== subscription.owner) return;
     for (const topic of subscription.topics) {
       if (topic.kind !== kind || this.#ended) continue;
-      if (this.#queued >= MAX_QUEUED_MESSAGES) this.end('slow');
+      if (kind === 'txs') this.#changePending(subscription, topic, text);
+      else if (this.#queued >= MAX_QUEUED_MESSAGES) this.end('slow');
       else this.#sendDelta(subscription, { topic, place: null, text });
     }
+  }
+
+  #changePending(subscription: Subscription, topic: Topic, text: string): void {
+    subscription.missedPending ||= !subscription.isLive || this.#isBehind();
+    if (subscription.missedPending) this.#makeUpPending(subscription);
+    else this.#sendDelta(subscription, { topic, place: null, text });
+  }
+
+  #makeUpPending(subscription: Subscription): void {
+    const { missedPending, isLive, topics, feed } = subscription;
+    if (!missedPending || !isLive || this.#ended || this.#isBehind()) return;
+    subscription.missedPending = false;
+    const topic = topics.find(({ kind }) => kind === 'txs');
+    if (topic) this.#sendDelta(subscription, { topic, place: null, text: feed.pendingText() });
+  }
+
+  /** More waits to be read than one may add to with what is told anew later. */
+  #isBehind(): boolean {
+    const isBehind = this.#queued >= REPLAY_AHEAD || this.#queuedChars >= MAX_QUEUED_CHARS;
+    this.#waits ||= isBehind;
+    return isBehind;
   }
 
   /** A message outside of subscriptions, e.g. an answer. */
@@ -299,25 +271,6 @@ export class Session {
     for (const { kind } of subscription.topics) this.#hooks.onSubscribed(kind, -1);
     this.#hooks.onReleased(subscription.feed);
   }
-}
-
-/** @throws NodeError PRUNED | INVALID_PARAMS */
-function startOf(feed: ChainFeed, topics: readonly Topic[], from: Place | null): Place {
-  const { head } = feed;
-  if (!from) return { height: head + 1, index: 0 };
-  if (!topics.some(isByHeight)) {
-    throw new NodeError('INVALID_PARAMS', 'this topic tells what is now: it cannot begin at a height', {
-      hint: 'leave from_height out; the snapshot holds all there is',
-    });
-  }
-  if (from.height > head + MAX_AHEAD_BLOCKS) {
-    throw new NodeError('INVALID_PARAMS', 'the chain is far from this height', {
-      data: { from_height: from.height, head },
-      hint: `begin at ${head + 1}, or leave from_height out`,
-    });
-  }
-  checkKept(feed.api, from.height);
-  return from;
 }
 
 function unexpected(error: unknown): NodeError {

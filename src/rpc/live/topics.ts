@@ -9,10 +9,17 @@ import { NodeError } from '../../errors.ts';
 import type { ChainApi } from '../api.ts';
 import type { StoredBlock } from '../proofs.ts';
 import { storedBlock } from '../proofs.ts';
+import type { OwnJobs } from '../jobs/desk.ts';
+import { jobView } from '../jobs/views.ts';
+import { MAX_JOBS_TOLD } from './limits.ts';
+import { pendingView } from './pending.ts';
 import { accountView, consensusView, headView, peerView } from '../views.ts';
 
-/** Of the first three every final block has its own event, so they resume from a height; the others tell what is now. */
-export const TOPIC_KINDS = ['blocks', 'txs', 'account', 'consensus', 'peers'] as const;
+/**
+ * Of the first three every final block has its own event, so they resume from a height; the others tell what is now, and
+ * `txs` does both: final transactions by block, and pending ones as they are. Jobs are told to their owner alone.
+ */
+export const TOPIC_KINDS = ['blocks', 'txs', 'account', 'consensus', 'peers', 'jobs'] as const;
 export type TopicKind = (typeof TOPIC_KINDS)[number];
 
 export interface Topic {
@@ -28,6 +35,7 @@ const NAMES: Readonly<Record<string, TopicKind>> = {
   txs: 'txs',
   consensus: 'consensus',
   peers: 'peers',
+  jobs: 'jobs',
   new_blocks: 'blocks',
   new_transactions: 'txs',
   consensus_events: 'consensus',
@@ -56,20 +64,27 @@ export interface BlockFacts extends StoredBlock {
   readonly receipts: readonly Receipt[];
 }
 
-/** What is so now; deltas go on from there. */
-export function snapshotOf(api: ChainApi, { kind, address }: Topic): object {
+/** What is so now; deltas go on from there. @param jobs of who asks, for `jobs` */
+export function snapshotOf(api: ChainApi, { kind, address }: Topic, jobs: OwnJobs | null): object {
   switch (kind) {
     case 'consensus':
       return consensusView(api);
     case 'peers':
       return { peers: api.peers().map(peerView) };
+    case 'jobs':
+      return { jobs: (jobs?.list(MAX_JOBS_TOLD, null) ?? []).map(jobView) };
     case 'account':
       if (address) return accountView(api, address, false);
       break;
-    case 'blocks':
     case 'txs':
+      return { ...headOf(api), pending: pendingView(api) };
+    case 'blocks':
       break;
   }
+  return headOf(api);
+}
+
+function headOf(api: ChainApi) {
   const { height } = api.chain.tip();
   const head = height > 0 ? storedBlock(api, height) : undefined;
   return { head: head ? headView(head) : null, base_height: api.chain.base() };

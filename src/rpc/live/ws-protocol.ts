@@ -7,7 +7,8 @@ import { parseJsonBody } from '../json-body.ts';
 import { fromFramework, toProblem } from '../problem.ts';
 import type { LiveHub } from './hub.ts';
 import { MessageRate } from './message-rate.ts';
-import type { Delta, Session, Subscription } from './session.ts';
+import type { Session } from './session.ts';
+import type { Delta, Subscription } from './subscription.ts';
 import { isByHeight, parseTopic } from './topics.ts';
 
 /** What a client may ask for in `Sec-WebSocket-Protocol`. */

@@ -6,7 +6,7 @@ import { NO_CACHE, noQuery, strict } from '../app.ts';
 import { DOCS_POLICY, DOCS_STYLE, docsPage } from '../docs-page.ts';
 import type { JsonSchema } from '../openapi.ts';
 import { openApiDocument } from '../openapi.ts';
-import type { AnswerDoc, Operation } from '../operation.ts';
+import type { AnswerDoc, Described, Operation } from '../operation.ts';
 import { operation } from '../operation.ts';
 import { anyObject } from '../schemas.ts';
 
@@ -39,7 +39,7 @@ function page(path: string, summary: string, type: string, answer: AnswerDoc, ma
 }
 
 /** @param operations what is described; these documents are added to them */
-export function documentOperations(node: NodeApi, operations: readonly Operation[]): Operation[] {
+export function documentOperations(node: NodeApi, operations: readonly Described[]): Operation[] {
   const document = (): JsonSchema => openApiDocument([...operations, ...documents], node.version);
   const ofText = (description: string, type: string): AnswerDoc => ({ description, schema: Type.String(), type });
   const documents: readonly Operation[] = [

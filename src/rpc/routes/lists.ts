@@ -1,6 +1,8 @@
 /** Lists of blocks and transactions, newest first, and the receipts of a block. */
 import Type from 'typebox';
+import type { Address } from '../../bytes.ts';
 import { toHex } from '../../bytes.ts';
+import { parseAddress } from '../../chain/address.ts';
 import { receiptCodeName } from '../../chain/receipt.ts';
 import { transactionToJson } from '../../chain/tx-json.ts';
 import { NodeError } from '../../errors.ts';
@@ -11,7 +13,17 @@ import { LegacyBlockList, legacyBlock } from '../legacy-views.ts';
 import type { Answer, Operation } from '../operation.ts';
 import { final, fresh, OF_CHAIN, OF_STORE, operation } from '../operation.ts';
 import type { Page, Place } from '../paging.ts';
-import { MAX_PAGE_BLOCKS, MAX_PAGE_TXS, pageAnswer, pageFields, pageLimit, readCursor } from '../paging.ts';
+import {
+  MAX_PAGE_BLOCKS,
+  MAX_PAGE_TXS,
+  MAX_SEARCH_BLOCKS,
+  MAX_SEARCH_TXS,
+  pageAnswer,
+  pageFields,
+  pageLimit,
+  readCursor,
+} from '../paging.ts';
+import { WatchedAccounts } from '../live/watched.ts';
 import type { StoredBlock } from '../proofs.ts';
 import { storedBlock } from '../proofs.ts';
 import { BlockPage, Receipts, TransactionPage } from '../schemas.ts';
@@ -53,15 +65,21 @@ export function listOperations(node: NodeApi): Operation[] {
       methods: ['list_txs'],
       verb: 'GET',
       path: '/rpc/transactions',
-      summary: 'Final transactions, newest first. A page may have fewer than asked for, and others after it',
+      summary: 'Final transactions, newest first. A page may have fewer than asked for, or none, and others after it',
       params: strict({}),
-      query: chainQuery(pageFields),
+      query: chainQuery({
+        ...pageFields,
+        address: Type.Optional(
+          Type.String({ maxLength: 90, description: 'of this account alone: those that it sent, or that name it' }),
+        ),
+      }),
       load: 'heavy',
       answers: { 200: { description: 'A page', schema: TransactionPage } },
-      errors: [...READS, 'PRUNED'],
+      errors: [...READS, 'BAD_ADDRESS', 'PRUNED'],
       handle: ({ query }) => {
         const api = node.chain(query.chain_id);
-        const page = transactionPage(api, pageStart(api, query.cursor), pageLimit(query.limit));
+        const address = query.address === undefined ? null : parseAddress(query.address);
+        const page = transactionPage(api, pageStart(api, query.cursor), pageLimit(query.limit), address);
         return pageAnswer('/rpc/transactions', query, page);
       },
     }),
@@ -114,18 +132,24 @@ function blockPage(api: ChainApi, { height }: Place, limit: number): Page {
   return { items, next: null };
 }
 
-function transactionPage(api: ChainApi, start: Place, limit: number): Page {
+function transactionPage(api: ChainApi, start: Place, limit: number, address: Address | null): Page {
   const items: unknown[] = [];
+  const [mostBlocks, mostTxs] = address ? [MAX_SEARCH_BLOCKS, MAX_SEARCH_TXS] : [MAX_PAGE_BLOCKS, MAX_PAGE_TXS];
+  const watched = new WatchedAccounts();
+  if (address) watched.add(address);
   let [blocks, txs] = [0, 0];
-  for (const { block } of blocksFrom(api, start.height)) {
+  for (const stored of blocksFrom(api, start.height)) {
+    const { block } = stored;
     const { height } = block.header;
     const last = height === start.height ? Math.min(start.index, block.txs.length - 1) : block.txs.length - 1;
     txs += block.txs.length;
-    if (++blocks > MAX_PAGE_BLOCKS || (txs > MAX_PAGE_TXS && items.length > 0)) {
+    if (++blocks > mostBlocks || (txs > mostTxs && blocks > 1)) {
       return { items, next: { height, index: last < 0 ? 0 : last } };
     }
     const receipts = last < 0 ? [] : (api.chain.receipts(height) ?? []);
+    const wanted = address && last >= 0 ? new Set(watched.transactionsOf(address, { ...stored, receipts })) : null;
     for (let index = last; index >= 0; index--) {
+      if (wanted?.has(index) === false) continue;
       const tx = block.txs[index];
       if (items.length === limit) return { items, next: { height, index } };
       const code = receipts[index]?.code ?? null;

@@ -8,7 +8,7 @@ import { every } from '../../clock.ts';
 import { NodeError } from '../../errors.ts';
 import type { Access } from '../access/access.ts';
 import type { RpcApp } from '../app.ts';
-import { chainQuery, NO_STORE, noQuery } from '../app.ts';
+import { chainQuery, NO_STORE, noQuery, strict } from '../app.ts';
 import { check } from '../check.ts';
 import type { Client } from '../clients.ts';
 import type { PageOrigins } from '../host-guard.ts';
@@ -31,15 +31,48 @@ import {
   PING_EVERY_MS,
   PONG_WITHIN_MS,
 } from '../live/limits.ts';
-import type { EndReason, Wire } from '../live/session.ts';
+import type { EndReason, Wire } from '../live/subscription.ts';
+import type { JobDesks } from '../jobs/desk.ts';
+import type { Described } from '../operation.ts';
+import { describe, OF_CHAIN, OF_STORE } from '../operation.ts';
 import { MAX_RELAYED_BYTES } from '../relay-limits.ts';
 import { WORK_PATH } from './market-work.ts';
 import { deltaText, failureText, LiveRequests, progressText, SUBPROTOCOL } from '../live/ws-protocol.ts';
 
 const StreamQuery = chainQuery({
-  topics: Type.String({ minLength: 1, maxLength: 2048 }),
-  from_height: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,14}$' })),
+  topics: Type.String({
+    minLength: 1,
+    maxLength: 2048,
+    description: 'blocks, txs, consensus, peers, jobs, account:ADDRESS; several divided by commas',
+  }),
+  from_height: Type.Optional(
+    Type.String({ pattern: '^[1-9][0-9]{0,14}$', description: 'first height told; the next one when absent' }),
+  ),
 });
+
+export const LIVE_DESCRIPTIONS: readonly Described[] = [
+  describe({
+    methods: [],
+    verb: 'GET',
+    path: '/ws',
+    summary: 'A WebSocket that tells what happens: subscribe, unsubscribe and ping by JSON-RPC 2.0',
+    params: strict({}),
+    query: noQuery,
+    answers: { 101: { description: 'A WebSocket; its subprotocol is aitbc.v1', schema: null } },
+    errors: ['INVALID_REQUEST'],
+  }),
+  describe({
+    methods: [],
+    verb: 'GET',
+    path: '/v1/stream',
+    summary: 'The same as server-sent events; Last-Event-ID goes on after one',
+    params: strict({}),
+    query: StreamQuery,
+    answers: { 200: { description: 'Events', schema: Type.String(), type: 'text/event-stream' } },
+    errors: [...OF_CHAIN, ...OF_STORE, 'BAD_ADDRESS', 'METHOD_DISABLED', 'PRUNED'],
+    isLong: true,
+  }),
+];
 
 /** How a WebSocket is closed, by reason; 1013: try again later. */
 const CLOSES: Readonly<Record<EndReason, readonly [code: number, text: string]>> = {
@@ -76,10 +109,11 @@ export function isWebSocketRequest({ method, url, headers }: IncomingMessage): b
 
 export interface LiveAccess {
   readonly pages: PageOrigins;
+  readonly jobDesks: JobDesks;
   readonly access: Pick<Access, 'isGood'>;
 }
 
-export function liveRoutes(app: RpcApp, hub: LiveHub, { pages, access }: LiveAccess): void {
+export function liveRoutes(app: RpcApp, hub: LiveHub, { pages, access, jobDesks }: LiveAccess): void {
   const config = { scope: 'read' } as const;
   const onRequest =
     (query: TSchema) =>
@@ -99,14 +133,14 @@ export function liveRoutes(app: RpcApp, hub: LiveHub, { pages, access }: LiveAcc
       throw new NodeError('INVALID_REQUEST', 'this path speaks WebSocket', { hint: 'use wscat, or GET /v1/stream' });
     },
     wsHandler: (socket, request) => {
-      serveSocket(hub, socket, openingOf(request, access));
+      serveSocket(hub, socket, openingOf(request, { access, jobDesks }));
     },
   });
 
   app.get('/v1/stream', { exposeHeadRoute: false, config, onRequest: onRequest(StreamQuery) }, (request, reply) => {
     const { topics, chain_id, from_height } = request.query as Static<typeof StreamQuery>;
     serveStream(hub, reply, {
-      ...openingOf(request, access),
+      ...openingOf(request, { access, jobDesks }),
       lastId: request.headers['last-event-id'],
       topics,
       chainId: chain_id,
@@ -122,18 +156,25 @@ interface Opening {
   readonly client: Client;
   /** Whether the key it was opened with still is one. */
   readonly isGood: () => boolean;
+  readonly jobs: Wire['jobs'];
 }
 
-function openingOf({ id, client, principal }: FastifyRequest, access: Pick<Access, 'isGood'>): Opening {
-  return { id, client, isGood: () => access.isGood(principal) };
+function openingOf(request: FastifyRequest, { access, jobDesks }: Pick<LiveAccess, 'access' | 'jobDesks'>): Opening {
+  const { id, client, principal } = request;
+  return {
+    ...{ id, client },
+    isGood: () => access.isGood(principal),
+    jobs: (api) => jobDesks.of(api).open(request),
+  };
 }
 
-function serveSocket(hub: LiveHub, socket: Socket, { id: requestId, client, isGood }: Opening): void {
+function serveSocket(hub: LiveHub, socket: Socket, { id: requestId, client, isGood, jobs }: Opening): void {
   const { clock } = hub;
   let cancelCut: (() => void) | null = null;
   const wire: Wire = {
     transport: 'ws',
     client,
+    jobs,
     endsOnFailure: false,
     delta: deltaText,
     progress: progressText,
@@ -211,6 +252,7 @@ function serveStream(hub: LiveHub, reply: FastifyReply, asked: StreamRequest): v
   const wire: Wire = {
     transport: 'sse',
     client: asked.client,
+    jobs: asked.jobs,
     endsOnFailure: true,
     delta: deltaEvent,
     progress: progressEvent,

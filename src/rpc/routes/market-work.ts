@@ -9,10 +9,12 @@ import { NodeError, toNodeError } from '../../errors.ts';
 import type { Access } from '../access/access.ts';
 import type { NodeApi } from '../api.ts';
 import type { RpcApp } from '../app.ts';
-import { chainQuery } from '../app.ts';
+import { chainQuery, strict } from '../app.ts';
 import { check } from '../check.ts';
 import type { PageOrigins } from '../host-guard.ts';
 import { requireAllowedOrigin } from '../host-guard.ts';
+import type { Described } from '../operation.ts';
+import { describe, OF_CHAIN } from '../operation.ts';
 import { MAX_RELAYED_BYTES } from '../relay-limits.ts';
 import type { RelaySocket, WorkRelays } from '../work-relay.ts';
 import { reasonText } from '../work-relay.ts';
@@ -23,6 +25,18 @@ export const WORK_PATH = '/v1/market/work';
 const KEY_CHECK_MS = 30_000;
 
 const WorkQuery = chainQuery({ miner: Type.String({ maxLength: 90, description: 'ait1…' }) });
+
+export const WORK_DESCRIPTION: Described = describe({
+  methods: [],
+  verb: 'GET',
+  path: WORK_PATH,
+  summary: 'A WebSocket with the frames of a work stream to a miner',
+  params: strict({}),
+  query: WorkQuery,
+  answers: { 101: { description: 'A WebSocket of binary messages', schema: null } },
+  errors: [...OF_CHAIN, 'BAD_ADDRESS', 'INVALID_REQUEST'],
+  scope: 'submit',
+});
 
 export interface WorkRouteModules {
   readonly node: NodeApi;

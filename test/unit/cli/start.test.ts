@@ -21,7 +21,7 @@ function writeKeys(home: string): void {
 interface Running {
   readonly rpc: string;
   stderr(): string;
-  signal(name: 'SIGINT' | 'SIGTERM'): void;
+  signal(name: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void;
   readonly exit: Promise<number | null>;
 }
 
@@ -171,6 +171,18 @@ describe('init and start', () => {
     );
     assert.equal(sent.code, 0, sent.stderr);
     assert.equal(sent.json.height, 1);
+
+    const { config } = homeLayout(home, 'ait-devnet');
+    const text = readFileSync(config, 'utf8');
+    const hangUp = async (change: string, answer: RegExp): Promise<void> => {
+      writeFileSync(config, change);
+      node.signal('SIGHUP');
+      await waitFor('the answer in the log', () => answer.test(node.stderr()));
+    };
+    const changed = `name = "other"\n${text.replace('# reads_per_s = 60', 'reads_per_s = 7').replace(/^name = .*$/m, '')}`;
+    await hangUp(changed, /"taken":\["rpc\.reads_per_s"\],"needRestart":\["name"\]/);
+    await hangUp('[', /"level":"error".*configuration was not taken/);
+    writeFileSync(config, text);
 
     const locked = await cli(['start', '--home', home]);
     assert.equal(locked.code, 3, locked.stderr);

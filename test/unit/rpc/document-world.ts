@@ -32,7 +32,7 @@ import { makeOffer, makeQuote, makeQuoteRequest } from '../../util/offers.ts';
 import { fakeNode, FakeNode } from './fake-node.ts';
 import { HASHES, ScriptedCoordinator, TINY } from './scripted-coordinator.ts';
 import type { Answer, Ask } from './http.ts';
-import { ask } from './http.ts';
+import { ask, askBegin, askUpgrade } from './http.ts';
 
 /** A server over a chain of three blocks with one transaction each. */
 export class World {
@@ -265,7 +265,11 @@ function forSubmissions<T>(value: T): Readonly<Record<string, T>> {
 }
 
 const QUOTE_PATH = '/v1/market/quote';
+const STREAM_PATH = '/v1/stream';
+const WORK_PATH = '/v1/market/work';
 const QUERIES: Readonly<Record<string, string>> = {
+  [STREAM_PATH]: '?topics=blocks',
+  [WORK_PATH]: `?miner=${addressText('account-2')}`,
   '/rpc/blocks-range': '?start=1&end=2',
   [QUOTE_PATH]: `?miner=${addressText('account-2')}`,
 };
@@ -320,7 +324,9 @@ export async function send(world: World, { path, verb }: Target, changes: Change
   };
   const base = QUERIES[path] ?? '';
   const query = base === '' ? (changes.query ?? '') : base + (changes.query ?? '').replace('?', '&');
-  return ask(await world.url(path), url + query, options);
+  // It does not end by itself.
+  const asked = path === STREAM_PATH ? askBegin : ask;
+  return asked(await world.url(path), url + query, options);
 }
 
 const PRUNED_CURSOR = Buffer.from('1.0').toString('base64url');
@@ -564,6 +570,22 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
       return send(world, target, { body: world.login({ text: message.replace('ait-devnet', 'ait-mainnet') }) });
     },
   },
+  '/ws': { INVALID_REQUEST: (world, target) => send(world, target) },
+  [WORK_PATH]: {
+    INVALID_REQUEST: (world, target) => send(world, target),
+    BAD_ADDRESS: (world, { path }) => ask(world.server.url, `${path}?miner=ait1nothing`),
+  },
+  [STREAM_PATH]: {
+    BAD_ADDRESS: (world, { path }) => ask(world.server.url, `${path}?topics=account:ait1nothing`),
+    METHOD_DISABLED: (world, { path }) => {
+      world.node.jobs = null;
+      return ask(world.server.url, `${path}?topics=jobs`);
+    },
+    PRUNED: (world, target) => {
+      world.node.base = 3;
+      return send(world, target, { query: '?from_height=1' });
+    },
+  },
   '/v1/miners': { BAD_ADDRESS: badAfter },
   '/v1/marketplace/offers': { BAD_ADDRESS: badAfter },
   [QUOTE_PATH]: {
@@ -611,6 +633,7 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
   '/rpc/blocks-range': { TOO_LARGE: (world, target) => ask(world.server.url, `${target.path}?start=1&end=1001`) },
   ...forSubmissions<Partial<Record<ErrorCode, Provocation>>>({
     BAD_ADDRESS: (world, target) => {
+      if (target.verb === 'get') return send(world, target, { query: '?address=ait1nothing' });
       const json = transactionToJson(world.transfer());
       const payload = { to: 'ait1nothing', amount_uait: '1' };
       return send(world, target, { body: JSON.stringify({ ...json, payload }) });
@@ -673,6 +696,10 @@ export function provocation({ path }: Target, code: ErrorCode): Provocation | un
   return BY_PATH[path]?.[code] ?? BY_CODE[code];
 }
 
+function upgraded(world: World, { path }: Target): Promise<Answer> {
+  return askUpgrade(world.server.url, path + (QUERIES[path] ?? ''));
+}
+
 /** How an answer of a status other than 200 is got from valid input. */
 export const OTHER_ANSWERS: Readonly<Record<string, Provocation>> = {
   '404 /rpc/transactions/{hash}': unknownHash,
@@ -686,6 +713,8 @@ export const OTHER_ANSWERS: Readonly<Record<string, Provocation>> = {
   '201 /v1/jobs': (world, target) => send(world, target),
   '200 delete /v1/jobs/{job}': openJob,
   '200 post /v1/jobs/{job}/cancel': openJob,
+  '101 /ws': upgraded,
+  [`101 ${WORK_PATH}`]: upgraded,
   '503 /readyz': unready('quorum'),
   '204 /rpc': (world, target) => send(world, target, { body: '{"jsonrpc":"2.0","method":"get_head"}' }),
 };

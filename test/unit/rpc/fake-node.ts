@@ -1,4 +1,5 @@
 /** A node without network and disk: real blocks, state, proofs and pool behind the interface the RPC asks for. */
+import type { Hash } from '../../../src/bytes.ts';
 import { bytesKey } from '../../../src/bytes.ts';
 import { getAccount } from '../../../src/chain/accounts.ts';
 import type { AppliedBlock, Tip } from '../../../src/chain/execute.ts';
@@ -32,6 +33,7 @@ import type {
   NodeStatus,
   OfferedSnapshot,
   PeerInfo,
+  PoolListener,
   ReadinessCheck,
   RefusedPeer,
 } from '../../../src/rpc/api.ts';
@@ -115,11 +117,12 @@ export class FakeNode implements ChainApi {
   jobs: ChainApi['jobs'] = null;
 
   get listeners(): number {
-    return this.#listeners.size + this.#stepListeners.size + this.#peerListeners.size;
+    return this.#listeners.size + this.#stepListeners.size + this.#peerListeners.size + this.#poolListeners.size;
   }
 
   readonly #stepListeners = new Set<() => void>();
   readonly #peerListeners = new Set<() => void>();
+  readonly #poolListeners = new Set<PoolListener>();
   at: Partial<ConsensusPlace> = {};
   others: PeerInfo[] = [this.peer('12D3KooOther')];
 
@@ -293,13 +296,20 @@ export class FakeNode implements ChainApi {
       }));
     this.certificates.push(certificateFromVotes(set, votes));
     this.#commit(applied.changes, applied);
-    this.mempool.onCommitted(applied.block.txs, this.poolView);
+    this.#tellLeft([
+      ...applied.block.txs.map(({ id }) => id),
+      ...this.mempool.onCommitted(applied.block.txs, this.poolView),
+    ]);
     for (const listener of this.#listeners) listener([applied]);
     return applied;
   }
 
   drop(tx: Transaction): void {
-    this.mempool.expire({ ...this.poolView, nextHeight: tx.validUntilHeight + 1 });
+    this.#tellLeft(this.mempool.expire({ ...this.poolView, nextHeight: tx.validUntilHeight + 1 }));
+  }
+
+  #tellLeft(ids: readonly Hash[]): void {
+    for (const { left } of this.#poolListeners) left(ids);
   }
 
   readonly #reader = { get: (key: StateKey) => this.#state.get(key) };
@@ -344,6 +354,11 @@ export class FakeNode implements ChainApi {
         return mempool.bytes;
       },
       get: (id) => mempool.get(id),
+      pending: (limit) => mempool.oldest(limit),
+      onChange: (listener) => {
+        this.#poolListeners.add(listener);
+        return () => this.#poolListeners.delete(listener);
+      },
       rejection: (id) => mempool.rejection(id),
       nextNonce: (address) => mempool.nextNonce(address, getAccount(this.#reader, address).nonce),
       check: (tx) => mempool.check(tx, this.poolView),
@@ -361,7 +376,12 @@ export class FakeNode implements ChainApi {
     const refusal = this.mempool.check(tx, this.poolView);
     if (refusal) return refusal;
     const { message, signature, publicKey } = txCheck(this.genesis.chain, tx);
-    if (nativeCrypto.verify(message, signature, publicKey)) return this.mempool.add(tx, this.poolView);
+    if (nativeCrypto.verify(message, signature, publicKey)) {
+      const full = this.mempool.add(tx, this.poolView);
+      if (full === null) for (const { came } of this.#poolListeners) came(tx);
+      this.#tellLeft(this.mempool.takeDisplaced());
+      return full;
+    }
     const bad: Refusal = { code: 'BAD_SIGNATURE', message: 'the signature does not verify', data: {} };
     this.mempool.reject(tx.id, bad);
     return bad;

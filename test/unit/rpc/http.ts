@@ -45,6 +45,49 @@ export function ask(url: string, path: string, { method = 'GET', headers = {}, b
   });
 }
 
+/** The status, and the first of what comes: of an answer that does not end. */
+export function askBegin(url: string, path: string, options: Ask = {}): Promise<Answer> {
+  const { method = 'GET', headers = {} } = options;
+  return new Promise((resolve, reject) => {
+    const sent = request(url + path, { method, headers, agent: false }, (response) => {
+      const status = response.statusCode ?? 0;
+      let text = '';
+      const end = (): void => {
+        response.destroy();
+        const isJson = (response.headers['content-type'] ?? '').includes('json');
+        resolve({ status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined });
+      };
+      response.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+        if (status === 200) end();
+      });
+      response.on('end', end).on('error', reject);
+    });
+    sent.on('error', reject).end();
+  });
+}
+
+/** Asks for a WebSocket, and leaves once it is there. */
+export function askUpgrade(url: string, path: string): Promise<Answer> {
+  const headers = {
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': Buffer.alloc(16, 1).toString('base64'),
+  };
+  return new Promise((resolve, reject) => {
+    const sent = request(url + path, { headers, agent: false }, (response) => {
+      response.resume();
+      resolve({ status: response.statusCode ?? 0, headers: response.headers, text: '', json: undefined });
+    });
+    sent.on('upgrade', ({ statusCode = 0, headers: got }, socket) => {
+      socket.destroy();
+      resolve({ status: statusCode, headers: got, text: '', json: undefined });
+    });
+    sent.on('error', reject).end();
+  });
+}
+
 export function post(
   url: string,
   path: string,

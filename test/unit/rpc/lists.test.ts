@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { toHex } from '../../../src/bytes.ts';
 import { transactionToJson } from '../../../src/chain/tx-json.ts';
-import { MAX_PAGE_BLOCKS, MAX_PAGE_ITEMS, MAX_PAGE_TXS } from '../../../src/rpc/paging.ts';
+import {
+  MAX_PAGE_BLOCKS,
+  MAX_PAGE_ITEMS,
+  MAX_PAGE_TXS,
+  MAX_SEARCH_BLOCKS,
+  MAX_SEARCH_TXS,
+} from '../../../src/rpc/paging.ts';
+import { addressText, makeTransfer } from '../../util/chain-fixture.ts';
 import { World } from './document-world.ts';
 import type { Answer } from './http.ts';
 import { ask, post } from './http.ts';
@@ -18,11 +25,12 @@ describe('rpc lists', () => {
   afterEach(() => world.close());
 
   const get = (path: string): Promise<Answer> => ask(world.server.url, path);
+  const cursorOf = ({ json }: Answer): string => Buffer.from(json.next_cursor, 'base64url').toString();
 
   /** All pages, and something new between them. */
   async function pages(path: string, limit: number, between: () => void): Promise<Answer['json'][][]> {
     const all: Answer['json'][][] = [];
-    let next = `${path}?limit=${limit}`;
+    let next = `${path}${path.includes('?') ? '&' : '?'}limit=${limit}`;
     for (;;) {
       const { status, headers, json } = await get(next);
       assert.equal(status, 200);
@@ -126,6 +134,46 @@ describe('rpc lists', () => {
     holding(Array(MAX_PAGE_TXS / 2).fill(one.block.txs[0]));
     assert.equal((await get('/rpc/blocks')).json.items.length, 2);
     assert.equal(read, 3);
+  });
+
+  it('of transactions are those of one account, where it is named', async () => {
+    const { node } = world;
+    node.produce([makeTransfer(node.genesis, { from: 'account-2', to: 'account-3', nonce: 0 })]);
+    const of = async (name: string): Promise<number[]> => {
+      const found = await pages(`/rpc/transactions?address=${addressText(name)}`, 2, () => undefined);
+      return found.flat().map(({ height }) => height);
+    };
+    assert.deepEqual(await of('account-3'), [5]);
+    assert.deepEqual(await of('account-2'), [5]);
+    assert.deepEqual(new Set(await of('account-1')), new Set([4, 3, 2, 1]));
+    assert.deepEqual(await of('nobody'), []);
+    assert.equal((await get('/rpc/transactions?address=ait1nothing')).json.code, 'BAD_ADDRESS');
+  });
+
+  it(`bound: those of an account are looked for in ${MAX_SEARCH_BLOCKS} blocks, and ${MAX_SEARCH_TXS} transactions`, async () => {
+    const { chain } = world.node;
+    const one = { block: chain.block(1) ?? assert.fail(), certificate: chain.certificate(1) };
+    const tip = { ...chain.tip(), height: 5000 };
+    let read = 0;
+    const holding = (txs: readonly unknown[]): void => {
+      read = 0;
+      Object.assign(chain, {
+        tip: () => tip,
+        block: (height: number) => {
+          read++;
+          return { ...one.block, header: { ...one.block.header, height }, txs };
+        },
+        certificate: () => one.certificate,
+        receipts: () => [],
+      });
+    };
+    const path = `/rpc/transactions?address=${addressText('nobody')}`;
+    holding([]);
+    assert.equal(cursorOf(await get(path)), `${5000 - MAX_SEARCH_BLOCKS}.0`);
+    assert.equal(read, MAX_SEARCH_BLOCKS + 1);
+    holding(Array(MAX_SEARCH_TXS + 1).fill(one.block.txs[0]));
+    assert.equal(cursorOf(await get(path)), `4999.${MAX_SEARCH_TXS}`);
+    assert.equal(read, 2);
   });
 
   it('of blocks answer offsets in the shape of the replaced system', async () => {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Clock } from '../../../src/clock.ts';
-import type { NodeError } from '../../../src/errors.ts';
-import { isNodeError } from '../../../src/errors.ts';
+import { isNodeError, NodeError } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
 import { createRegister } from '../../../src/metrics.ts';
 import type { Client } from '../../../src/rpc/clients.ts';
@@ -23,7 +22,8 @@ import {
   STALL_MS,
 } from '../../../src/rpc/live/limits.ts';
 import { createLiveMetrics } from '../../../src/rpc/live/metrics.ts';
-import type { EndReason, Place, Session, Subscription, Wire } from '../../../src/rpc/live/session.ts';
+import type { Session } from '../../../src/rpc/live/session.ts';
+import type { EndReason, Place, Subscription, Wire } from '../../../src/rpc/live/subscription.ts';
 import { parseTopic } from '../../../src/rpc/live/topics.ts';
 import { LiveRequests } from '../../../src/rpc/live/ws-protocol.ts';
 import { addressOf } from '../../../src/chain/address.ts';
@@ -45,11 +45,16 @@ interface Told {
   readonly error?: NodeError;
 }
 
+const noJobs = (): never => {
+  throw new NodeError('METHOD_DISABLED', 'no jobs here');
+};
+
 /** Takes what it is given only when the test lets it. */
 class FakeWire implements Wire {
   readonly transport = 'ws';
   readonly client: Client;
   readonly endsOnFailure = false;
+  readonly jobs = noJobs;
   readonly sent: string[] = [];
   ended: EndReason | null = null;
   /** While false, nothing is taken by the network. */

@@ -7,7 +7,7 @@ import { ERRORS } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
 import { JobDesks } from '../../../src/rpc/jobs/desk.ts';
 import { openApiDocument } from '../../../src/rpc/openapi.ts';
-import { createAdminOperations, createOperations } from '../../../src/rpc/operations.ts';
+import { createAdminOperations, createOperations, STREAMS } from '../../../src/rpc/operations.ts';
 import { NO_MINER } from '../../../src/rpc/routes/own-miner.ts';
 import { TransactionDesks } from '../../../src/rpc/tx-intake.ts';
 import { systemClock } from '../../../src/clock.ts';
@@ -38,7 +38,7 @@ const written = (): Document => {
     clock: systemClock,
     log: nopLogger,
   });
-  return JSON.parse(JSON.stringify(openApiDocument(operations, '0.0.0')));
+  return JSON.parse(JSON.stringify(openApiDocument([...operations, ...STREAMS], '0.0.0')));
 };
 
 /** What the admin socket answers. */

@@ -52,6 +52,7 @@ export class ScriptedCoordinator implements Coordinator, JobsApi {
   readonly #chain: ChainContext;
   readonly #jobs = new Map<string, Held>();
   readonly #waiting = new Set<() => void>();
+  readonly #listeners = new Set<(job: JobView) => void>();
   #nowMs = 1_795_000_000_000;
 
   constructor(chain: ChainContext) {
@@ -65,7 +66,7 @@ export class ScriptedCoordinator implements Coordinator, JobsApi {
 
   /** Jobs that nobody reads from or waits for any longer hold no listener. */
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#waiting.size + this.#listeners.size;
   }
 
   async submit(request: JobRequest): Promise<JobView> {
@@ -104,6 +105,7 @@ export class ScriptedCoordinator implements Coordinator, JobsApi {
     const sequence = held.events.length + 1;
     held.events.push({ sequence, atMs: ++this.#nowMs, state, attempt: held.view.attempt, reason: held.view.fault });
     this.#wake();
+    for (const listener of this.#listeners) listener(held.view);
   }
 
   /** A miner begins. */
@@ -231,6 +233,11 @@ export class ScriptedCoordinator implements Coordinator, JobsApi {
         yield event;
       } else if (isEnded(held.view.state) || !(await this.#change(signal))) return;
     }
+  }
+
+  onChange(listener: (job: JobView) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   async close(): Promise<void> {

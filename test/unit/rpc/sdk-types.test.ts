@@ -20,6 +20,7 @@ describe('the types of the SDK', () => {
     keeps<sdk.StatusResponse>()(schemas.Status);
     keeps<Omit<sdk.BlockResponse, 'transactions'>>()(schemas.Block);
     keeps<Omit<sdk.TransactionResponse, 'transaction'>>()(schemas.Transaction);
+    keeps<Omit<sdk.TransactionPageResponse, 'items'>>()(schemas.TransactionPage);
     keeps<sdk.AccountResponse>()(schemas.Account);
     keeps<sdk.NonceResponse>()(schemas.Nonce);
     keeps<market.AgreementResponse>()(schemas.Agreement);

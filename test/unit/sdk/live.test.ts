@@ -124,6 +124,29 @@ describe('sdk live', () => {
     assert.deepEqual(seen, ['snapshot 0', 'txs', 'round 1', 'snapshot 2', 'round 3']);
   });
 
+  it('tells anew what is pending after a reconnection, while final transactions go on', async () => {
+    const seen: string[] = [];
+    live.subscribe('txs', {
+      onSnapshot: ({ pending }) => seen.push(`snapshot ${pending.count}`),
+      onEvent: (event) => {
+        if (!('pending' in event)) seen.push(`final ${event.height}`);
+        else seen.push(`${event.pending.reset ? 'all' : 'came'} ${event.pending.transactions.length}`);
+      },
+    });
+    await waitFor('the snapshot', () => seen.length === 1);
+    const [first, second] = [0, 1].map((nonce) =>
+      makeTransfer(node.genesis, { from: 'account-0', to: 'account-1', nonce }),
+    );
+    await node.pool.submit(first ? [first] : []);
+    await waitFor('it is pending', () => seen.length === 2);
+    await restart(node, () => {
+      node.produce();
+      if (second) node.mempool.add(second, node.poolView);
+    });
+    await waitFor('both', () => seen.length === 4);
+    assert.deepEqual(seen, ['snapshot 0', 'came 1', 'all 1', 'final 1']);
+  });
+
   it('ends with PRUNED what cannot be resumed, and leaves the rest', async () => {
     const errors: NodeError[] = [];
     for (let i = 0; i < 3; i++) node.produce([]);

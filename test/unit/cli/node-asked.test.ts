@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { GlobalOptions } from '../../../../src/cli/context.ts';
-import { contextOf } from '../../../../src/cli/context.ts';
-import { findNode } from '../../../../src/cli/jobs/find-node.ts';
-import { makeFolder, removeFolder } from '../run.ts';
+import type { GlobalOptions } from '../../../src/cli/context.ts';
+import { contextOf } from '../../../src/cli/context.ts';
+import { makeFolder, removeFolder } from './run.ts';
 
-describe('the node that a job goes through', () => {
+describe('the node that is asked', () => {
   let folder: string;
   let root: string;
   const before = process.env['AITBC_RPC'];
@@ -23,9 +22,9 @@ describe('the node that a job goes through', () => {
     removeFolder(folder);
   });
 
-  const find = async (options: GlobalOptions = {}) => {
-    const { context, account } = await findNode(contextOf({ home: join(folder, 'home'), ...options }), [root]);
-    return [context.client().url, account?.name ?? null];
+  const find = (options: GlobalOptions = {}) => {
+    const context = contextOf({ home: join(folder, 'home'), ...options }, [root]);
+    return [context.client().url, context.cluster()?.account?.name ?? null];
   };
 
   function cluster(name: string, port: number, change: object = {}, pid: number | null = process.pid): void {
@@ -39,26 +38,26 @@ describe('the node that a job goes through', () => {
     writeFileSync(join(root, name, 'testnet.json'), JSON.stringify(manifest));
   }
 
-  it('is the one given, the one of the home, a local cluster that runs, or the usual one', async () => {
-    assert.deepEqual(await find(), ['http://127.0.0.1:8006', null]);
+  it('is the one given, the one of the home, a local cluster that runs, or the usual one', () => {
+    assert.deepEqual(find(), ['http://127.0.0.1:8006', null]);
     cluster('b', 20_000);
     cluster('a', 30_000, {}, null);
-    assert.deepEqual(await find(), ['http://127.0.0.1:20001', 'alice']);
-    assert.deepEqual(await find({ chain: 'ait-testnet' }), ['http://127.0.0.1:8006', null]);
+    assert.deepEqual(find(), ['http://127.0.0.1:20001', 'alice']);
+    assert.deepEqual(find({ chain: 'ait-testnet' }), ['http://127.0.0.1:8006', null]);
     mkdirSync(join(folder, 'home'));
     writeFileSync(join(folder, 'home', 'config.toml'), '[rpc]\nlisten = "127.0.0.1:7000"\n');
-    assert.deepEqual(await find(), ['http://127.0.0.1:7000', null]);
+    assert.deepEqual(find(), ['http://127.0.0.1:7000', null]);
     process.env['AITBC_RPC'] = 'http://127.0.0.1:7001';
-    assert.deepEqual(await find(), ['http://127.0.0.1:7001', null]);
-    assert.deepEqual(await find({ rpc: 'http://127.0.0.1:20001' }), ['http://127.0.0.1:20001', 'alice']);
+    assert.deepEqual(find(), ['http://127.0.0.1:7001', null]);
+    assert.deepEqual(find({ rpc: 'http://127.0.0.1:20001' }), ['http://127.0.0.1:20001', 'alice']);
   });
 
-  it('brings no account off development networks, and is none of a file that is damaged', async () => {
-    cluster('a', 20_000, { chain_id: 'ait-testnet' });
-    assert.deepEqual(await find(), ['http://127.0.0.1:20001', null]);
+  it('is none of a file that is damaged, and brings no account without a key', () => {
+    cluster('a', 20_000, { accounts: [{ name: 'alice', key_file: null }] });
+    assert.deepEqual(find(), ['http://127.0.0.1:20001', null]);
     for (const text of ['', '{}', '{"nodes":1}', ' '.repeat(2 * 1024 * 1024)]) {
       writeFileSync(join(root, 'a', 'testnet.json'), text);
-      assert.deepEqual(await find(), ['http://127.0.0.1:8006', null]);
+      assert.deepEqual(find(), ['http://127.0.0.1:8006', null]);
     }
   });
 });
