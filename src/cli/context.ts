@@ -151,7 +151,7 @@ function homeConfig(home: string): NodeConfig | undefined {
 }
 
 /** Of the node of this home; undefined when there is no config.toml. */
-export function rpcOfHome(home: string): string | undefined {
+function rpcOfHome(home: string): string | undefined {
   const config = homeConfig(home);
   if (!config) return undefined;
   const { host, port } = config.rpc.listen;
