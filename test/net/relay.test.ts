@@ -44,7 +44,7 @@ function isDirect(from: TestHost, to: TestHost): boolean | undefined {
   return from.host.peers().find(({ peerId }) => peerId === to.host.peerId)?.isDirect;
 }
 
-const FRAME = new Uint8Array(WORK.maxFrameBytes).fill(7);
+const FRAME = new Uint8Array(WORK.maxRecordBytes).fill(7);
 
 const echo: WorkHandler = async (stream) => {
   for (let frame = await stream.read(); frame; frame = await stream.read()) await stream.send(frame);

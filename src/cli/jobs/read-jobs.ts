@@ -148,7 +148,7 @@ export async function logsOfJob(context: Context, id: string, isNode: boolean): 
 }
 
 async function eventsOfNode(context: Context, id: string): Promise<readonly JobEventResponse[]> {
-  const client = await clientOf(context);
+  const client = context.client();
   const isFollowed = (await client.job(id)).ended_at === null;
   const events: JobEventResponse[] = [];
   for await (const event of client.jobEvents(id)) {
