@@ -31,8 +31,10 @@ const browserParts = {
   marketWire: {
     path: '^protocols/market/',
     mayImport: ['base', 'chain'],
+    // native: its ciphers for sealing.
     importers: [
       'protocols',
+      'native',
       'net',
       'compute',
       'coordinator',

@@ -10,10 +10,10 @@ import type { JobRecord } from './job-record.ts';
 import { readRecord, runFolders } from './runs.ts';
 
 /** Of one chain: what is older, or beyond so many, is let go. */
-export const KEEP_RUNS = 1_000;
+const KEEP_RUNS = 1_000;
 export const KEEP_MS = 90 * 24 * 60 * 60 * 1000;
 /** Let go, or asked of the chain, in one go, the oldest first; what a run adds is one. */
-export const MAX_PRUNED = 16;
+const MAX_PRUNED = 16;
 /** A run without a record is one that was killed before it had a job. */
 const EMPTY_MS = 24 * 60 * 60 * 1000;
 

@@ -10,8 +10,7 @@ import type { AttemptState } from './attempt.ts';
 import { openAttempt } from './attempt.ts';
 import type { Ledger } from './ledger.ts';
 import { creditOf, owedUait, withDue } from './ledger.ts';
-import type { SealSecret } from './seal-keys.ts';
-import type { StoredAttempt, StoredTransaction, Sums } from './rows.ts';
+import type { SealSecret, StoredAttempt, StoredTransaction, Sums } from './rows.ts';
 import {
   gone,
   ledgerRow,

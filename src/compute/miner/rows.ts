@@ -24,7 +24,6 @@ import type { Row } from '../coordinator/ports.ts';
 import type { AttemptTerms } from './attempt.ts';
 import type { Ledger, Taking } from './ledger.ts';
 import { MAX_RECEIPTS } from './ledger.ts';
-import type { SealSecret } from './seal-keys.ts';
 
 export const TABLE = { LEDGER: 1, ATTEMPT: 2, RECEIPT: 3, OUTPUT: 4, TRANSACTION: 5, SUMS: 6, SEAL_SECRET: 7 } as const;
 
@@ -46,6 +45,12 @@ export interface StoredTransaction {
   readonly taking: Taking;
   readonly bytes: Uint8Array;
   readonly validUntilHeight: number;
+}
+
+export interface SealSecret {
+  readonly madeAtMs: number;
+  /** 32 bytes. */
+  readonly secret: Uint8Array;
 }
 
 /** Over all agreements that are closed. */

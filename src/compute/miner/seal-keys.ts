@@ -8,13 +8,8 @@ import { equalBytes } from '../../bytes.ts';
 import { MAX_JOB_MS } from '../../chain/market/job.ts';
 import type { Sealing, SealKeyPair } from '../../../protocols/market/sealing.ts';
 import type { Row, Rows } from '../coordinator/ports.ts';
+import type { SealSecret } from './rows.ts';
 import { sealSecretKey, sealSecretRow } from './rows.ts';
-
-export interface SealSecret {
-  readonly madeAtMs: number;
-  /** 32 bytes. */
-  readonly secret: Uint8Array;
-}
 
 /** The longest that an attempt takes: no work that began on the one before the last goes on when the next one is made. */
 export const ROTATE_MS = MAX_JOB_MS;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { toHex } from '../../../../src/bytes.ts';
 import { ROTATE_MS, SealKeys } from '../../../../src/compute/miner/seal-keys.ts';
-import type { SealSecret } from '../../../../src/compute/miner/seal-keys.ts';
+import type { SealSecret } from '../../../../src/compute/miner/rows.ts';
 import { readSealSecret } from '../../../../src/compute/miner/rows.ts';
 import { nativeSealing } from '../../../../src/native/sealing.ts';
 import { MemoryRows } from './world.ts';
