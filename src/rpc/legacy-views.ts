@@ -106,7 +106,72 @@ export function legacyTxRow(stored: StoredBlock, tx: Transaction, code: number) 
   };
 }
 
-const LegacyBlock = strict({
+export const LegacyPending = strict({
+  success: Type.Boolean(),
+  transactions: Type.Array(
+    strict({
+      ...{ transaction_id: hex32, tx_hash: hex32, chain_id: text, block_height: Type.Null(), ...partiesFields },
+      ...{ type: text, status: text, nonce: count, value: count, fee: count },
+    }),
+  ),
+  count,
+});
+
+export function legacyPendingTx(chainId: string, tx: Transaction) {
+  const { row, type, value } = parties(tx);
+  const hash = toHex(tx.id);
+  return {
+    ...{ transaction_id: hash, tx_hash: hash, chain_id: chainId, block_height: null, ...row },
+    ...{ type, status: 'pending', nonce: tx.nonce, value, fee: tx.feeUait },
+  };
+}
+
+const LegacyAddressTx = strict({
+  ...{ tx_hash: hex32, block_height: height, direction: text, counterparty: nullable(text) },
+  ...{ payload: anyObject, created_at: time },
+});
+export const LegacyAddress = strict({
+  ...{ address: text, balance: count, nonce: count },
+  ...{ total_transactions_sent: Type.Null(), total_transactions_received: Type.Null() },
+  ...{ latest_sent: Type.Array(LegacyAddressTx), latest_received: Type.Array(LegacyAddressTx) },
+});
+
+/** As the account sees it. */
+export function legacyAddressTx(stored: StoredBlock, tx: Transaction, address: Address) {
+  const { row } = parties(tx);
+  const isSent = row.sender === formatAddress(address);
+  return {
+    ...{ tx_hash: toHex(tx.id), block_height: stored.block.header.height },
+    ...{ direction: isSent ? 'sent' : 'received', counterparty: isSent ? row.recipient : row.sender },
+    ...{ payload: row.payload, created_at: timeOf(stored) },
+  };
+}
+
+export const LegacyExplorerTx = strict({
+  ...{ hash: hex32, block_height: height, from: text, to: nullable(text), type: text, amount: count, fee: count },
+  timestamp: time,
+});
+
+export function legacyExplorerTx(stored: StoredBlock, tx: Transaction) {
+  const { row, type, value } = parties(tx);
+  const at = { block_height: stored.block.header.height, timestamp: timeOf(stored) };
+  return { hash: toHex(tx.id), ...at, from: row.sender, to: row.recipient, type, amount: value, fee: tx.feeUait };
+}
+
+export const LegacyExplorerBlocks = strict({
+  items: Type.Array(strict({ height, hash: hex32, timestamp: time, txCount: count, proposer: hex32 })),
+  next_offset: nullable(count),
+});
+
+export function legacyExplorerBlock(stored: StoredBlock) {
+  const { header, txs } = stored.block;
+  return {
+    ...{ height: header.height, hash: toHex(stored.hash), timestamp: timeOf(stored) },
+    ...{ txCount: txs.length, proposer: toHex(header.proposer) },
+  };
+}
+
+export const LegacyBlock = strict({
   chain_id: text,
   height,
   hash: hex32,

@@ -47,29 +47,50 @@ export function legacySubmissions(submission: Operation): Operation[] {
 const BLOCKS_COME_FROM_PEERS = 'blocks come from peers with the certificate of their validators, and from nowhere else';
 const STATE_FROM_BLOCKS = 'the state follows from blocks alone: use a signed transaction';
 
+const KEYS_STAY = 'keys stay with their owner, and no node signs for anyone: aitbc wallet, aitbc send';
+const MINERS_ARE_NODES = 'a miner is a node of its own, found by its offers and paid by vouchers: aitbc miner init';
+const MONEY_IS_AN_AGREEMENT = 'money for work is set aside on chain: aitbc submit, aitbc agreement open';
+const NO_OTHER_CHAINS = 'nothing moves between chains here';
+
 /** Paths that no longer do anything, and why. */
 const GONE: Readonly<Record<string, string>> = {
-  '/rpc/importBlock': BLOCKS_COME_FROM_PEERS,
-  '/rpc/blocks/import': BLOCKS_COME_FROM_PEERS,
-  '/blocks/import': BLOCKS_COME_FROM_PEERS,
-  '/rpc/import-chain': BLOCKS_COME_FROM_PEERS,
-  '/rpc/force-sync': 'a node catches up by itself with what its peers can prove',
-  '/rpc/admin/mintFaucet': STATE_FROM_BLOCKS,
-  '/rpc/register-account': 'an account needs no registration: it is there with its first transfer',
+  'POST /rpc/importBlock': BLOCKS_COME_FROM_PEERS,
+  'POST /rpc/blocks/import': BLOCKS_COME_FROM_PEERS,
+  'POST /blocks/import': BLOCKS_COME_FROM_PEERS,
+  'POST /rpc/import-chain': BLOCKS_COME_FROM_PEERS,
+  'GET /rpc/export-chain': 'whole chains go into files: aitbc chain export',
+  'POST /rpc/force-sync': 'a node catches up by itself with what its peers can prove',
+  'POST /rpc/admin/mintFaucet': STATE_FROM_BLOCKS,
+  'POST /rpc/register-account': 'an account needs no registration: it is there with its first transfer',
+  'GET /rpc/addresses': 'accounts are not listed; one is read by its address',
+  'POST /rpc/submitReceipt': MONEY_IS_AN_AGREEMENT,
+  'POST /rpc/escrow/create': MONEY_IS_AN_AGREEMENT,
+  'POST /rpc/staking/stake': 'a miner puts money at stake by a signed transaction: aitbc miner stake',
+  'POST /rpc/bridge/lock': NO_OTHER_CHAINS,
+  'POST /rpc/bridge/confirm': NO_OTHER_CHAINS,
+  'POST /v1/wallet/create': KEYS_STAY,
+  'POST /v1/wallet/import': KEYS_STAY,
+  'POST /v1/wallet/send': KEYS_STAY,
+  'GET /v1/wallet/balance': KEYS_STAY,
+  'POST /v1/miners/register': MINERS_ARE_NODES,
+  'POST /v1/miners/heartbeat': MINERS_ARE_NODES,
+  'POST /v1/miners/poll': MINERS_ARE_NODES,
 };
 
 export function goneOperations(): Operation[] {
-  return Object.entries(GONE).map(([path, reason]) =>
-    operation({
-      ...{ methods: [], verb: 'POST', path, scope: null, successor: null, summary: `Gone: ${reason}` },
+  return Object.entries(GONE).map(([name, reason]) => {
+    const [verb, path = ''] = name.split(' ') as ['GET' | 'POST', string];
+    const body = { forms: [{ key: null, schema: anyObject }], isRaw: true, maxBytes: MAX_GONE_BODY_BYTES };
+    return operation({
+      ...{ methods: [], verb, path, scope: null, successor: null, summary: `Gone: ${reason}` },
       params: strict({}),
       query: ofChain,
-      body: { forms: [{ key: null, schema: anyObject }], isRaw: true, maxBytes: MAX_GONE_BODY_BYTES },
+      ...(verb === 'POST' && { body }),
       answers: {},
       errors: ['GONE'],
       handle: () => {
         throw new NodeError('GONE', reason, { data: { path } });
       },
-    }),
-  );
+    });
+  });
 }

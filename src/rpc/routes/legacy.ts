@@ -12,6 +12,7 @@ import { fresh, OF_CHAIN, OF_STORE, operation } from '../operation.ts';
 import { storedBlock } from '../proofs.ts';
 import { Alive } from '../schemas.ts';
 import { peerView } from '../views.ts';
+import { legacyListOperations } from './legacy-lists.ts';
 
 /** Blocks of one range, and their transactions together. */
 export const MAX_RANGE_BLOCKS = 1000;
@@ -36,11 +37,13 @@ export function legacyOperations(node: NodeApi, operations: readonly Operation[]
       .map((operation) => ({ ...operation, methods: [], path, successor }));
   return [
     ...alias('/rpc/get_head', '/rpc/head'),
+    ...alias('/api/chain/head', '/rpc/head'),
     ...alias('/rpc/get_block/:height', '/rpc/blocks/:height'),
     ...accountAliases(node),
     ...transactionAliases(node),
     ...chainAliases(node),
     ...nodeAliases(node),
+    ...legacyListOperations(node),
   ];
 }
 

@@ -103,14 +103,19 @@ export function listOperations(node: NodeApi): Operation[] {
 
 /** @throws NodeError INVALID_PARAMS */
 function pageStart(api: ChainApi, cursor: string | undefined): Place {
-  const newest = { height: api.chain.tip().height, index: Number.MAX_SAFE_INTEGER };
-  if (cursor === undefined) return newest;
+  const first = newest(api);
+  if (cursor === undefined) return first;
   const place = readCursor(cursor);
-  return place.height > newest.height ? newest : place;
+  return place.height > first.height ? first : place;
+}
+
+/** Before all there are. */
+export function newest(api: ChainApi): Place {
+  return { height: api.chain.tip().height, index: Number.MAX_SAFE_INTEGER };
 }
 
 /** Down to the lowest block that is kept. @throws NodeError PRUNED when even the first is kept no longer */
-function* blocksFrom(api: ChainApi, from: number): Generator<StoredBlock> {
+export function* blocksFrom(api: ChainApi, from: number): Generator<StoredBlock> {
   for (let height = from, isFirst = true; height >= 1 && (isFirst || height >= api.chain.base()); height--) {
     isFirst = false;
     const stored = storedBlock(api, height);
@@ -132,7 +137,8 @@ function blockPage(api: ChainApi, { height }: Place, limit: number): Page {
   return { items, next: null };
 }
 
-function transactionPage(api: ChainApi, start: Place, limit: number, address: Address | null): Page {
+/** @param address of this account alone */
+export function transactionPage(api: ChainApi, start: Place, limit: number, address: Address | null): Page {
   const items: unknown[] = [];
   const [mostBlocks, mostTxs] = address ? [MAX_SEARCH_BLOCKS, MAX_SEARCH_TXS] : [MAX_PAGE_BLOCKS, MAX_PAGE_TXS];
   const watched = new WatchedAccounts();

@@ -623,12 +623,14 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
     NOT_FOUND: (world, target) => send(world, target, { params: { address: addressText('nobody') } }),
   },
   ...Object.fromEntries(
-    ['/rpc/tx/{hash}', '/rpc/get_tx/{hash}', '/rpc/transaction/{hash}'].map((path) => [
+    ['/rpc/tx/{hash}', '/rpc/get_tx/{hash}', '/rpc/transaction/{hash}', '/api/transactions/{hash}'].map((path) => [
       path,
       { NOT_FOUND: unknownHash },
     ]),
   ),
   '/rpc/get_head': { NOT_FOUND: beforeFirstBlock },
+  '/api/chain/head': { NOT_FOUND: beforeFirstBlock },
+  '/api/blocks/{height}': { NOT_FOUND: (world, target) => send(world, target, { params: { height: '9' } }) },
   '/rpc/get_block/{height}': { NOT_FOUND: (world, target) => send(world, target, { params: { height: '9' } }) },
   '/rpc/blocks-range': { TOO_LARGE: (world, target) => ask(world.server.url, `${target.path}?start=1&end=1001`) },
   ...forSubmissions<Partial<Record<ErrorCode, Provocation>>>({

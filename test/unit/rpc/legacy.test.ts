@@ -52,6 +52,31 @@ describe('names of the replaced system', () => {
     assert.deepEqual((await get('/rpc/height')).json, { height: 3 });
   });
 
+  it('show what is pending, an account with its last transactions, and blocks as the explorer reads them', async () => {
+    const pending = world.transfer();
+    await post(world.server.url, '/rpc/transactions', { tx: toHex(pending.bytes) });
+    for (const path of ['/rpc/mempool', '/rpc/pending?limit=1']) {
+      const { json } = await get(path);
+      assert.deepEqual([json.success, json.count, json.transactions[0].tx_hash], [true, 1, toHex(pending.id)]);
+      assert.deepEqual([json.transactions[0].status, json.transactions[0].type], ['pending', 'TRANSFER']);
+    }
+    const { json: account } = await get(`/rpc/address/${addressText('account-1')}?limit=2`);
+    assert.deepEqual([account.latest_sent.length, account.latest_received.length], [0, 2]);
+    assert.equal(account.latest_received[0].counterparty, addressText('account-0'));
+    const { json: list } = await get('/v1/explorer/blocks?limit=2');
+    assert.deepEqual(
+      list.items.map(({ height }: { height: number }) => height),
+      [3, 2],
+    );
+    assert.equal(list.next_offset, 2);
+    const { json: rest } = await get('/api/explorer/blocks?limit=2&offset=2');
+    assert.deepEqual([rest.items.length, rest.next_offset], [1, null]);
+    const { json: block } = await get('/api/blocks/2');
+    assert.equal(block.transactions.length, 1);
+    const { json: tx } = await get(`/api/transactions/${world.hash(2)}`);
+    assert.deepEqual([tx.block_height, tx.from, tx.amount], [2, addressText('account-0'), 1]);
+  });
+
   it('show a range, both ends included, with and without transactions', async () => {
     const { json } = await get('/rpc/blocks-range?start=2&end=9');
     assert.deepEqual([json.success, json.start, json.end, json.count], [true, 2, 9, 2]);
