@@ -21,6 +21,7 @@ import { openRows } from '../store/rows.ts';
 import { createNodeMoney } from './client-money.ts';
 import { readMarketKey } from './client-wallet.ts';
 import { storeKeyOf } from './open-chain.ts';
+import { createNodeReplayer } from './replay.ts';
 
 export interface ClientMarketParts {
   readonly config: NodeConfig;
@@ -74,13 +75,15 @@ async function startCoordinator(
   storeKey?.fill(0);
   try {
     const money = createNodeMoney({ chain, crypto: nativeCrypto, signer, clock: systemClock });
+    const { maxPriceUait, startMs, executionMs, replayPercent } = config.market;
+    const replay = replayPercent > 0 && { replayer: createNodeReplayer(log), sharePercent: replayPercent };
     const coordinator = await createCoordinator({
       ...{ chain: chain.genesis.chain, crypto: nativeCrypto, createSigner: createNativeSigner, verifier },
       ...{ sealing: nativeSealing, miners: chain.market, money, rows },
       ...{ clock: systemClock, random: (count) => new Uint8Array(randomBytes(count)), log, metrics },
+      ...(replay && { replay }),
     });
     log.info('this node pays for jobs', { account: formatAddress(money.client) });
-    const { maxPriceUait, startMs, executionMs } = config.market;
     return {
       jobs: { coordinator, options: { maxPriceUait, startMs, executionMs } },
       close: async () => {

@@ -183,6 +183,11 @@ export class Agreements {
     this.#checkLater(agreement, RETIRE_CHECK_MS);
   }
 
+  /** Nothing more is done under those with this miner. */
+  retireAll(minerKey: string): void {
+    for (const agreement of [...(this.#byMiner.get(minerKey) ?? [])]) this.retire(agreement);
+  }
+
   #idle(
     minerKey: string,
     { maxUait, executionMs, headMs }: { maxUait: number; executionMs: number; headMs: number },

@@ -1,6 +1,6 @@
 /** The client's side of the market: jobs in, output and receipts out. */
 import type { Hash } from '../../bytes.ts';
-import { bytesKey, concatBytes, equalBytes } from '../../bytes.ts';
+import { bytesKey, concatBytes, equalBytes, keyBytes } from '../../bytes.ts';
 import type { BatchVerifier, Crypto, Signer } from '../../chain/crypto/types.ts';
 import { contentHash } from '../../chain/market/content.ts';
 import { jobId, signJob } from '../../chain/market/job.ts';
@@ -23,6 +23,7 @@ import { createCoordinatorMetrics } from './metrics.ts';
 import { classOf } from './miner-index.ts';
 import type { Miners, Money, Rows } from './ports.ts';
 import { checkRequest, contentOf, nonceOf, requestHash } from './request.ts';
+import type { ReplayOptions } from './replays.ts';
 import type { Restored, RestoredJob } from './restore.ts';
 import { restore } from './restore.ts';
 import { encodeJobRow, encodeProgress, put, TABLE } from './rows.ts';
@@ -47,6 +48,8 @@ export interface CoordinatorOptions {
   readonly log: Logger;
   readonly metrics: MetricsRegister;
   readonly limits?: Partial<CoordinatorLimits>;
+  /** Does a part of the work again where it can; nothing unless given. */
+  readonly replay?: ReplayOptions;
 }
 
 /** An agreement outlasts twice the longest attempt, and this. */
@@ -64,7 +67,7 @@ export async function createCoordinator(options: CoordinatorOptions): Promise<Co
   const session = createSigner(keys.session);
   const core = new Core({
     ...options,
-    ...{ session, limits, crypto, sealing },
+    ...{ session, limits, crypto, sealing, replay: options.replay ?? null },
     verifier: options.verifier ?? null,
     sealKeys: await sealing.deriveSealKeys(keys.seal),
     metrics: createCoordinatorMetrics(options.metrics),
@@ -215,6 +218,19 @@ class JobDoor implements Coordinator {
     return { receipt, id: job.receiptId, acknowledgement };
   }
 
+  work(id: Hash): ReturnType<Coordinator['work']> {
+    const job = this.#jobs.get(bytesKey(id));
+    return job && { job: job.row.job, content: job.content };
+  }
+
+  placeOf({ id, receipt: { receipt } }: JobReceipt, root: Hash): ReturnType<Coordinator['placeOf']> {
+    return this.#core.anchors.placeOf(receipt.agreement, id, root);
+  }
+
+  wrongResult(id: Hash): ReturnType<Coordinator['wrongResult']> {
+    return this.#core.outcomes.wrongResults.get(bytesKey(id));
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -226,14 +242,16 @@ class JobDoor implements Coordinator {
   }
 
   /** Jobs without an assignment queue again, those with one go on with the same attempt. */
-  restore({ jobs, agreements, records, contradictions }: Restored): void {
+  restore({ jobs, agreements, records, contradictions, wrongResults, places }: Restored): void {
     const core = this.#core;
     core.outcomes.contradictions = contradictions;
+    for (const [key, wrong] of wrongResults) core.outcomes.wrongResults.set(key, wrong);
     for (const [key, value] of records)
       core.memory.restore(
         Uint8Array.from(key, (c) => c.charCodeAt(0)),
         value,
       );
+    for (const [key, receipt] of places) core.anchors.restore(keyBytes(key), receipt);
     for (const { id, row, ledger } of agreements) core.agreements.restore(id, row, ledger);
     for (const each of jobs) this.#restoreJob(each);
     const running = new Set(jobs.filter(({ attempt }) => attempt !== null).map(({ id }) => bytesKey(id)));

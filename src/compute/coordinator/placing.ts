@@ -19,6 +19,7 @@ import { exposureUait } from './ledger.ts';
 import type { KnownMiner, MinerIndex } from './miner-index.ts';
 import { classOf, modelFor } from './miner-index.ts';
 import type { MinerRecord } from './miner-record.ts';
+import { isExcluded } from './miner-record.ts';
 import type { Miners, Money } from './ports.ts';
 import { checkQuote, maxAttemptUait, signedRequest } from './quotes.ts';
 import type { Candidate, Ranked } from './ranking.ts';
@@ -103,13 +104,14 @@ export class Placing {
     const miners: KnownMiner[] = [];
     for (const miner of index.sample(classOf(spec.kind, spec.model), SAMPLE, next)) {
       const model = modelFor(miner.offer, spec.kind, spec.model);
-      if (!model || asked.has(miner.key) || job.distrusted.has(miner.key)) continue;
+      const known = record(miner.key);
+      if (!model || asked.has(miner.key) || job.distrusted.has(miner.key) || isExcluded(known)) continue;
       const maxUait = Math.min(dueUait(model.price, spec.inputBytes, spec.maxOutputBytes), job.leftUait);
       miners.push(miner);
       candidates.push({
         offer: miner.offer,
         model,
-        record: record(miner.key),
+        record: known,
         stakedUait: miner.stakedUait,
         hasAgreement: !job.row.isSingle && agreements.hasIdle(miner.key, { ...need, maxUait }),
         isAvoided: job.avoided.has(miner.key),

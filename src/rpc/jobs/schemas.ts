@@ -87,6 +87,24 @@ export const JobReceipt = strict({
   }),
   signature: receiptSignature,
   attestations: Type.Array(receiptSignature),
+  anchor: Type.Optional(
+    strict({
+      root: hex32,
+      index: count,
+      count,
+      path: Type.Array(hex32),
+      settlement: nullable(text),
+    }),
+  ),
+});
+
+/** See chain/market/work-json.ts. */
+export const WorkProof = strict({
+  format: words('aitbc-work/1'),
+  receipt: JobReceipt,
+  job: text,
+  content: text,
+  replayed_hash: nullable(hex32),
 });
 
 export const ReceiptPage = strict({

@@ -249,7 +249,7 @@ describe('jobs over RPC', () => {
     const { job_id } = await submit();
     world.market.answer(fromHex(job_id), 'Vienna.');
     const headers = { authorization: `Bearer ${world.carol}` };
-    for (const path of ['', '/result', '/events', '/receipt', '/why']) {
+    for (const path of ['', '/result', '/events', '/receipt', '/proof', '/why']) {
       assert.equal((await ask(world.url, `/v1/jobs/${job_id}${path}`, { headers })).status, 404, path);
     }
     for (const method of ['DELETE', 'POST']) {

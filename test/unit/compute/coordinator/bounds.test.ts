@@ -142,7 +142,7 @@ describe('coordinator: bounds', () => {
     const memory = new Memory(2);
     for (const key of ['a', 'b', 'c']) memory.learn(key, { type: 'loss' }, 0);
     assert.equal(memory.size, 2);
-    assert.equal(memory.of('a').losses, 0);
+    assert.equal(memory.of('a', 0).losses, 0);
   });
 
   it('bound: jobs that ended while nobody came for them are not kept in the queue', () => {

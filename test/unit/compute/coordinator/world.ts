@@ -7,6 +7,7 @@ import type { Agreement } from '../../../../src/chain/modules/compute/agreement.
 import type { Coordinator, JobRequest, JobView } from '../../../../src/compute/coordinator/coordinator.ts';
 import { createCoordinator } from '../../../../src/compute/coordinator/create-coordinator.ts';
 import type { CoordinatorLimits } from '../../../../src/compute/coordinator/limits.ts';
+import type { ReplayOptions } from '../../../../src/compute/coordinator/replays.ts';
 import type { Miners, Money, OpenFields, Row, Rows } from '../../../../src/compute/coordinator/ports.ts';
 import { NodeError } from '../../../../src/errors.ts';
 import { nopLogger } from '../../../../src/log.ts';
@@ -50,6 +51,7 @@ class MemoryRows implements Rows {
 
 export interface WorldOptions {
   readonly limits?: Partial<CoordinatorLimits>;
+  readonly replay?: ReplayOptions;
 }
 
 export class World {
@@ -100,7 +102,7 @@ export class World {
       random: (bytes) => nativeCrypto.hash(new TextEncoder().encode(`random ${this.#random++}`)).slice(0, bytes),
       log: nopLogger,
       metrics: nopRegister,
-      ...(this.#options.limits ? { limits: this.#options.limits } : {}),
+      ...this.#options,
     });
     return this.coordinator;
   }
