@@ -42,8 +42,9 @@ function moneyOf(world: World): Money {
       const isNew = tx.nonce >= getAccount(chain.tip.state, client).nonce;
       if (isNew && !world.pool.some(({ id }) => equalBytes(id, tx.id))) {
         world.pool.push(tx);
-        world.tellOpening(client);
+        world.tellOpening(client, tx.id, false);
         world.mine();
+        world.tellOpening(client, tx.id, true);
       }
       return Promise.resolve({ height: chain.tip.height });
     },

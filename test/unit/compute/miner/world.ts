@@ -20,7 +20,7 @@ import type {
 } from '../../../../src/compute/executors/executor.ts';
 import type { Miner } from '../../../../src/compute/miner/miner.ts';
 import { createMiner } from '../../../../src/compute/miner/miner.ts';
-import type { MinerChain, MinerExecutors } from '../../../../src/compute/miner/ports.ts';
+import type { MinerChain, SeenOpening, MinerExecutors } from '../../../../src/compute/miner/ports.ts';
 import { parsePrices } from '../../../../src/compute/miner/prices.ts';
 import type { Refusal } from '../../../../src/compute/miner/refusal.ts';
 import type { ErrorCode, NodeError } from '../../../../src/errors.ts';
@@ -112,7 +112,7 @@ export class World {
   /** What blocks are full of pays so much; an account's transactions wait for the first that pays less. */
   floodUait = 0;
   #miner: Miner | null = null;
-  readonly #openings = new Set<(client: Address) => void>();
+  readonly #openings = new Set<(opening: SeenOpening) => void>();
   readonly #heads = new Set<() => void>();
 
   constructor() {
@@ -205,14 +205,14 @@ export class World {
       expiresAtMs: market.agreement(agreement)?.expiresAtMs ?? 0,
     };
     const open = market.chain.tx(openAgreement, client, nonce, payload, 5_000).bytes;
-    this.tellOpening(addressOfName(client));
+    this.tellOpening(addressOfName(client), nativeCrypto.hash(open), true);
     for (const listener of this.#heads) listener();
     return { agreement, open };
   }
 
-  /** As the pool does when one comes. */
-  tellOpening(client: Address): void {
-    for (const listener of this.#openings) listener(client);
+  /** As the pool does when one comes, and the chain when it is final. */
+  tellOpening(client: Address, transaction: Hash, isFinal: boolean): void {
+    for (const listener of this.#openings) listener({ client, transaction, isFinal });
   }
 
   agreement(id: Hash): Agreement {
