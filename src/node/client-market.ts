@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { formatAddress } from '../chain/address.ts';
 import type { BatchVerifier } from '../chain/crypto/types.ts';
 import { systemClock } from '../clock.ts';
+import { MAX_OPENINGS } from '../compute/coordinator/placing.ts';
 import { createCoordinator } from '../compute/coordinator/create-coordinator.ts';
 import type { NodeConfig } from '../config.ts';
 import { toNodeError } from '../errors.ts';
@@ -75,6 +76,7 @@ async function startCoordinator(
   storeKey?.fill(0);
   try {
     const money = createNodeMoney({ chain, crypto: nativeCrypto, signer, clock: systemClock });
+    const maxFeesUait = MAX_OPENINGS * (await money.terms()).openFeeUait;
     const { maxPriceUait, startMs, executionMs, replayPercent } = config.market;
     const replay = replayPercent > 0 && { replayer: createNodeReplayer(log), sharePercent: replayPercent };
     const coordinator = await createCoordinator({
@@ -85,7 +87,7 @@ async function startCoordinator(
     });
     log.info('this node pays for jobs', { account: formatAddress(money.client) });
     return {
-      jobs: { coordinator, options: { maxPriceUait, startMs, executionMs } },
+      jobs: { coordinator, options: { maxPriceUait, maxFeesUait, startMs, executionMs } },
       close: async () => {
         await coordinator.close();
         await rows.close();

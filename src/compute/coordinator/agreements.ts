@@ -56,6 +56,8 @@ export interface OpenPlan {
   readonly expiresAtMs: number;
   readonly validUntilHeight: number;
   readonly job: Hash | null;
+  /** To be kept with it. */
+  readonly rows: readonly Row[];
 }
 
 export interface AgreementsModules {
@@ -142,6 +144,7 @@ export class Agreements {
     });
     agreement.isHeld = true;
     await committer.keep([
+      ...plan.rows,
       put(TABLE.agreement, agreement.id, encodeAgreementRow(agreement)),
       put(TABLE.ledger, agreement.id, encodeLedger(ledgerRow(agreement))),
     ]);

@@ -96,6 +96,8 @@ export interface JobView {
   readonly outputBytes: number;
   /** Under all attempts, what vouchers may still cost included until they end. */
   readonly spentUait: number;
+  /** Of transactions that set money aside for it, beside that: others may use what it opened. */
+  readonly feesUait: number;
   readonly maxPriceUait: number;
   readonly fault: JobFault | null;
   /** Once acknowledged. */

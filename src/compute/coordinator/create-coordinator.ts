@@ -93,7 +93,7 @@ class JobDoor implements Coordinator {
   readonly #byReceipt = new Map<string, Job>();
   /** By nonce, those with an idempotency key. */
   readonly #byNonce = new Map<string, Job>();
-  readonly #openByOwner = new Map<string, number>();
+  readonly #openByOwner = new Map<string, { readonly jobs: number; readonly contentBytes: number }>();
   /** Until it is on disk. */
   readonly #keeping = new Map<string, Promise<void>>();
   readonly #listeners = new Set<(job: JobView) => void>();
@@ -127,7 +127,7 @@ class JobDoor implements Coordinator {
     }
     this.#checkRoom(request);
     const content = contentOf(request, this.#options.random(32));
-    this.#checkContent(content.length);
+    this.#checkContent(request.owner, content.length);
     const job = this.#make(request, { nonce, hash, content });
     const kept = this.#core.committer.keep([
       put(TABLE.job, job.id, encodeJobRow(job.row)),
@@ -267,8 +267,8 @@ class JobDoor implements Coordinator {
   #restoreJob({ id, row, content, progress, attempt, result, output }: RestoredJob): void {
     const core = this.#core;
     const job = new Job(id, row, content, this.#options.limits.maxReasonsPerJob);
-    const { sequence, endedAtMs, ...rest } = progress;
-    Object.assign(job, { sequence, endedAtMs, progress: rest, result });
+    const { sequence, endedAtMs, feesUait, ...rest } = progress;
+    Object.assign(job, { sequence, endedAtMs, feesUait, progress: rest, result });
     if (result) this.#showReceipt(job, result.receipt.receipt);
     if (output) job.output.push(output);
     job.isOutputDropped = output === null && (result?.receipt.receipt.outputBytes ?? 0) > 0;
@@ -362,10 +362,12 @@ class JobDoor implements Coordinator {
   }
 
   #count({ row: { owner, job } }: Job, by: 1 | -1): void {
-    this.#contentBytes += by * job.spec.inputBytes;
-    const count = (this.#openByOwner.get(owner) ?? 0) + by;
-    if (count === 0) this.#openByOwner.delete(owner);
-    else this.#openByOwner.set(owner, count);
+    const { inputBytes } = job.spec;
+    const before = this.#openByOwner.get(owner) ?? { jobs: 0, contentBytes: 0 };
+    const ofOwner = { jobs: before.jobs + by, contentBytes: before.contentBytes + by * inputBytes };
+    this.#contentBytes += by * inputBytes;
+    if (ofOwner.jobs === 0) this.#openByOwner.delete(owner);
+    else this.#openByOwner.set(owner, ofOwner);
     this.#open += by;
     this.#metrics.open(this.#open);
   }
@@ -380,7 +382,7 @@ class JobDoor implements Coordinator {
     const { maxOpenJobs, maxOpenJobsPerOwner } = this.#options.limits;
     if (this.#isClosed) throw new NodeError('UNREACHABLE', 'the coordinator has stopped');
     if (this.#core.committer.failure) throw this.#core.committer.failure;
-    const ofOwner = this.#openByOwner.get(owner) ?? 0;
+    const ofOwner = this.#openByOwner.get(owner)?.jobs ?? 0;
     if (this.#open < maxOpenJobs && ofOwner < maxOpenJobsPerOwner) return;
     throw new NodeError('BUSY', 'too many jobs are open', {
       data: { open: this.#open, ofOwner, maxOpenJobs, maxOpenJobsPerOwner },
@@ -388,12 +390,13 @@ class JobDoor implements Coordinator {
     });
   }
 
-  /** @throws NodeError BUSY */
-  #checkContent(bytes: number): void {
-    const { maxContentBytes } = this.#options.limits;
-    if (this.#contentBytes + bytes <= maxContentBytes) return;
+  /** Of one owner as much as is left over: nobody fills all of it alone. @throws NodeError BUSY */
+  #checkContent(owner: string, bytes: number): void {
+    const leftBytes = this.#options.limits.maxContentBytes - this.#contentBytes;
+    const ofOwner = this.#openByOwner.get(owner)?.contentBytes ?? 0;
+    if (bytes <= leftBytes && (ofOwner === 0 || ofOwner + bytes <= leftBytes)) return;
     throw new NodeError('BUSY', 'too much content of open jobs is held', {
-      data: { contentBytes: this.#contentBytes, maxContentBytes },
+      data: { ofOwner, leftBytes, bytes },
       hint: 'wait for some of them to end',
     });
   }

@@ -10,7 +10,7 @@ import { decodeQuote, quoteCheck } from '../../chain/market/quote.ts';
 import type { ChainContext } from '../../chain/signing.ts';
 import type { Clock } from '../../clock.ts';
 import { NodeError, toNodeError } from '../../errors.ts';
-import type { Agreements, HeldAgreement } from './agreements.ts';
+import type { Agreements, HeldAgreement, OpenPlan } from './agreements.ts';
 import type { ChainView, Terms } from './chain-view.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
 import type { Job } from './job.ts';
@@ -24,6 +24,7 @@ import type { Miners, Money } from './ports.ts';
 import { checkQuote, maxAttemptUait, signedRequest } from './quotes.ts';
 import type { Candidate, Ranked } from './ranking.ts';
 import { rank, seededRandom } from './ranking.ts';
+import { encodeProgress, put, TABLE } from './rows.ts';
 
 /** Ranked for one job; more are not better, and cost more. */
 const SAMPLE = 32;
@@ -37,6 +38,8 @@ const MAX_BLOCK_MS = 10_000;
 const STAKE_BLOCK_MS = 60_000;
 const MARGIN_MS = 10 * 60_000;
 const MAX_HEIGHTS_AHEAD = 1_000;
+/** For one job, over all its attempts: each costs a fee. */
+export const MAX_OPENINGS = 4;
 
 export interface PlacingModules {
   readonly chain: ChainContext;
@@ -337,8 +340,11 @@ export class Placing {
       if (!row.isSingle && agreements.countOf(held.miner.key) >= limits.maxAgreementsPerMiner) {
         throw new NodeError('BUSY', 'enough agreements with this miner are open');
       }
+      if (job.feesUait + terms.openFeeUait > MAX_OPENINGS * terms.openFeeUait) {
+        throw new NodeError('BUSY', 'as many agreements as may be were opened for this job');
+      }
       const leastUait = Math.max(terms.minCapUait, maxUait);
-      const agreement = await agreements.open({
+      const plan: Omit<OpenPlan, 'rows'> = {
         miner: held.miner.offer.miner,
         minerAddress: held.miner.address,
         signer: session.publicKey,
@@ -346,7 +352,8 @@ export class Placing {
         expiresAtMs: head.timeMs + this.#termMs(row.isSingle, spec.executionMs, terms),
         validUntilHeight: Math.min(quote.quote.validUntilHeight, head.height + MAX_HEIGHTS_AHEAD),
         job: row.isSingle ? job.id : null,
-      });
+      };
+      const agreement = await this.#open(job, plan, terms.openFeeUait);
       view.forgetBalance();
       try {
         await agreement.opened;
@@ -357,6 +364,18 @@ export class Placing {
       return agreement;
     } catch (error) {
       this.release(held.miner);
+      throw error;
+    }
+  }
+
+  /** The fee is the job's, and kept with the opening. */
+  async #open(job: Job, plan: Omit<OpenPlan, 'rows'>, feeUait: number): Promise<HeldAgreement> {
+    job.feesUait += feeUait;
+    try {
+      const rows = [put(TABLE.progress, job.id, encodeProgress(job.progressRow()))];
+      return await this.#modules.agreements.open({ ...plan, rows });
+    } catch (error) {
+      job.feesUait -= feeUait;
       throw error;
     }
   }

@@ -92,6 +92,8 @@ const STATES: readonly JobState[] = [
 
 export interface ProgressRow extends JobProgress {
   readonly endedAtMs: number | null;
+  /** Of transactions that set money aside for it. */
+  readonly feesUait: number;
   /** Last event. */
   readonly sequence: number;
 }
@@ -107,6 +109,7 @@ export function encodeProgress(row: ProgressRow): Uint8Array {
     .u64(row.endedAtMs ?? 0);
   writer.bool(row.fault !== null);
   if (row.fault) writer.ascii8(row.fault.code).bytes16(new TextEncoder().encode(row.fault.message.slice(0, 128)));
+  if (row.feesUait > 0) writer.u64(row.feesUait);
   return writer.finish();
 }
 
@@ -125,10 +128,11 @@ export function decodeProgress(bytes: Uint8Array): ProgressRow {
     endedAtMs: reader.u64(),
   };
   const fault = reader.bool() ? { code: reader.ascii8(32), text: reader.bytes16(MAX_FAULT_BYTES) } : null;
+  const whole = { ...row, endedAtMs: row.endedAtMs || null, feesUait: reader.remaining > 0 ? reader.u64() : 0 };
   reader.end();
-  if (fault === null) return { ...row, endedAtMs: row.endedAtMs || null, fault: null };
+  if (fault === null) return { ...whole, fault: null };
   const code = isErrorCode(fault.code) ? fault.code : 'INTERNAL';
-  return { ...row, endedAtMs: row.endedAtMs || null, fault: { code, message: new TextDecoder().decode(fault.text) } };
+  return { ...whole, fault: { code, message: new TextDecoder().decode(fault.text) } };
 }
 
 export interface AttemptRow {

@@ -30,6 +30,7 @@ export const Job = strict({
   payment_status: words('pending', 'escrowed', 'released', 'refunded', 'skipped'),
   max_price_uait: amount,
   spent_uait: amount,
+  fees_uait: amount,
   output_bytes: count,
   input_tokens: nullable(count),
   output_tokens: nullable(count),

@@ -29,6 +29,7 @@ export function jobView(job: JobView) {
     payment_status: paymentStatus(job),
     max_price_uait: String(job.maxPriceUait),
     spent_uait: String(job.spentUait),
+    fees_uait: String(job.feesUait),
     output_bytes: job.outputBytes,
     input_tokens: job.inputTokens,
     output_tokens: job.outputTokens,

@@ -43,7 +43,7 @@ export class ScriptedCoordinator implements Coordinator, JobsApi {
   readonly coordinator = this;
   readonly requests: JobRequest[] = [];
   readonly canceled: string[] = [];
-  options: JobOptions = { maxPriceUait: 1_000_000, startMs: 1_000, executionMs: 60_000 };
+  options: JobOptions = { maxPriceUait: 1_000_000, maxFeesUait: 0, startMs: 1_000, executionMs: 60_000 };
   /** What is offered; null: a chat model and one for vectors. */
   offered: readonly SignedOffer[];
   /** Called with every new job. */
@@ -89,7 +89,7 @@ export class ScriptedCoordinator implements Coordinator, JobsApi {
     const view: JobView = {
       ...{ id, kind, model, owner, maxPriceUait, state: 'submitted', createdAtMs: ++this.#nowMs },
       ...{ expiresAtMs: this.#nowMs + totalMs, endedAtMs: null, attempt: 0, miner: null, answeredBy: null },
-      ...{ agreement: null, outputBytes: 0, spentUait: 0, fault: null, receiptId: null },
+      ...{ agreement: null, outputBytes: 0, spentUait: 0, feesUait: 0, fault: null, receiptId: null },
       ...{ inputTokens: null, outputTokens: null, finish: null },
     };
     this.#jobs.set(bytesKey(id), { request, view, pieces: [], events: [], receipt: undefined, lost: false });
