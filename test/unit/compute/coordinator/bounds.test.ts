@@ -48,7 +48,7 @@ describe('coordinator: bounds', () => {
   });
 
   it('bound: content of open jobs', async () => {
-    await start({ maxContentBytes: 450 });
+    await start({ maxContentBytes: 300 });
     const { id } = await world.coordinator.submit(requestOf());
     await world.coordinator.submit(requestOf());
     await assert.rejects(world.coordinator.submit(requestOf()), { code: 'BUSY' });
