@@ -24,6 +24,7 @@ import type { Miners, Money } from './ports.ts';
 import { checkQuote, maxAttemptUait, signedRequest } from './quotes.ts';
 import type { Candidate, Ranked } from './ranking.ts';
 import { rank, seededRandom } from './ranking.ts';
+import { renewalFor } from './renewal.ts';
 import { encodeProgress, put, TABLE } from './rows.ts';
 
 /** Ranked for one job; more are not better, and cost more. */
@@ -301,13 +302,31 @@ export class Placing {
     }
   }
 
-  async #idleAgreement(job: Job, { miner, model }: Held, { head }: ChainNow): Promise<HeldAgreement | null> {
+  async #idleAgreement(job: Job, { miner, model }: Held, now: ChainNow): Promise<HeldAgreement | null> {
     const { agreements } = this.#modules;
+    const { head } = now;
     const { executionMs } = job.spec;
     const maxUait = maxAttemptUait(model.price, { ...job.spec, leftUait: job.leftUait });
     const agreement = agreements.take(miner.key, { maxUait, executionMs, headMs: head.timeMs });
     if (agreement === null) return null;
-    return (await agreements.isStillOpen(agreement)) ? agreement : null;
+    if (!(await agreements.isStillOpen(agreement))) return null;
+    await this.#renew(agreement, maxUait, job, now);
+    return agreement;
+  }
+
+  /** Ahead of its end: the job at hand fits in, and waits for nothing. */
+  async #renew(agreement: HeldAgreement, maxUait: number, job: Job, { head, terms }: ChainNow): Promise<void> {
+    const { agreements, view } = this.#modules;
+    const { capUait, baseUait } = agreement.ledger;
+    const renewal = renewalFor({
+      ...{ capUait, baseUait, expiresAtMs: agreement.expiresAtMs, maxUait, headMs: head.timeMs },
+      windowUait: await this.#sessionCapUait(Math.max(terms.minCapUait, maxUait)),
+      windowMs: this.#termMs(false, job.spec.executionMs, terms),
+      balanceUait: await view.balanceUait(),
+    });
+    if (!renewal) return;
+    agreements.renew(agreement, renewal);
+    view.forgetBalance();
   }
 
   #declined(job: Job, { miner }: Held, error: NodeError): void {
