@@ -58,6 +58,8 @@ export interface NodeConfig {
     readonly maxPriceUait: number;
     readonly startMs: number;
     readonly executionMs: number;
+    /** Of the jobs of deterministic kinds, those that are done again here. */
+    readonly replayPercent: number;
   };
   readonly admin: {
     /** Absolute, or `off`; empty: in the data folder. */
@@ -226,6 +228,7 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
       maxPriceUait: number('market.max_price_uait'),
       startMs: number('market.start_ms'),
       executionMs: number('market.execution_ms'),
+      replayPercent: number('market.replay_percent'),
     },
     admin: { socket: text('admin.socket') },
     metrics: {

@@ -112,6 +112,7 @@ export const ERRORS = {
   EXECUTOR: kind(502, -32018, 9, true, 'The work failed'),
   JOB_FAILED: kind(502, -32018, 9, false, 'Job failed'),
   BAD_RECEIPT: kind(422, -32003, 11, false, 'Receipt does not verify'),
+  WRONG_RESULT: kind(422, -32003, 11, false, 'Result is wrong'),
 
   // Local clusters
   UNKNOWN_NODE: kind(404, -32001, 4, false, 'No such node'),

@@ -21,6 +21,24 @@ export function listRoot(hasher: Hasher, items: readonly Hash[]): Hash {
   return seal(hasher, items.length, levels(hasher, items).at(-1)?.subarray(0, 32) ?? ZERO_HASH);
 }
 
+/** The root of each beginning of the list, the shortest first: what a list that grew had as its root on the way. */
+export function* listRoots(hasher: Hasher, items: readonly Hash[]): Generator<Hash> {
+  // Of each size of full subtree at most one: as a binary counter has it.
+  const full: (Hash | undefined)[] = [];
+  for (const [i, item] of items.entries()) {
+    let node = item;
+    let level = 0;
+    for (let left = full[level]; left; left = full[level]) {
+      node = joined(hasher, left, node);
+      full[level++] = undefined;
+    }
+    full[level] = node;
+    let top: Hash | undefined;
+    for (const each of full) if (each) top = top ? joined(hasher, each, top) : each;
+    yield seal(hasher, i + 1, top ?? ZERO_HASH);
+  }
+}
+
 /** @returns undefined when there is no such item */
 export function listProof(hasher: Hasher, items: readonly Hash[], index: number): ListProof | undefined {
   if (!Number.isInteger(index) || index < 0 || index >= items.length) return;
@@ -73,6 +91,13 @@ function levels(hasher: Hasher, items: readonly Hash[]): Uint8Array[] {
     all.push(level);
   }
   return all;
+}
+
+function joined(hasher: Hasher, left: Hash, right: Hash): Hash {
+  const pair = new Uint8Array(64);
+  pair.set(left);
+  pair.set(right, 32);
+  return hasher.hash(pair);
 }
 
 function seal(hasher: Hasher, count: number, top: Hash): Hash {

@@ -70,10 +70,13 @@ export function register(program: Command): void {
     });
   job
     .command('verify')
-    .description('whether its receipt holds, is about its answer, and was paid for')
-    .argument('<id>', 'of the job, or its first eight digits')
-    .action(async (id: string, _options: object, command: Command) => {
-      await (await loadReads()).verifyJob(createContext(command), id);
+    .description('whether its receipt holds, was paid for, and its result comes again; exit code 11 when not')
+    .argument('<id|file>', 'of a job of this home, or its first eight digits; or a file with the work of a job')
+    .option('--no-replay', 'does not do the work again')
+    .action(async (which: string, { replay }: { readonly replay: boolean }, command: Command) => {
+      const { verifyJob, verifyWorkFile } = await import('./jobs/verify-work.ts');
+      const verify = /^[0-9a-f]{8,64}$/.test(which) ? verifyJob : verifyWorkFile;
+      await verify(createContext(command), which, replay);
     });
   registerFollowing(job);
 }

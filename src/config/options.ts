@@ -177,6 +177,12 @@ export const OPTIONS = {
   // Opening an agreement takes a block or two; a client that waits longer is better told so.
   'market.start_ms': span(30_000, 'How long clients that wait for an answer wait for a miner to begin.'),
   'market.execution_ms': span(120_000, 'Longest attempt of a miner at a job.'),
+  'market.replay_percent': count(
+    5,
+    0,
+    100,
+    'Of the jobs of deterministic kinds (text.embed, wasm.run) that this node pays for, those that it does again to hold the result against.',
+  ),
   'metrics.listen': {
     kind: 'text',
     value: '127.0.0.1:9464',

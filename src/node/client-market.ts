@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { formatAddress } from '../chain/address.ts';
 import type { BatchVerifier } from '../chain/crypto/types.ts';
 import { systemClock } from '../clock.ts';
+import { MAX_OPENINGS } from '../compute/coordinator/placing.ts';
 import { createCoordinator } from '../compute/coordinator/create-coordinator.ts';
 import type { NodeConfig } from '../config.ts';
 import { toNodeError } from '../errors.ts';
@@ -21,6 +22,7 @@ import { openRows } from '../store/rows.ts';
 import { createNodeMoney } from './client-money.ts';
 import { readMarketKey } from './client-wallet.ts';
 import { storeKeyOf } from './open-chain.ts';
+import { createNodeReplayer } from './replay.ts';
 
 export interface ClientMarketParts {
   readonly config: NodeConfig;
@@ -74,15 +76,18 @@ async function startCoordinator(
   storeKey?.fill(0);
   try {
     const money = createNodeMoney({ chain, crypto: nativeCrypto, signer, clock: systemClock });
+    const maxFeesUait = MAX_OPENINGS * (await money.terms()).openFeeUait;
+    const { maxPriceUait, startMs, executionMs, replayPercent } = config.market;
+    const replay = replayPercent > 0 && { replayer: createNodeReplayer(log), sharePercent: replayPercent };
     const coordinator = await createCoordinator({
       ...{ chain: chain.genesis.chain, crypto: nativeCrypto, createSigner: createNativeSigner, verifier },
       ...{ sealing: nativeSealing, miners: chain.market, money, rows },
       ...{ clock: systemClock, random: (count) => new Uint8Array(randomBytes(count)), log, metrics },
+      ...(replay && { replay }),
     });
     log.info('this node pays for jobs', { account: formatAddress(money.client) });
-    const { maxPriceUait, startMs, executionMs } = config.market;
     return {
-      jobs: { coordinator, options: { maxPriceUait, startMs, executionMs } },
+      jobs: { coordinator, options: { maxPriceUait, maxFeesUait, startMs, executionMs } },
       close: async () => {
         await coordinator.close();
         await rows.close();

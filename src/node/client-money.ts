@@ -5,7 +5,12 @@ import { getAccount } from '../chain/accounts.ts';
 import { addressOf } from '../chain/address.ts';
 import type { Crypto, Signer } from '../chain/crypto/types.ts';
 import { agreementId, getAgreement } from '../chain/modules/compute/agreement.ts';
-import { closeAgreement, openAgreement } from '../chain/modules/compute/agreement-client.ts';
+import {
+  closeAgreement,
+  extendAgreement,
+  openAgreement,
+  topupAgreement,
+} from '../chain/modules/compute/agreement-client.ts';
 import { getComputeParams } from '../chain/modules/compute/params.ts';
 import { getStake } from '../chain/modules/compute/stake.ts';
 import type { TxType } from '../chain/modules/types.ts';
@@ -22,6 +27,8 @@ import { NodeError } from '../errors.ts';
 /** Of `agreement.open`. */
 const OPEN_PAYLOAD_BYTES = 68;
 const CLOSE_VALID_BLOCKS = 1_000;
+const RENEWAL_PAYLOAD_BYTES = 40;
+const RENEWAL_BLOCKS = 100;
 /** A nonce that was given to a transaction which is not sent by then is given again. */
 export const NONCE_KEPT_MS = 15_000;
 /** A look at the pool where no block comes. */
@@ -87,6 +94,14 @@ export function createNodeMoney({ chain, crypto, signer, clock }: MoneyModules):
       if (balanceUait < content.capUait + feeUait) throw tooLittle(balanceUait, content.capUait + feeUait);
       const tx = sign(openAgreement, content, { feeUait, validUntilHeight });
       return { agreement: agreementId(crypto, genesis.chain, client, tx.nonce), transaction: tx.bytes };
+    },
+    prepareRenewal: async (agreement, renewal) => {
+      const limits = { feeUait: leastFee(RENEWAL_PAYLOAD_BYTES), validUntilHeight: ledger.tip.height + RENEWAL_BLOCKS };
+      if ('expiresAtMs' in renewal) return sign(extendAgreement, { agreement, ...renewal }, limits).bytes;
+      const { balanceUait } = getAccount(state(), client);
+      const needUait = renewal.amountUait + limits.feeUait;
+      if (balanceUait < needUait) throw tooLittle(balanceUait, needUait);
+      return sign(topupAgreement, { agreement, ...renewal }, limits).bytes;
     },
     prepareClose: async (agreement) => {
       const validUntilHeight = ledger.tip.height + CLOSE_VALID_BLOCKS;

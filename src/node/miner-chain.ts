@@ -55,16 +55,22 @@ function unhealthy({ gate, fault, presence }: RunningChain): Refusal | null {
   return { code: 'NO_QUORUM', text: 'the node of this miner sees no quorum', afterMs: UNHEALTHY_MS };
 }
 
-function onOpening(chain: RunningChain, miner: Address, listener: (client: Address) => void): () => void {
-  const look = (tx: Transaction): void => {
-    if (tx.type === openAgreement.type && equalBytes(openAgreement.decode(tx.payload).miner, miner)) {
-      listener(tx.senderAddress);
-    }
+function onOpening(chain: RunningChain, miner: Address, listener: Parameters<MinerChain['onOpening']>[1]): () => void {
+  const look = (tx: Transaction, isFinal: boolean): void => {
+    if (tx.type !== openAgreement.type || !equalBytes(openAgreement.decode(tx.payload).miner, miner)) return;
+    listener({ client: tx.senderAddress, transaction: tx.id, isFinal });
   };
+  /** What waits beyond a missing nonce is in no block before that comes: it holds no slot. */
+  const isNext = ({ senderAddress, nonce }: Transaction): boolean =>
+    nonce < chain.pool.nextNonce(senderAddress, getAccount(chain.ledger.tip.state, senderAddress).nonce);
   const ends = [
-    chain.admission.onAdmitted(look),
+    chain.admission.onAdmitted((tx) => {
+      if (isNext(tx)) look(tx, false);
+    }),
     chain.onCommit((applied) => {
-      for (const { block } of applied) block.txs.forEach(look);
+      for (const { block, receipts } of applied) {
+        for (const [i, tx] of block.txs.entries()) if (receipts[i]?.code === 0) look(tx, true);
+      }
     }),
   ];
   return () => {

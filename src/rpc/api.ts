@@ -113,6 +113,8 @@ export interface JobsApi {
 }
 
 export interface JobOptions {
+  /** What the transactions that set money aside for one job cost at most, beside its price. */
+  readonly maxFeesUait: number;
   /** Most that one job may cost, and what it may cost when it does not say. */
   readonly maxPriceUait: number;
   /** How long clients that wait for an answer wait for a miner to begin. */

@@ -19,7 +19,7 @@ import { DEFAULT_MAX_CLOCK_DRIFT_MS, DEFAULT_TRUSTING_PERIOD_MS, genesisHead } f
 import { LightClient } from './light-client.ts';
 import { fromSource } from './light-source.ts';
 import type { VerifiedReceipt } from './receipt.ts';
-import { parseReceipt, soleAnchor, verifyOutput, verifyReceipt } from './receipt.ts';
+import { parseReceipt, verifyOutput, verifyReceiptDocument } from './receipt.ts';
 import { checkGenesis } from './verify.ts';
 
 /** For pages too, in the same file: subscriptions that resume. */
@@ -89,7 +89,7 @@ export function verifyReceiptText(text: string, genesisHash: string, output?: Ui
   const document = parseReceipt(pureCrypto, text);
   checkChain(document, fromHex(genesisHash, 32));
   if (output) verifyOutput({ crypto: pureCrypto }, document.signed.receipt, output);
-  return receiptText(document.chain, check(document));
+  return receiptText(document.chain, check(document, null));
 }
 
 /** All throw NodeError as `LightClient` does. */
@@ -144,7 +144,7 @@ export async function connectVerifier(options: VerifierOptions): Promise<Verifie
       const { agreement: id } = document.signed.receipt;
       const { result, block } = await client.read((state) => getAgreement(state, id));
       return {
-        ...receiptText(document.chain, check(document, result)),
+        ...receiptText(document.chain, check(document, result ?? null)),
         agreement: result ? settlementText(result) : null,
         block: blockSummary(block),
       };
@@ -175,11 +175,8 @@ function blockSummary({ header, blockId, certificate, validators }: LightBlock):
   };
 }
 
-function check({ chain, signed, acknowledgement }: ReceiptDocument, agreement?: Agreement): VerifiedReceipt {
-  const rules = { crypto: pureCrypto, chain };
-  const verified = verifyReceipt(rules, signed, acknowledgement);
-  const anchor = agreement && soleAnchor(pureCrypto, verified.id, agreement);
-  return anchor ? verifyReceipt(rules, signed, acknowledgement, anchor) : verified;
+function check(document: ReceiptDocument, agreement: Agreement | null): VerifiedReceipt {
+  return verifyReceiptDocument(pureCrypto, document, agreement);
 }
 
 function checkChain({ chain }: ReceiptDocument, genesisHash: Uint8Array): void {

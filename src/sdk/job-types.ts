@@ -23,6 +23,8 @@ export interface JobResponse {
   readonly payment_status: string;
   readonly max_price_uait: string;
   readonly spent_uait: string;
+  /** Of transactions that set money aside for it, beside that. */
+  readonly fees_uait: string;
   readonly output_bytes: number;
   readonly input_tokens: number | null;
   readonly output_tokens: number | null;

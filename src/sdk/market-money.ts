@@ -1,7 +1,12 @@
 /** The payer's account as a coordinator has it, over a node's RPC and with the payer's own key. */
 import { addressOf, formatAddress } from '../chain/address.ts';
 import { agreementId } from '../chain/modules/compute/agreement.ts';
-import { closeAgreement, openAgreement } from '../chain/modules/compute/agreement-client.ts';
+import {
+  closeAgreement,
+  extendAgreement,
+  openAgreement,
+  topupAgreement,
+} from '../chain/modules/compute/agreement-client.ts';
 import type { ComputeParams } from '../chain/modules/compute/params.ts';
 import type { TxType } from '../chain/modules/types.ts';
 import { leastFeeUait } from '../chain/params.ts';
@@ -71,6 +76,12 @@ export function createClientMoney({ client, reads, signing, exclusive }: ClientM
       const limits = { validUntilHeight, leastFeeUait: minOpenFeeUait };
       const { bytes, nonce } = await prepare(openAgreement, payload, limits);
       return { agreement: agreementId(hasher, chain, payer, nonce), transaction: bytes };
+    },
+    prepareRenewal: async (agreement, renewal) => {
+      const { height } = await reads.head();
+      const limits = { validUntilHeight: height + DEFAULT_VALIDITY_BLOCKS };
+      if ('expiresAtMs' in renewal) return (await prepare(extendAgreement, { agreement, ...renewal }, limits)).bytes;
+      return (await prepare(topupAgreement, { agreement, ...renewal }, limits)).bytes;
     },
     prepareClose: async (agreement) => {
       const { height } = await reads.head();

@@ -9,6 +9,7 @@ import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
 import type { Coordinator } from '../compute/coordinator/coordinator.ts';
 import { createCoordinator } from '../compute/coordinator/create-coordinator.ts';
+import type { ReplayOptions } from '../compute/coordinator/replays.ts';
 import type { Miners, Rows } from '../compute/coordinator/ports.ts';
 import type { Logger } from '../log.ts';
 import { nopRegister } from '../metrics.ts';
@@ -40,6 +41,8 @@ export interface MarketOptions {
   readonly log?: Logger;
   /** Keeps others who spend from the account out: see `createTurns`. */
   readonly exclusive?: () => Promise<() => void>;
+  /** Does a part of the work again: see the coordinator's `replay.ts`. */
+  readonly replay?: ReplayOptions;
 }
 
 export interface Market {
@@ -53,7 +56,7 @@ export interface Market {
 
 /** Takes up the jobs of the rows. @throws NodeError CORRUPT | STORAGE | what node or chain say */
 export async function createMarket(options: MarketOptions): Promise<Market> {
-  const { client, light, signing, miners, rows, exclusive, verifier, sealing } = options;
+  const { client, light, signing, miners, rows, exclusive, verifier, sealing, replay } = options;
   const reads = createMarketReads(client, light);
   const money = createClientMoney({ client, reads, signing, ...(exclusive && { exclusive }) });
   const jobs = await createCoordinator({
@@ -69,6 +72,7 @@ export async function createMarket(options: MarketOptions): Promise<Market> {
     metrics: nopRegister,
     ...(verifier && { verifier }),
     ...(sealing && { sealing }),
+    ...(replay && { replay }),
   });
   return {
     jobs,

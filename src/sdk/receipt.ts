@@ -11,7 +11,7 @@ import type { ListProof } from '../chain/list-root.ts';
 import { listProof, listRoot, verifyListProof } from '../chain/list-root.ts';
 import { attemptId } from '../chain/market/job.ts';
 import { dueUait, MAX_OUTPUT_BYTES } from '../chain/market/price.ts';
-import type { ReceiptDocument } from '../chain/market/receipt-json.ts';
+import type { ReceiptDocument, ReceiptPlace } from '../chain/market/receipt-json.ts';
 import { receiptFromJson } from '../chain/market/receipt-json.ts';
 import type { SignedReceipt, WorkReceipt } from '../chain/market/receipt.ts';
 import { acknowledgementCheck, receiptCheck, receiptId } from '../chain/market/receipt.ts';
@@ -20,6 +20,7 @@ import type { Agreement } from '../chain/modules/compute/agreement.ts';
 import { agreementId } from '../chain/modules/compute/agreement.ts';
 import type { OpenAgreement } from '../chain/modules/compute/agreement-client.ts';
 import { openAgreement } from '../chain/modules/compute/agreement-client.ts';
+import { releaseAgreement, settleAgreement } from '../chain/modules/compute/agreement-miner.ts';
 import type { Json } from '../chain/modules/types.ts';
 import type { ChainContext } from '../chain/signing.ts';
 import type { Transaction } from '../chain/tx.ts';
@@ -47,6 +48,8 @@ export type ReceiptCheckName =
   | 'opening'
   | 'account'
   | 'agreement'
+  | 'place'
+  | 'settlement'
   | 'anchor';
 
 /** What a receipt that holds shows. */
@@ -116,6 +119,36 @@ export function verifyReceipt(
 export function verifyOutput({ crypto }: Pick<ReceiptRules, 'crypto'>, receipt: WorkReceipt, output: Uint8Array): void {
   if (output.length === receipt.outputBytes && equalBytes(crypto.hash(output), receipt.outputHash)) return;
   throw badReceipt('output', 'it is about another output', { bytes: output.length, expected: receipt.outputBytes });
+}
+
+/**
+ * A receipt with all that its file has: also its place under the root that the miner signed, where it tells one.
+ *
+ * @param agreement as the chain has it; null: not asked, and what is settled is the miner's word
+ * @throws NodeError BAD_RECEIPT naming what does not hold
+ */
+export function verifyReceiptDocument(
+  crypto: Crypto,
+  document: ReceiptDocument,
+  agreement: Agreement | null,
+): VerifiedReceipt {
+  const { chain, signed, acknowledgement } = document;
+  const rules = { crypto, chain };
+  const anchor = agreement ? anchorOf(crypto, document, agreement) : undefined;
+  const verified = verifyReceipt(rules, signed, acknowledgement, anchor);
+  if (!document.anchor) return verified;
+  const findings = placeFindings(rules, signed.receipt, verified, document.anchor);
+  return { ...verified, findings: [...verified.findings, ...findings] };
+}
+
+/** Of the root that the chain has: by the place that the file tells, or as the only receipt of the agreement. */
+export function anchorOf(
+  hasher: Hasher,
+  { id, anchor }: Pick<ReceiptDocument, 'id' | 'anchor'>,
+  agreement: Agreement,
+): ReceiptAnchor | undefined {
+  if (anchor && equalBytes(anchor.root, agreement.receiptsRoot)) return { agreement, place: anchor.place };
+  return soleAnchor(hasher, id, agreement);
 }
 
 /** The place of a receipt that is the only one of its agreement; undefined when the chain has no root, or that of others. */
@@ -219,6 +252,54 @@ function checkAnchor(
   if (!verifyListProof(crypto, agreement.receiptsRoot, id, place)) {
     throw badReceipt('anchor', "the agreement's root of receipts does not hold this one");
   }
+}
+
+/** @throws NodeError BAD_RECEIPT */
+function placeFindings(
+  { crypto, chain }: ReceiptRules,
+  receipt: WorkReceipt,
+  { id, miner }: VerifiedReceipt,
+  { root, place, settlement }: ReceiptPlace,
+): VerifiedReceipt['findings'] {
+  if (!verifyListProof(crypto, root, id, place)) {
+    throw badReceipt('place', 'its path does not lead to the root that it names');
+  }
+  const held = { check: 'place', text: `receipt ${place.index + 1} of ${place.count} under ${toHex(root)}` } as const;
+  if (!settlement) return [held];
+  const transaction = readTransaction(crypto, settlement);
+  const { receiptsRoot, agreement, totalUait } = takingOf(transaction);
+  if (!equalBytes(receiptsRoot, root) || !equalBytes(agreement, receipt.agreement)) {
+    throw badReceipt('settlement', 'its settlement is of another agreement, or brings another root');
+  }
+  if (!equalBytes(transaction.senderAddress, miner)) {
+    throw badReceipt('settlement', 'another account than the miner settled');
+  }
+  if (totalUait !== null && totalUait < receipt.dueUait)
+    throw badReceipt('settlement', 'its settlement takes less than is due');
+  checkSignature(crypto, txCheck(chain, transaction), 'settlement', 'the miner did not sign the settlement');
+  const text = `the miner brought that root to the chain with transaction ${toHex(transaction.id)}`;
+  return [held, { check: 'settlement', text }];
+}
+
+function readTransaction(crypto: Crypto, bytes: Uint8Array): Transaction {
+  try {
+    return decodeTransaction(crypto, bytes);
+  } catch (thrown) {
+    throw badReceipt('settlement', `its settlement is no transaction: ${toNodeError(thrown).message}`);
+  }
+}
+
+/** @throws NodeError BAD_RECEIPT */
+function takingOf({ type, payload }: Transaction): {
+  readonly agreement: Hash;
+  readonly receiptsRoot: Hash;
+  /** null: all was taken before. */
+  readonly totalUait: number | null;
+} {
+  if (type === settleAgreement.type) return settleAgreement.decode(payload);
+  if (type !== releaseAgreement.type) throw badReceipt('settlement', 'its transaction settles nothing');
+  const { agreement, receiptsRoot, taking } = releaseAgreement.decode(payload);
+  return { agreement, receiptsRoot, totalUait: taking?.totalUait ?? null };
 }
 
 function badReceipt(check: ReceiptCheckName | 'form' | 'output', why: string, data: NodeError['data'] = {}): NodeError {

@@ -172,6 +172,7 @@ export function simulatedMoney(): Money {
       return Promise.resolve({ agreement: nativeCrypto.hash(transaction), transaction });
     },
     send: () => Promise.resolve({ height: 1 }),
+    prepareRenewal: () => Promise.resolve(new Uint8Array()),
     prepareClose: () => Promise.resolve(new Uint8Array()),
   };
 }

@@ -9,6 +9,7 @@ import { fromHex, toHex } from '../../bytes.ts';
 import { NodeError } from '../../errors.ts';
 import { addressOf, formatAddress, parseAddress } from '../address.ts';
 import type { Hasher } from '../crypto/types.ts';
+import type { ListProof } from '../list-root.ts';
 import { checkKeys, jsonAmount, jsonArray, jsonHex, jsonInteger, jsonObject, jsonString } from '../json.ts';
 import type { Json, JsonObject } from '../modules/types.ts';
 import type { ChainContext } from '../signing.ts';
@@ -22,6 +23,27 @@ export interface ReceiptDocument {
   readonly id: Hash;
   /** The client's; null while it is not acknowledged. */
   readonly acknowledgement: Signature | null;
+  /** Null: not told. */
+  readonly anchor: ReceiptPlace | null;
+}
+
+/** Where a receipt stands in the list whose root its miner brought to the chain. */
+export interface ReceiptPlace {
+  readonly root: Hash;
+  readonly place: ListProof;
+  /** The miner's signed transaction with that root; null where only the agreement on the chain tells it. */
+  readonly settlement: Uint8Array | null;
+}
+
+export interface ReceiptAnchorJson {
+  /** Of the receipts of the agreement, in hex. */
+  readonly root: string;
+  readonly index: number;
+  readonly count: number;
+  /** Siblings from the receipt upwards, in hex. */
+  readonly path: readonly string[];
+  /** The miner's signed `agreement.settle` or `agreement.release`, in hex. */
+  readonly settlement: string | null;
 }
 
 interface ReceiptSignature {
@@ -84,11 +106,13 @@ export interface ReceiptJson {
   readonly signature: ReceiptSignature;
   /** The client's acknowledgement, once there is one. */
   readonly attestations: readonly ReceiptSignature[];
+  /** Once its root is on the chain, as far as that is known; no part of what was signed. */
+  readonly anchor?: ReceiptAnchorJson;
 }
 
 export function receiptToJson(
   hasher: Hasher,
-  { chain, signed, acknowledgement }: Omit<ReceiptDocument, 'id'>,
+  { chain, signed, acknowledgement, anchor = null }: Omit<ReceiptDocument, 'id' | 'anchor'> & Partial<ReceiptDocument>,
 ): ReceiptJson {
   const { receipt } = signed;
   return {
@@ -114,6 +138,7 @@ export function receiptToJson(
     attestations: acknowledgement
       ? [{ alg: 'Ed25519', key_id: base64urlnopad.encode(receipt.signer), sig: text(acknowledgement) }]
       : [],
+    ...(anchor && { anchor: anchorToJson(anchor) }),
   };
 }
 
@@ -124,7 +149,8 @@ export function receiptToJson(
  */
 export function receiptFromJson(hasher: Hasher, json: Json): ReceiptDocument {
   const root = jsonObject(json, 'receipt');
-  checkKeys(root, ROOT_KEYS);
+  checkKeys(root, ROOT_KEYS, ['anchor']);
+  const anchor = root['anchor'] === undefined ? null : readAnchor(root['anchor']);
   const chain = {
     chainId: jsonString(root['chain_id'], 'chain_id'),
     genesisHash: jsonHex(root['genesis_hash'], 'genesis_hash', 32),
@@ -136,7 +162,7 @@ export function receiptFromJson(hasher: Hasher, json: Json): ReceiptDocument {
   const signed = canonical({ receipt: readReceipt(root, signature.key), signature: signature.sig });
   const acknowledgement = attested?.sig ?? null;
   checkSame(receiptToJson(hasher, { chain, signed, acknowledgement }), root, '');
-  return { chain, signed, acknowledgement, id: fromHex(jsonString(root['receipt_id'], 'receipt_id'), 32) };
+  return { chain, signed, acknowledgement, anchor, id: fromHex(jsonString(root['receipt_id'], 'receipt_id'), 32) };
 }
 
 const ROOT_KEYS = [
@@ -150,6 +176,31 @@ const METADATA_KEYS = [
   ...['fixed_uait', 'input_uait_per_kib', 'output_uait_per_kib', 'finish', 'input_tokens', 'output_tokens'],
   ...['started_at_ms', 'ended_at_ms', 'signer', 'open'],
 ];
+
+function anchorToJson({ root, place, settlement }: ReceiptPlace): ReceiptAnchorJson {
+  const { index, count, siblings } = place;
+  return { root: toHex(root), index, count, path: siblings.map(toHex), settlement: settlement && toHex(settlement) };
+}
+
+/** @throws NodeError INVALID_PARAMS */
+function readAnchor(json: Json | undefined): ReceiptPlace {
+  const object = jsonObject(json, 'anchor');
+  checkKeys(object, ['root', 'index', 'count', 'path', 'settlement']);
+  const path = jsonArray(object['path'], 'path');
+  if (path.length > MAX_PATH) throw new NodeError('INVALID_PARAMS', `"anchor/path" has more than ${MAX_PATH} items`);
+  return {
+    root: jsonHex(object['root'], 'root', 32),
+    place: {
+      index: jsonInteger(object['index'], 'index'),
+      count: jsonInteger(object['count'], 'count'),
+      siblings: path.map((each) => jsonHex(each, 'path', 32)),
+    },
+    settlement: object['settlement'] === null ? null : jsonHex(object['settlement'], 'settlement'),
+  };
+}
+
+/** Of as many receipts as a list can have. */
+const MAX_PATH = 32;
 
 function metadataOf(receipt: WorkReceipt): ReceiptJson['metadata'] {
   const { price } = receipt;

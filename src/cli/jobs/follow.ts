@@ -4,6 +4,7 @@ import { concatBytes, toHex } from '../../bytes.ts';
 import { formatAddress } from '../../chain/address.ts';
 import type { Agreement } from '../../chain/modules/compute/agreement.ts';
 import { receiptToJson } from '../../chain/market/receipt-json.ts';
+import { workToJson } from '../../chain/market/work-json.ts';
 import type { ChainContext } from '../../chain/signing.ts';
 import type { Coordinator, JobEvent, JobView } from '../../compute/coordinator/coordinator.ts';
 import { isEnded } from '../../compute/coordinator/coordinator.ts';
@@ -12,14 +13,14 @@ import { nativeCrypto } from '../../native/crypto.ts';
 import { jobView } from '../../rpc/jobs/views.ts';
 import type { Market } from '../../sdk/market.ts';
 import type { MarketReads } from '../../sdk/market-reads.ts';
-import { soleAnchor, verifyOutput, verifyReceipt } from '../../sdk/receipt.ts';
+import { soleAnchor, verifyOutput, verifyReceiptDocument } from '../../sdk/receipt.ts';
 import { formatAit } from '../amount.ts';
 import type { Output } from '../output.ts';
 import { printable } from '../output.ts';
 import type { EventJson, SettlementJson } from './job-record.ts';
 import { eventJson, reasonsJson, settlementJson } from './job-record.ts';
 import type { Run } from './runs.ts';
-import { jsonBytes, RECEIPT_FILE, RESULT_FILE } from './runs.ts';
+import { jsonBytes, RECEIPT_FILE, RESULT_FILE, WORK_FILE } from './runs.ts';
 
 /** Of a miner that has been acknowledged, its release comes with the next block. */
 const FIRST_LOOK_MS = 50;
@@ -52,6 +53,8 @@ export async function followJob(options: FollowOptions, signal: AbortSignal): Pr
   const { market, run, job, out } = options;
   const { jobs } = market;
   const answering = readAnswer(jobs, job, out);
+  // Its coordinator forgets it when the job has ended.
+  const content = jobs.work(job)?.content ?? null;
   const events: EventJson[] = [];
   const watching = new AbortController();
   const tell = createEventTeller(jobs, job, out);
@@ -70,6 +73,7 @@ export async function followJob(options: FollowOptions, signal: AbortSignal): Pr
   await record(options, events, settlement);
   if (agreement) out.note(settlementLine(agreement));
   const receipt = await checkReceipt(options, answer, agreement);
+  if (content) await keepWork(options, content);
   return { view, answer, settlement, receipt, summary: jobs.why(job)?.summary ?? null };
 }
 
@@ -162,12 +166,13 @@ async function checkReceipt(
   const found = market.jobs.receipt(job);
   if (!found) return null;
   const { receipt: signed, acknowledgement, id } = found;
-  await run.keep(RECEIPT_FILE, jsonBytes(receiptToJson(nativeCrypto, { chain, signed, acknowledgement })));
-  const rules = { crypto: nativeCrypto, chain };
-  const anchor = agreement ? soleAnchor(nativeCrypto, id, agreement) : undefined;
+  const anchored = agreement && soleAnchor(nativeCrypto, id, agreement);
+  const anchor = anchored ? { root: anchored.agreement.receiptsRoot, place: anchored.place, settlement: null } : null;
+  const document = { chain, signed, acknowledgement, id, anchor };
+  await run.keep(RECEIPT_FILE, jsonBytes(receiptToJson(nativeCrypto, document)));
   try {
-    verifyReceipt(rules, signed, acknowledgement, anchor);
-    verifyOutput(rules, signed.receipt, answer);
+    verifyReceiptDocument(nativeCrypto, document, agreement);
+    verifyOutput({ crypto: nativeCrypto }, signed.receipt, answer);
     out.note(`✓ Receipt valid: signed by miner and client${anchor ? ', and its root is on the chain' : ''}.`);
     return { id: toHex(id), problem: null };
   } catch (error) {
@@ -175,6 +180,16 @@ async function checkReceipt(
     out.note(`✗ ${error.message}`);
     return { id: toHex(id), problem: error.message };
   }
+}
+
+/** For `aitbc job verify`. */
+async function keepWork({ market: { jobs }, run, job, chain }: FollowOptions, content: Uint8Array): Promise<void> {
+  const [work, found] = [jobs.work(job), jobs.receipt(job)];
+  if (!work || !found) return;
+  const { receipt: signed, acknowledgement, id } = found;
+  const receipt = { chain, signed, acknowledgement, id, anchor: null };
+  const document = { receipt, job: work.job, content, replayedHash: null };
+  await run.keep(WORK_FILE, jsonBytes(workToJson(nativeCrypto, document)));
 }
 
 /** What comes again and again, such as what a job waits for, is told once, with what to do. */

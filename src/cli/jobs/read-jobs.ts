@@ -1,19 +1,13 @@
 /** What the command line tells of jobs without going on with them: from this home, or from a node that pays for its own. */
-import { toHex } from '../../bytes.ts';
 import { MAX_OUTPUT_BYTES } from '../../chain/market/price.ts';
 import type { ReceiptJson } from '../../chain/market/receipt-json.ts';
 import { NodeError } from '../../errors.ts';
-import { nativeCrypto } from '../../native/crypto.ts';
 import type { JobEventResponse, JobReasonsResponse, JobResponse } from '../../sdk/job-types.ts';
-import { agreementOf } from '../../sdk/market-reads.ts';
-import { parseReceipt, soleAnchor } from '../../sdk/receipt.ts';
 import { formatAit } from '../amount.ts';
 import type { Context } from '../context.ts';
 import { fields, printable, table } from '../output.ts';
-import { readAgreement } from '../reads.ts';
 import type { FoundRun } from './runs.ts';
 import { findRun, listRuns, readKept, RECEIPT_FILE, RESULT_FILE } from './runs.ts';
-import { checkReceipt, describe, describeJson } from './verify-receipt.ts';
 
 const NONE = 'No jobs yet. aitbc submit "What is the capital of Austria?" makes one.';
 
@@ -159,27 +153,12 @@ async function eventsOfNode(context: Context, id: string): Promise<readonly JobE
   return events;
 }
 
-/** Receipt, answer and money together. @throws NodeError BAD_RECEIPT | NOT_FOUND | what the node says */
-export async function verifyJob(context: Context, id: string): Promise<void> {
-  const run = await findRun(context.home, id);
-  const document = parseReceipt(nativeCrypto, JSON.stringify(await keptReceipt(run)));
-  const output = await readKept(run, RESULT_FILE);
-  const answer = await readAgreement(context, toHex(document.signed.receipt.agreement));
-  const agreement = agreementOf(answer);
-  const { id: receipt } = checkReceipt(document, output);
-  const verified = checkReceipt(document, output, soleAnchor(nativeCrypto, receipt, agreement));
-  const { state, paid_uait, refunded_uait } = answer;
-  const text = `${describe(document, verified)}\nmoney      ${state}: paid ${formatAit(paid_uait)}, returned ${formatAit(refunded_uait)}`;
-  context.out.data({ ...describeJson(document, verified, true), state, paid_uait, refunded_uait }, text);
-  context.out.note('✓ Receipt valid, and about the answer that was kept.');
-}
-
 export async function cancelAtNode(context: Context, id: string): Promise<void> {
   const job = await context.client().cancelJob(id);
   context.out.data(job, describeJob(job));
 }
 
-async function keptReceipt(run: FoundRun): Promise<ReceiptJson> {
+export async function keptReceipt(run: FoundRun): Promise<ReceiptJson> {
   const text = new TextDecoder().decode(await readKept(run, RECEIPT_FILE));
   try {
     return JSON.parse(text) as ReceiptJson;

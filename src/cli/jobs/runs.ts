@@ -25,7 +25,7 @@ export interface Run {
   readonly folder: string;
   readonly rows: RowFile;
   record(record: Omit<JobRecord, 'format'>): Promise<void>;
-  keep(name: typeof RESULT_FILE | typeof RECEIPT_FILE, bytes: Uint8Array): Promise<void>;
+  keep(name: KeptFile, bytes: Uint8Array): Promise<void>;
   /** Lets others go on with it. */
   close(): Promise<void>;
   /** Of a run that is closed and came to nothing. */
@@ -39,6 +39,12 @@ export interface FoundRun {
 
 export const RESULT_FILE = 'result';
 export const RECEIPT_FILE = 'receipt.json';
+/** All that doing the work again takes. */
+export const WORK_FILE = 'work.json';
+
+export type KeptFile = keyof typeof KEPT;
+
+const KEPT = { [RESULT_FILE]: 'result', [RECEIPT_FILE]: 'receipt', [WORK_FILE]: 'record of its input' } as const;
 
 function runsFolder(home: string, { chainId, genesisHash }: ChainContext): string {
   return join(home, 'jobs', `${chainId}-${toHex(genesisHash).slice(0, 8)}`);
@@ -112,19 +118,15 @@ export async function findRun(home: string, id: string): Promise<FoundRun> {
 }
 
 /** @throws NodeError NOT_FOUND */
-export async function readKept(run: FoundRun, name: typeof RESULT_FILE | typeof RECEIPT_FILE): Promise<Uint8Array> {
+export async function readKept(run: FoundRun, name: KeptFile): Promise<Uint8Array> {
   try {
     return await readFile(join(run.folder, name));
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw storageError(error, 'read what was kept of a job', run.folder);
     const { job } = run.record;
-    throw new NodeError(
-      'NOT_FOUND',
-      `job ${job.job_id} has no ${name === RESULT_FILE ? 'result' : 'receipt'}: it is ${job.state}`,
-      {
-        hint: `aitbc job why ${job.job_id}`,
-      },
-    );
+    throw new NodeError('NOT_FOUND', `job ${job.job_id} has no ${KEPT[name]}: it is ${job.state}`, {
+      hint: `aitbc job why ${job.job_id}`,
+    });
   }
 }
 

@@ -12,6 +12,7 @@ import type { Deadlines } from './deadlines.ts';
 import type { Ledger, LedgerInput } from './ledger.ts';
 import { canBegin, openLedger, stepLedger } from './ledger.ts';
 import type { Money } from './ports.ts';
+import type { Renewal } from './renewal.ts';
 import type { AgreementPhase, AgreementRow, LedgerRow } from './rows.ts';
 import { drop, encodeAgreementRow, encodeLedger, put, TABLE } from './rows.ts';
 import type { Row } from './ports.ts';
@@ -35,6 +36,9 @@ const AGAIN: ReadonlySet<string> = new Set([
 
 export interface HeldAgreement extends AgreementRow {
   readonly id: Hash;
+  expiresAtMs: number;
+  /** A renewal of it is on its way. */
+  isRenewing: boolean;
   readonly minerKey: string;
   /** By the client's count; one writer. */
   ledger: Ledger;
@@ -56,6 +60,8 @@ export interface OpenPlan {
   readonly expiresAtMs: number;
   readonly validUntilHeight: number;
   readonly job: Hash | null;
+  /** To be kept with it. */
+  readonly rows: readonly Row[];
 }
 
 export interface AgreementsModules {
@@ -117,7 +123,10 @@ export class Agreements {
   async isStillOpen(agreement: HeldAgreement): Promise<boolean> {
     if (this.#modules.nowMs() - agreement.usedAtMs < TRUSTED_MS) return true;
     const found = await this.#modules.money.agreement(agreement.id);
-    if (found?.state.name === 'open') return true;
+    if (found?.state.name === 'open') {
+      this.#adopt(agreement, found);
+      return true;
+    }
     this.retire(agreement);
     return false;
   }
@@ -142,6 +151,7 @@ export class Agreements {
     });
     agreement.isHeld = true;
     await committer.keep([
+      ...plan.rows,
       put(TABLE.agreement, agreement.id, encodeAgreementRow(agreement)),
       put(TABLE.ledger, agreement.id, encodeLedger(ledgerRow(agreement))),
     ]);
@@ -174,6 +184,37 @@ export class Agreements {
     this.#byJob.set(jobKey, agreement);
   }
 
+  /**
+   * In the background. Nothing is kept of it before it is sent: what it sets aside stays the client's, and what a crash forgets
+   * of it is read from the chain, or comes back when the agreement is closed.
+   */
+  renew(agreement: HeldAgreement, renewal: Renewal): void {
+    if (agreement.isRenewing || agreement.phase !== 'open') return;
+    agreement.isRenewing = true;
+    this.#renew(agreement, renewal)
+      .catch((error: unknown) => {
+        this.#modules.log.debug('an agreement was not renewed', { code: toNodeError(error).code });
+      })
+      .finally(() => {
+        agreement.isRenewing = false;
+      });
+  }
+
+  async #renew(agreement: HeldAgreement, renewal: Renewal): Promise<void> {
+    const { money, signal, committer } = this.#modules;
+    await money.send(await money.prepareRenewal(agreement.id, renewal), signal);
+    const found = await money.agreement(agreement.id);
+    if (!found || !this.#isOwn(found)) return;
+    this.#adopt(agreement, found);
+    await committer.keep([put(TABLE.agreement, agreement.id, encodeAgreementRow(agreement)), this.rowOf(agreement)]);
+  }
+
+  /** Caps and expiries only grow. */
+  #adopt(agreement: HeldAgreement, { capUait, expiresAtMs }: Agreement): void {
+    agreement.ledger = { ...agreement.ledger, capUait: Math.max(capUait, agreement.ledger.capUait) };
+    agreement.expiresAtMs = Math.max(expiresAtMs, agreement.expiresAtMs);
+  }
+
   /** No further job comes under it. */
   retire(agreement: HeldAgreement): void {
     this.#unlist(agreement);
@@ -181,6 +222,11 @@ export class Agreements {
     agreement.phase = 'retired';
     void this.#modules.committer.keep([this.rowOf(agreement)]).catch(() => undefined);
     this.#checkLater(agreement, RETIRE_CHECK_MS);
+  }
+
+  /** Nothing more is done under those with this miner. */
+  retireAll(minerKey: string): void {
+    for (const agreement of [...(this.#byMiner.get(minerKey) ?? [])]) this.retire(agreement);
   }
 
   #idle(
@@ -207,6 +253,7 @@ export class Agreements {
       phase,
       running,
       isHeld: false,
+      isRenewing: false,
       usedAtMs: this.#modules.nowMs(),
       opened: Promise.resolve(),
     };

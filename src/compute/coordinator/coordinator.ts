@@ -1,8 +1,11 @@
 /** Jobs of one payer, as its doors see them: HTTP, CLI and SDK. */
 import type { Hash } from '../../bytes.ts';
 import type { ContentParam, ContentPart } from '../../chain/market/content.ts';
+import type { ListProof } from '../../chain/list-root.ts';
+import type { SignedJob } from '../../chain/market/job.ts';
 import type { SignedReceipt } from '../../chain/market/receipt.ts';
 import type { ErrorCode } from '../../errors.ts';
+import type { WrongResult } from './replay.ts';
 
 export interface JobRequest {
   readonly kind: string;
@@ -93,6 +96,8 @@ export interface JobView {
   readonly outputBytes: number;
   /** Under all attempts, what vouchers may still cost included until they end. */
   readonly spentUait: number;
+  /** Of transactions that set money aside for it, beside that: others may use what it opened. */
+  readonly feesUait: number;
   readonly maxPriceUait: number;
   readonly fault: JobFault | null;
   /** Once acknowledged. */
@@ -169,6 +174,17 @@ export interface Coordinator {
   onChange(listener: (job: JobView) => void): () => void;
   /** @param id of the job, or of the receipt */
   receipt(id: Hash): JobReceipt | undefined;
+  /** A job as it was signed, and its input while the job is open: encoded, with its salt. */
+  work(id: Hash): { readonly job: SignedJob; readonly content: Uint8Array | null } | undefined;
+  /**
+   * Where a receipt stands in the list whose root the miner brought to the chain.
+   *
+   * @param root the agreement's, on the chain
+   * @returns null when that is of other receipts too, or of earlier ones alone
+   */
+  placeOf(receipt: JobReceipt, root: Hash): ListProof | null;
+  /** What shows that the result of a job was wrong: found by doing its work again. @param id of the job */
+  wrongResult(id: Hash): WrongResult | undefined;
   /** Stops; jobs go on with the next start. */
   close(): Promise<void>;
 }

@@ -13,6 +13,7 @@ import { toNodeError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Sealing, SealKeyPair } from '../../../protocols/market/sealing.ts';
 import { Agreements } from './agreements.ts';
+import { Anchors } from './anchors.ts';
 import { Archive } from './archive.ts';
 import { firstCreditUait } from './attempt-machine.ts';
 import { ChainView } from './chain-view.ts';
@@ -33,6 +34,8 @@ import { OutputLog } from './output-log.ts';
 import type { Miners, Money, Row, Rows } from './ports.ts';
 import type { Held, Placed } from './placing.ts';
 import { Placing } from './placing.ts';
+import type { ReplayOptions } from './replays.ts';
+import { Replays } from './replays.ts';
 import type { AttemptRow, ResultRow } from './rows.ts';
 import { drop, encodeAttempt, encodeProgress, put, TABLE } from './rows.ts';
 import { Scheduler } from './scheduler.ts';
@@ -68,6 +71,8 @@ export interface CoreModules {
   readonly log: Logger;
   readonly metrics: CoordinatorMetrics;
   readonly limits: CoordinatorLimits;
+  readonly replay: ReplayOptions | null;
+  readonly random: (bytes: number) => Uint8Array;
 }
 
 export class Core {
@@ -77,9 +82,11 @@ export class Core {
   readonly index: MinerIndex;
   readonly archive: Archive;
   readonly memory: Memory;
+  readonly anchors: Anchors;
   readonly deadlines: Deadlines;
   readonly lines: WorkLines;
   readonly outcomes: Outcomes;
+  readonly replays: Replays | null;
   readonly client: Address;
   onEnded: (job: Job) => void = () => undefined;
   /** Told when jobs are kept no longer. */
@@ -111,6 +118,7 @@ export class Core {
     this.agreements = new Agreements({ money, session: publicKey, committer, deadlines, nowMs, log, signal });
     this.memory = new Memory(limits.maxMinersKnown);
     this.archive = new Archive(limits);
+    this.anchors = new Anchors(crypto, limits.maxPlaces);
     this.#scheduler = new Scheduler({
       available: (classKey) => this.index.available(classKey),
       hasRoom: () => this.#matching < limits.maxMatching && this.#runningOutputBytes < limits.maxRunningOutputBytes,
@@ -130,16 +138,25 @@ export class Core {
     });
     this.#placing = new Placing({
       ...{ chain, crypto, clock, miners, money, session, view, deadlines, limits },
-      ...{ index: this.index, agreements: this.agreements, record: (key: string) => this.memory.of(key) },
+      ...{ index: this.index, agreements: this.agreements, record: (key: string) => this.memory.of(key, clock.now()) },
       onLeft: (job, agreement) => {
         this.agreements.retire(agreement);
         this.#keep(this.apply(job, { type: 'spend', exposureUait: exposureUait(agreement.ledger) }));
       },
       onMatched: (job) => void this.apply(job, { type: 'match' }),
     });
-    const { agreements, memory, index } = this;
+    const { agreements, memory, index, anchors } = this;
     this.outcomes = new Outcomes({
-      ...{ chain, hasher: crypto, agreements, memory, log, nowMs, maxContradictions: limits.maxContradictions },
+      ...{
+        chain,
+        hasher: crypto,
+        agreements,
+        memory,
+        anchors,
+        log,
+        nowMs,
+        maxContradictions: limits.maxContradictions,
+      },
       ...{ metrics: modules.metrics, wallMs: () => Math.floor(clock.now()) },
       offering: (classKey) => index.offering(classKey),
       release: (miner) => {
@@ -149,7 +166,19 @@ export class Core {
       pump: () => {
         this.pump();
       },
+      maxWrongResults: limits.maxWrongResults,
+      onReceipt: (job, receipt) => this.replays?.consider(job, receipt),
     });
+    const { replay, random } = modules;
+    this.replays =
+      replay &&
+      new Replays({
+        ...{ ...replay, chain, hasher: crypto, random, log, metrics: modules.metrics, signal, deadlines },
+        ...{ maxWaiting: limits.maxReplays, maxWaitingBytes: limits.maxReplayBytes },
+        onWrong: (job, wrong) => {
+          this.#keep(this.outcomes.onWrongResult(job, wrong));
+        },
+      });
   }
 
   get signal(): AbortSignal {
@@ -181,6 +210,7 @@ export class Core {
     this.#placing.close();
     this.lines.close();
     this.deadlines.close();
+    await this.replays?.idle();
     await this.committer.idle();
   }
 

@@ -1,6 +1,6 @@
 /** The client's side of the market: jobs in, output and receipts out. */
 import type { Hash } from '../../bytes.ts';
-import { bytesKey, concatBytes, equalBytes } from '../../bytes.ts';
+import { bytesKey, concatBytes, equalBytes, keyBytes } from '../../bytes.ts';
 import type { BatchVerifier, Crypto, Signer } from '../../chain/crypto/types.ts';
 import { contentHash } from '../../chain/market/content.ts';
 import { jobId, signJob } from '../../chain/market/job.ts';
@@ -23,6 +23,7 @@ import { createCoordinatorMetrics } from './metrics.ts';
 import { classOf } from './miner-index.ts';
 import type { Miners, Money, Rows } from './ports.ts';
 import { checkRequest, contentOf, nonceOf, requestHash } from './request.ts';
+import type { ReplayOptions } from './replays.ts';
 import type { Restored, RestoredJob } from './restore.ts';
 import { restore } from './restore.ts';
 import { encodeJobRow, encodeProgress, put, TABLE } from './rows.ts';
@@ -47,6 +48,8 @@ export interface CoordinatorOptions {
   readonly log: Logger;
   readonly metrics: MetricsRegister;
   readonly limits?: Partial<CoordinatorLimits>;
+  /** Does a part of the work again where it can; nothing unless given. */
+  readonly replay?: ReplayOptions;
 }
 
 /** An agreement outlasts twice the longest attempt, and this. */
@@ -64,7 +67,7 @@ export async function createCoordinator(options: CoordinatorOptions): Promise<Co
   const session = createSigner(keys.session);
   const core = new Core({
     ...options,
-    ...{ session, limits, crypto, sealing },
+    ...{ session, limits, crypto, sealing, replay: options.replay ?? null },
     verifier: options.verifier ?? null,
     sealKeys: await sealing.deriveSealKeys(keys.seal),
     metrics: createCoordinatorMetrics(options.metrics),
@@ -90,7 +93,7 @@ class JobDoor implements Coordinator {
   readonly #byReceipt = new Map<string, Job>();
   /** By nonce, those with an idempotency key. */
   readonly #byNonce = new Map<string, Job>();
-  readonly #openByOwner = new Map<string, number>();
+  readonly #openByOwner = new Map<string, { readonly jobs: number; readonly contentBytes: number }>();
   /** Until it is on disk. */
   readonly #keeping = new Map<string, Promise<void>>();
   readonly #listeners = new Set<(job: JobView) => void>();
@@ -124,7 +127,7 @@ class JobDoor implements Coordinator {
     }
     this.#checkRoom(request);
     const content = contentOf(request, this.#options.random(32));
-    this.#checkContent(content.length);
+    this.#checkContent(request.owner, content.length);
     const job = this.#make(request, { nonce, hash, content });
     const kept = this.#core.committer.keep([
       put(TABLE.job, job.id, encodeJobRow(job.row)),
@@ -215,6 +218,19 @@ class JobDoor implements Coordinator {
     return { receipt, id: job.receiptId, acknowledgement };
   }
 
+  work(id: Hash): ReturnType<Coordinator['work']> {
+    const job = this.#jobs.get(bytesKey(id));
+    return job && { job: job.row.job, content: job.content };
+  }
+
+  placeOf({ id, receipt: { receipt } }: JobReceipt, root: Hash): ReturnType<Coordinator['placeOf']> {
+    return this.#core.anchors.placeOf(receipt.agreement, id, root);
+  }
+
+  wrongResult(id: Hash): ReturnType<Coordinator['wrongResult']> {
+    return this.#core.outcomes.wrongResults.get(bytesKey(id));
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -226,14 +242,16 @@ class JobDoor implements Coordinator {
   }
 
   /** Jobs without an assignment queue again, those with one go on with the same attempt. */
-  restore({ jobs, agreements, records, contradictions }: Restored): void {
+  restore({ jobs, agreements, records, contradictions, wrongResults, places }: Restored): void {
     const core = this.#core;
     core.outcomes.contradictions = contradictions;
+    for (const [key, wrong] of wrongResults) core.outcomes.wrongResults.set(key, wrong);
     for (const [key, value] of records)
       core.memory.restore(
         Uint8Array.from(key, (c) => c.charCodeAt(0)),
         value,
       );
+    for (const [key, receipt] of places) core.anchors.restore(keyBytes(key), receipt);
     for (const { id, row, ledger } of agreements) core.agreements.restore(id, row, ledger);
     for (const each of jobs) this.#restoreJob(each);
     const running = new Set(jobs.filter(({ attempt }) => attempt !== null).map(({ id }) => bytesKey(id)));
@@ -249,8 +267,8 @@ class JobDoor implements Coordinator {
   #restoreJob({ id, row, content, progress, attempt, result, output }: RestoredJob): void {
     const core = this.#core;
     const job = new Job(id, row, content, this.#options.limits.maxReasonsPerJob);
-    const { sequence, endedAtMs, ...rest } = progress;
-    Object.assign(job, { sequence, endedAtMs, progress: rest, result });
+    const { sequence, endedAtMs, feesUait, ...rest } = progress;
+    Object.assign(job, { sequence, endedAtMs, feesUait, progress: rest, result });
     if (result) this.#showReceipt(job, result.receipt.receipt);
     if (output) job.output.push(output);
     job.isOutputDropped = output === null && (result?.receipt.receipt.outputBytes ?? 0) > 0;
@@ -344,10 +362,12 @@ class JobDoor implements Coordinator {
   }
 
   #count({ row: { owner, job } }: Job, by: 1 | -1): void {
-    this.#contentBytes += by * job.spec.inputBytes;
-    const count = (this.#openByOwner.get(owner) ?? 0) + by;
-    if (count === 0) this.#openByOwner.delete(owner);
-    else this.#openByOwner.set(owner, count);
+    const { inputBytes } = job.spec;
+    const before = this.#openByOwner.get(owner) ?? { jobs: 0, contentBytes: 0 };
+    const ofOwner = { jobs: before.jobs + by, contentBytes: before.contentBytes + by * inputBytes };
+    this.#contentBytes += by * inputBytes;
+    if (ofOwner.jobs === 0) this.#openByOwner.delete(owner);
+    else this.#openByOwner.set(owner, ofOwner);
     this.#open += by;
     this.#metrics.open(this.#open);
   }
@@ -362,7 +382,7 @@ class JobDoor implements Coordinator {
     const { maxOpenJobs, maxOpenJobsPerOwner } = this.#options.limits;
     if (this.#isClosed) throw new NodeError('UNREACHABLE', 'the coordinator has stopped');
     if (this.#core.committer.failure) throw this.#core.committer.failure;
-    const ofOwner = this.#openByOwner.get(owner) ?? 0;
+    const ofOwner = this.#openByOwner.get(owner)?.jobs ?? 0;
     if (this.#open < maxOpenJobs && ofOwner < maxOpenJobsPerOwner) return;
     throw new NodeError('BUSY', 'too many jobs are open', {
       data: { open: this.#open, ofOwner, maxOpenJobs, maxOpenJobsPerOwner },
@@ -370,12 +390,13 @@ class JobDoor implements Coordinator {
     });
   }
 
-  /** @throws NodeError BUSY */
-  #checkContent(bytes: number): void {
-    const { maxContentBytes } = this.#options.limits;
-    if (this.#contentBytes + bytes <= maxContentBytes) return;
+  /** Of one owner as much as is left over: nobody fills all of it alone. @throws NodeError BUSY */
+  #checkContent(owner: string, bytes: number): void {
+    const leftBytes = this.#options.limits.maxContentBytes - this.#contentBytes;
+    const ofOwner = this.#openByOwner.get(owner)?.contentBytes ?? 0;
+    if (bytes <= leftBytes && (ofOwner === 0 || ofOwner + bytes <= leftBytes)) return;
     throw new NodeError('BUSY', 'too much content of open jobs is held', {
-      data: { contentBytes: this.#contentBytes, maxContentBytes },
+      data: { ofOwner, leftBytes, bytes },
       hint: 'wait for some of them to end',
     });
   }

@@ -38,6 +38,8 @@ export class Job {
   agreement: Hash | null = null;
   result: ResultRow | null = null;
   receiptId: Hash | null = null;
+  /** Of transactions that set money aside for it. */
+  feesUait = 0;
   /** What vouchers of the attempt under way may cost. */
   exposureUait: () => number = () => 0;
   /** Asks the attempt under way to stop, or leaves it; nothing when there is none. */
@@ -89,7 +91,7 @@ export class Job {
   }
 
   progressRow(): ProgressRow {
-    return { ...this.progress, endedAtMs: this.endedAtMs, sequence: this.sequence };
+    return { ...this.progress, endedAtMs: this.endedAtMs, feesUait: this.feesUait, sequence: this.sequence };
   }
 
   view(): JobView {
@@ -110,6 +112,7 @@ export class Job {
       agreement: this.agreement,
       outputBytes: receipt?.outputBytes ?? this.output.length,
       spentUait: this.progress.spentUait + (this.isEnded ? 0 : this.exposureUait()),
+      feesUait: this.feesUait,
       maxPriceUait: spec.maxPriceUait,
       fault: this.isEnded ? this.progress.fault : null,
       receiptId: this.receiptId,

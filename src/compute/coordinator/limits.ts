@@ -30,6 +30,13 @@ export interface CoordinatorLimits {
   readonly idleStreamMs: number;
   readonly maxMinersKnown: number;
   readonly maxContradictions: number;
+  /** Jobs waiting to be done again, and bytes of their content. */
+  readonly maxReplays: number;
+  readonly maxReplayBytes: number;
+  /** Wrong results kept, with their input. */
+  readonly maxWrongResults: number;
+  /** Receipts whose place under their agreement is known. */
+  readonly maxPlaces: number;
 }
 
 const MIB = 1024 * 1024;
@@ -58,4 +65,8 @@ export const DEFAULT_COORDINATOR_LIMITS: CoordinatorLimits = {
   idleStreamMs: 60_000,
   maxMinersKnown: 4_096,
   maxContradictions: 256,
+  maxReplays: 32,
+  maxReplayBytes: 8 * MIB,
+  maxWrongResults: 32,
+  maxPlaces: 65_536,
 };

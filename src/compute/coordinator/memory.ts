@@ -1,7 +1,7 @@
 /** What a client remembers of miners, in memory and in rows: a bounded number of them, those met last. */
 import { bytesKey, keyBytes } from '../../bytes.ts';
 import type { Experience, MinerRecord } from './miner-record.ts';
-import { decodeRecord, encodeRecord, learn, NO_RECORD } from './miner-record.ts';
+import { decodeRecord, encodeRecord, fade, learn, NO_RECORD } from './miner-record.ts';
 import type { Row } from './ports.ts';
 import { drop, put, TABLE } from './rows.ts';
 
@@ -17,8 +17,10 @@ export class Memory {
     return this.#records.size;
   }
 
-  of(minerKey: string): MinerRecord {
-    return this.#records.get(minerKey) ?? NO_RECORD;
+  /** As of now: it fades. */
+  of(minerKey: string, atMs: number): MinerRecord {
+    const record = this.#records.get(minerKey);
+    return record ? fade(record, atMs) : NO_RECORD;
   }
 
   restore(miner: Uint8Array, value: Uint8Array): void {
@@ -27,7 +29,7 @@ export class Memory {
 
   /** @returns rows to keep */
   learn(minerKey: string, experience: Experience, atMs: number): Row[] {
-    const record = learn(this.of(minerKey), experience, atMs);
+    const record = learn(this.of(minerKey, atMs), experience, atMs);
     this.#records.delete(minerKey);
     this.#records.set(minerKey, record);
     const rows = [put(TABLE.record, keyBytes(minerKey), encodeRecord(record))];

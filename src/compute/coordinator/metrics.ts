@@ -9,6 +9,7 @@ export interface CoordinatorMetrics {
   lost(how: AttemptOutcome['how']): void;
   matched(seconds: number): void;
   open(jobs: number): void;
+  replayed(result: 'same' | 'different' | 'unknown' | 'skipped'): void;
 }
 
 export function createCoordinatorMetrics(register: MetricsRegister): CoordinatorMetrics {
@@ -23,6 +24,11 @@ export function createCoordinatorMetrics(register: MetricsRegister): Coordinator
     name: 'aitbc_job_match_seconds',
     help: 'From the queue to a quote with its money set aside',
     buckets: [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+  });
+  const replayed = register.counter({
+    name: 'aitbc_jobs_replayed_total',
+    help: 'Jobs chosen to be done again, by what came of it',
+    labelNames: ['result'],
   });
   const open = register.gauge({ name: 'aitbc_jobs_open', help: 'Jobs that have not ended' });
   return {
@@ -40,6 +46,9 @@ export function createCoordinatorMetrics(register: MetricsRegister): Coordinator
     },
     open: (jobs) => {
       open.set(jobs);
+    },
+    replayed: (result) => {
+      replayed.inc({ result });
     },
   };
 }

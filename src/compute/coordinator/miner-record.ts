@@ -15,12 +15,18 @@ export interface MinerRecord {
 export type Experience =
   | { readonly type: 'success'; readonly bytesPerSecond: number | null }
   | { readonly type: 'loss' }
-  | { readonly type: 'fault' };
+  | { readonly type: 'fault' }
+  /** A result of a deterministic kind that is not what the work gives. */
+  | { readonly type: 'wrong' };
 
 const HALF_LIFE_MS = 6 * 3_600_000;
 const SPEED_WEIGHT = 0.2;
 /** Of one thousandth: the codec has no fractions. */
 const SCALE = 1_000;
+/** However often it contradicted itself, a miner is used when there is no other; one that gave a wrong result is not. */
+const MOST_FAULTS = 3;
+const WRONG_FAULTS = 8;
+const EXCLUDED_FAULTS = 4;
 
 export const NO_RECORD: MinerRecord = { successes: 0, losses: 0, faults: 0, bytesPerSecond: 0, atMs: 0 };
 
@@ -42,7 +48,9 @@ export function learn(record: MinerRecord, experience: Experience, atMs: number)
     case 'loss':
       return { ...faded, losses: faded.losses + 1 };
     case 'fault':
-      return { ...faded, faults: faded.faults + 1 };
+      return { ...faded, faults: Math.max(faded.faults, Math.min(MOST_FAULTS, faded.faults + 1)) };
+    case 'wrong':
+      return { ...faded, faults: WRONG_FAULTS };
   }
 }
 
@@ -54,6 +62,11 @@ export function reliability({ successes, losses, faults }: MinerRecord): number 
 /** Ranked behind all others. */
 export function isDistrusted({ faults }: MinerRecord): boolean {
   return faults >= 0.25;
+}
+
+/** Not used at all: for one half-life after a wrong result. */
+export function isExcluded({ faults }: MinerRecord): boolean {
+  return faults > EXCLUDED_FAULTS;
 }
 
 export function encodeRecord(record: MinerRecord): Uint8Array {

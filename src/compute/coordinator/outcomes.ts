@@ -1,4 +1,6 @@
 /** What the end of an attempt means: for its job, for what is known of its miner, and for what is kept. */
+import { bytesKey, toHex } from '../../bytes.ts';
+import { addressOf, formatAddress } from '../../chain/address.ts';
 import { Writer } from '../../chain/codec.ts';
 import type { Hasher } from '../../chain/crypto/types.ts';
 import { encodeReceipt, receiptId } from '../../chain/market/receipt.ts';
@@ -6,6 +8,7 @@ import type { ChainContext } from '../../chain/signing.ts';
 import type { ErrorCode } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Agreements } from './agreements.ts';
+import type { Anchors } from './anchors.ts';
 import type { AttemptOutcome } from './attempt-machine.ts';
 import type { Job } from './job.ts';
 import type { AttemptLoss, JobInput } from './job-machine.ts';
@@ -15,8 +18,9 @@ import { classOf } from './miner-index.ts';
 import type { KnownMiner } from './miner-index.ts';
 import type { Experience } from './miner-record.ts';
 import type { Row } from './ports.ts';
+import type { WrongResult } from './replay.ts';
 import type { ResultRow } from './rows.ts';
-import { encodeResult, put, TABLE } from './rows.ts';
+import { encodeResult, encodeWrongResult, put, TABLE } from './rows.ts';
 import type { Work } from './work.ts';
 
 /** Of what a miner says of the agreement, after which it is not used again. */
@@ -29,9 +33,11 @@ export interface OutcomesModules {
   readonly hasher: Hasher;
   readonly agreements: Agreements;
   readonly memory: Memory;
+  readonly anchors: Anchors;
   readonly metrics: CoordinatorMetrics;
   readonly log: Logger;
   readonly maxContradictions: number;
+  readonly maxWrongResults: number;
   /** Monotonic, and the wall clock. */
   readonly nowMs: () => number;
   readonly wallMs: () => number;
@@ -39,12 +45,16 @@ export interface OutcomesModules {
   readonly release: (miner: KnownMiner) => void;
   readonly apply: (job: Job, input: JobInput) => Row[];
   readonly pump: () => void;
+  /** The job still has its content. */
+  readonly onReceipt: (job: Job, receipt: ResultRow['receipt']) => void;
 }
 
 export class Outcomes {
   readonly #modules: OutcomesModules;
   /** That are kept. */
   contradictions = 0;
+  /** By job, with their input; that are kept. */
+  readonly wrongResults = new Map<string, WrongResult>();
 
   constructor(modules: OutcomesModules) {
     this.#modules = modules;
@@ -52,11 +62,12 @@ export class Outcomes {
 
   /** @returns rows to keep before the acknowledgement is sent */
   onDelivered({ job }: Work, result: ResultRow, dueUait: number): Row[] {
-    const { hasher, chain, apply } = this.#modules;
+    const { anchors, hasher, chain, apply } = this.#modules;
     const { receipt } = result.receipt;
     job.result = result;
     job.receiptId = receiptId(hasher, chain, receipt);
-    const rows = [put(TABLE.result, job.id, encodeResult(result))];
+    this.#modules.onReceipt(job, result.receipt);
+    const rows = [...anchors.add(receipt.agreement, job.receiptId), put(TABLE.result, job.id, encodeResult(result))];
     if (job.output.length > 0) rows.push(put(TABLE.output, job.id, job.output.whole()));
     return [...rows, ...apply(job, { type: 'deliver', dueUait, canceled: receipt.finish === 'canceled' })];
   }
@@ -91,6 +102,26 @@ export class Outcomes {
     rows.push(...apply(job, { type: 'loss', loss, hasOthers: offering(classOf(kind, model)) > 1 }));
     metrics.lost(outcome.how);
     return rows;
+  }
+
+  /** The work was done again, and gives another result than the miner signed. @returns rows to keep */
+  onWrongResult(job: Job, wrong: WrongResult): Row[] {
+    const { agreements, hasher, log, maxWrongResults, memory, wallMs } = this.#modules;
+    const { receipt } = wrong.receipt;
+    const minerKey = bytesKey(receipt.miner);
+    const message = `done again, the work gives ${toHex(wrong.outputHash).slice(0, 16)}, not what the miner signed`;
+    log.warn('a miner gave a wrong result', {
+      job: toHex(job.id),
+      miner: formatAddress(addressOf(hasher, receipt.miner)),
+      signed: toHex(receipt.outputHash),
+      replayed: toHex(wrong.outputHash),
+    });
+    job.reasons.add('WRONG_RESULT', message);
+    agreements.retireAll(minerKey);
+    const rows = memory.learn(minerKey, { type: 'wrong' }, wallMs());
+    if (this.wrongResults.size >= maxWrongResults) return rows;
+    this.wrongResults.set(job.key, wrong);
+    return [...rows, put(TABLE.wrongResult, job.id, encodeWrongResult(wrong))];
   }
 
   #experience(work: Work, outcome: AttemptOutcome): Experience | null {

@@ -10,7 +10,7 @@ import { decodeQuote, quoteCheck } from '../../chain/market/quote.ts';
 import type { ChainContext } from '../../chain/signing.ts';
 import type { Clock } from '../../clock.ts';
 import { NodeError, toNodeError } from '../../errors.ts';
-import type { Agreements, HeldAgreement } from './agreements.ts';
+import type { Agreements, HeldAgreement, OpenPlan } from './agreements.ts';
 import type { ChainView, Terms } from './chain-view.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
 import type { Job } from './job.ts';
@@ -19,10 +19,13 @@ import { exposureUait } from './ledger.ts';
 import type { KnownMiner, MinerIndex } from './miner-index.ts';
 import { classOf, modelFor } from './miner-index.ts';
 import type { MinerRecord } from './miner-record.ts';
+import { isExcluded } from './miner-record.ts';
 import type { Miners, Money } from './ports.ts';
 import { checkQuote, maxAttemptUait, signedRequest } from './quotes.ts';
 import type { Candidate, Ranked } from './ranking.ts';
 import { rank, seededRandom } from './ranking.ts';
+import { renewalFor } from './renewal.ts';
+import { encodeProgress, put, TABLE } from './rows.ts';
 
 /** Ranked for one job; more are not better, and cost more. */
 const SAMPLE = 32;
@@ -36,6 +39,8 @@ const MAX_BLOCK_MS = 10_000;
 const STAKE_BLOCK_MS = 60_000;
 const MARGIN_MS = 10 * 60_000;
 const MAX_HEIGHTS_AHEAD = 1_000;
+/** For one job, over all its attempts: each costs a fee. */
+export const MAX_OPENINGS = 4;
 
 export interface PlacingModules {
   readonly chain: ChainContext;
@@ -103,13 +108,14 @@ export class Placing {
     const miners: KnownMiner[] = [];
     for (const miner of index.sample(classOf(spec.kind, spec.model), SAMPLE, next)) {
       const model = modelFor(miner.offer, spec.kind, spec.model);
-      if (!model || asked.has(miner.key) || job.distrusted.has(miner.key)) continue;
+      const known = record(miner.key);
+      if (!model || asked.has(miner.key) || job.distrusted.has(miner.key) || isExcluded(known)) continue;
       const maxUait = Math.min(dueUait(model.price, spec.inputBytes, spec.maxOutputBytes), job.leftUait);
       miners.push(miner);
       candidates.push({
         offer: miner.offer,
         model,
-        record: record(miner.key),
+        record: known,
         stakedUait: miner.stakedUait,
         hasAgreement: !job.row.isSingle && agreements.hasIdle(miner.key, { ...need, maxUait }),
         isAvoided: job.avoided.has(miner.key),
@@ -296,13 +302,31 @@ export class Placing {
     }
   }
 
-  async #idleAgreement(job: Job, { miner, model }: Held, { head }: ChainNow): Promise<HeldAgreement | null> {
+  async #idleAgreement(job: Job, { miner, model }: Held, now: ChainNow): Promise<HeldAgreement | null> {
     const { agreements } = this.#modules;
+    const { head } = now;
     const { executionMs } = job.spec;
     const maxUait = maxAttemptUait(model.price, { ...job.spec, leftUait: job.leftUait });
     const agreement = agreements.take(miner.key, { maxUait, executionMs, headMs: head.timeMs });
     if (agreement === null) return null;
-    return (await agreements.isStillOpen(agreement)) ? agreement : null;
+    if (!(await agreements.isStillOpen(agreement))) return null;
+    await this.#renew(agreement, maxUait, job, now);
+    return agreement;
+  }
+
+  /** Ahead of its end: the job at hand fits in, and waits for nothing. */
+  async #renew(agreement: HeldAgreement, maxUait: number, job: Job, { head, terms }: ChainNow): Promise<void> {
+    const { agreements, view } = this.#modules;
+    const { capUait, baseUait } = agreement.ledger;
+    const renewal = renewalFor({
+      ...{ capUait, baseUait, expiresAtMs: agreement.expiresAtMs, maxUait, headMs: head.timeMs },
+      windowUait: await this.#sessionCapUait(Math.max(terms.minCapUait, maxUait)),
+      windowMs: this.#termMs(false, job.spec.executionMs, terms),
+      balanceUait: await view.balanceUait(),
+    });
+    if (!renewal) return;
+    agreements.renew(agreement, renewal);
+    view.forgetBalance();
   }
 
   #declined(job: Job, { miner }: Held, error: NodeError): void {
@@ -335,8 +359,11 @@ export class Placing {
       if (!row.isSingle && agreements.countOf(held.miner.key) >= limits.maxAgreementsPerMiner) {
         throw new NodeError('BUSY', 'enough agreements with this miner are open');
       }
+      if (job.feesUait + terms.openFeeUait > MAX_OPENINGS * terms.openFeeUait) {
+        throw new NodeError('BUSY', 'as many agreements as may be were opened for this job');
+      }
       const leastUait = Math.max(terms.minCapUait, maxUait);
-      const agreement = await agreements.open({
+      const plan: Omit<OpenPlan, 'rows'> = {
         miner: held.miner.offer.miner,
         minerAddress: held.miner.address,
         signer: session.publicKey,
@@ -344,7 +371,8 @@ export class Placing {
         expiresAtMs: head.timeMs + this.#termMs(row.isSingle, spec.executionMs, terms),
         validUntilHeight: Math.min(quote.quote.validUntilHeight, head.height + MAX_HEIGHTS_AHEAD),
         job: row.isSingle ? job.id : null,
-      });
+      };
+      const agreement = await this.#open(job, plan, terms.openFeeUait);
       view.forgetBalance();
       try {
         await agreement.opened;
@@ -355,6 +383,18 @@ export class Placing {
       return agreement;
     } catch (error) {
       this.release(held.miner);
+      throw error;
+    }
+  }
+
+  /** The fee is the job's, and kept with the opening. */
+  async #open(job: Job, plan: Omit<OpenPlan, 'rows'>, feeUait: number): Promise<HeldAgreement> {
+    job.feesUait += feeUait;
+    try {
+      const rows = [put(TABLE.progress, job.id, encodeProgress(job.progressRow()))];
+      return await this.#modules.agreements.open({ ...plan, rows });
+    } catch (error) {
+      job.feesUait -= feeUait;
       throw error;
     }
   }

@@ -5,6 +5,7 @@
 import type { Address, Hash, PublicKey } from '../../bytes.ts';
 import type { Offer, SignedOffer } from '../../chain/market/offer.ts';
 import type { Agreement } from '../../chain/modules/compute/agreement.ts';
+import type { Renewal } from './renewal.ts';
 import type { WorkStream } from '../../../protocols/market/work-stream.ts';
 
 /** A work stream to a miner. */
@@ -60,6 +61,8 @@ export interface Money {
   prepareOpen(fields: OpenFields): Promise<PreparedOpen>;
   /** Sends, also again what was sent before, and waits until it is final. @throws NodeError why it is not and will not be */
   send(transaction: Uint8Array, signal: AbortSignal): Promise<{ readonly height: number }>;
+  /** A higher cap, or a later expiry. @throws NodeError INSUFFICIENT_FUNDS, … */
+  prepareRenewal(agreement: Hash, renewal: Renewal): Promise<Uint8Array>;
   /** The client's close of what it no longer needs. */
   prepareClose(agreement: Hash): Promise<Uint8Array>;
 }

@@ -28,6 +28,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   TIMEOUT: 'wait: it is tried again, with others too',
   LEASE_LOST: 'nothing: the next attempt goes elsewhere',
   BAD_RECEIPT: 'nothing: that miner is ranked last from now on',
+  WRONG_RESULT: 'do not rely on the answer: run the job again; that miner is left out for hours',
   BAD_JOB: 'check parts and parameters against what the kind takes',
   TOO_LARGE: 'send less input, or split the job',
 };

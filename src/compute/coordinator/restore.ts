@@ -2,6 +2,7 @@
 import { bytesKey, keyBytes } from '../../bytes.ts';
 import { isNodeError, NodeError } from '../../errors.ts';
 import type { Rows } from './ports.ts';
+import type { WrongResult } from './replay.ts';
 import type { AgreementRow, AttemptRow, JobRow, LedgerRow, ProgressRow, ResultRow } from './rows.ts';
 import {
   decodeAgreementRow,
@@ -10,6 +11,7 @@ import {
   decodeLedger,
   decodeProgress,
   decodeResult,
+  decodeWrongResult,
   TABLE,
 } from './rows.ts';
 
@@ -31,6 +33,9 @@ export interface Restored {
   readonly agreements: readonly { readonly id: Uint8Array; readonly row: AgreementRow; readonly ledger: LedgerRow }[];
   readonly records: ReadonlyMap<string, Uint8Array>;
   readonly contradictions: number;
+  /** By job. */
+  readonly wrongResults: ReadonlyMap<string, WrongResult>;
+  readonly places: ReadonlyMap<string, Uint8Array>;
 }
 
 /** @throws NodeError CORRUPT when rows do not decode, or belong to none */
@@ -49,6 +54,8 @@ export async function restore(rows: Rows): Promise<Restored> {
       agreements: agreementsFrom(of(TABLE.agreement), of(TABLE.ledger)),
       records: of(TABLE.record),
       contradictions: of(TABLE.contradiction).size,
+      places: of(TABLE.receiptPlace),
+      wrongResults: new Map([...of(TABLE.wrongResult)].map(([key, value]) => [key, decodeWrongResult(value)])),
     };
   } catch (cause) {
     if (!isNodeError(cause) || cause.code !== 'CODEC') throw cause;

@@ -11,6 +11,7 @@ import type { SignedJob } from '../../chain/market/job.ts';
 import { decodeJob, encodeJob, MAX_JOB_BYTES } from '../../chain/market/job.ts';
 import type { SignedQuote } from '../../chain/market/quote.ts';
 import { decodeQuote, encodeQuote, MAX_QUOTE_BYTES } from '../../chain/market/quote.ts';
+import { MAX_CONTENT_BYTES } from '../../chain/market/content.ts';
 import type { SignedReceipt } from '../../chain/market/receipt.ts';
 import { decodeReceipt, encodeReceipt, MAX_OPEN_BYTES, MAX_RECEIPT_BYTES } from '../../chain/market/receipt.ts';
 import { isErrorCode } from '../../errors.ts';
@@ -18,6 +19,7 @@ import type { JobState } from './coordinator.ts';
 import type { JobProgress } from './job-machine.ts';
 import type { Ledger } from './ledger.ts';
 import type { Row } from './ports.ts';
+import type { WrongResult } from './replay.ts';
 
 export const TABLE = {
   /** Secrets of the session key and of the key that output is sealed to. */
@@ -35,6 +37,10 @@ export const TABLE = {
   output: 9,
   record: 10,
   contradiction: 11,
+  /** Results that were wrong, with all that shows it. */
+  wrongResult: 12,
+  /** Agreement and number u32: the receipt's id. */
+  receiptPlace: 13,
 } as const;
 
 function rowKey(table: number, id: Uint8Array): Uint8Array {
@@ -86,6 +92,8 @@ const STATES: readonly JobState[] = [
 
 export interface ProgressRow extends JobProgress {
   readonly endedAtMs: number | null;
+  /** Of transactions that set money aside for it. */
+  readonly feesUait: number;
   /** Last event. */
   readonly sequence: number;
 }
@@ -101,6 +109,7 @@ export function encodeProgress(row: ProgressRow): Uint8Array {
     .u64(row.endedAtMs ?? 0);
   writer.bool(row.fault !== null);
   if (row.fault) writer.ascii8(row.fault.code).bytes16(new TextEncoder().encode(row.fault.message.slice(0, 128)));
+  if (row.feesUait > 0) writer.u64(row.feesUait);
   return writer.finish();
 }
 
@@ -119,10 +128,11 @@ export function decodeProgress(bytes: Uint8Array): ProgressRow {
     endedAtMs: reader.u64(),
   };
   const fault = reader.bool() ? { code: reader.ascii8(32), text: reader.bytes16(MAX_FAULT_BYTES) } : null;
+  const whole = { ...row, endedAtMs: row.endedAtMs || null, feesUait: reader.remaining > 0 ? reader.u64() : 0 };
   reader.end();
-  if (fault === null) return { ...row, endedAtMs: row.endedAtMs || null, fault: null };
+  if (fault === null) return { ...whole, fault: null };
   const code = isErrorCode(fault.code) ? fault.code : 'INTERNAL';
-  return { ...row, endedAtMs: row.endedAtMs || null, fault: { code, message: new TextDecoder().decode(fault.text) } };
+  return { ...whole, fault: { code, message: new TextDecoder().decode(fault.text) } };
 }
 
 export interface AttemptRow {
@@ -220,4 +230,22 @@ export function decodeResult(bytes: Uint8Array): ResultRow {
   const acknowledgement = reader.fixed(64);
   reader.end();
   return { receipt, acknowledgement };
+}
+
+export function encodeWrongResult({ job, content, receipt, outputHash }: WrongResult): Uint8Array {
+  const writer = new Writer(content.length + 2_048).bytes16(encodeJob(job)).bytes32(content);
+  return writer.bytes16(encodeReceipt(receipt)).fixed(outputHash, 32).finish();
+}
+
+/** @throws NodeError CODEC */
+export function decodeWrongResult(bytes: Uint8Array): WrongResult {
+  const reader = new Reader(bytes, 'kept wrong result');
+  const wrong = {
+    job: decodeJob(reader.bytes16(MAX_JOB_BYTES)),
+    content: reader.bytes32(MAX_CONTENT_BYTES),
+    receipt: decodeReceipt(reader.bytes16(MAX_RECEIPT_BYTES)),
+    outputHash: reader.fixed(32),
+  };
+  reader.end();
+  return wrong;
 }

@@ -1,6 +1,7 @@
 /**
  * Who may have a slot: quotes given, slots reserved for them, and slots in which work is done. Pure. A quote reserves a slot
- * for a short while, and to its end once money is on its way.
+ * for a short while only: until its opening is seen, until that is final, and then until the assignment. Holding a slot costs
+ * nothing, so nobody holds one for long; what is still valid afterwards takes a slot that is free.
  */
 import type { Address, Hash } from '../../bytes.ts';
 import { bytesKey, equalBytes } from '../../bytes.ts';
@@ -10,8 +11,14 @@ import { refusal } from './refusal.ts';
 
 /** How long a quote stands. */
 export const QUOTE_MS = 30_000;
-/** How long a slot waits for an opening to be seen. */
+/** How long a slot waits for an opening to be seen, and for work once the money is there. */
 const RESERVATION_MS = 5_000;
+/** How long it waits for an opening that was seen to be final. */
+const OPENING_MS = 10_000;
+/** An agreement whose reservation came to nothing gets none for so long. */
+const UNUSED_MS = 60_000;
+/** Agreements of which that is remembered. */
+export const MAX_UNUSED = 1_024;
 /** A request is answered when it was made within this time, by this miner's clock. */
 const REQUEST_MS = 60_000;
 export const MAX_QUOTES = 1_024;
@@ -28,6 +35,8 @@ export interface HeldQuote {
   readonly reservedUntilMs: number;
   /** Within an agreement, or its opening is on its way: money is there. */
   readonly isFunded: boolean;
+  /** By its transaction; null within an agreement, and while none was seen. */
+  readonly opening: Hash | null;
 }
 
 interface AnsweredRequest {
@@ -45,6 +54,8 @@ export interface DeskState {
   readonly quotes: ReadonlyMap<string, HeldQuote>;
   /** Requests answered, by hash: when each may be forgotten, who made it, and the quote it got. */
   readonly requests: ReadonlyMap<string, AnsweredRequest>;
+  /** Agreements that let a reservation pass by, and until when they get no other. */
+  readonly unused: ReadonlyMap<string, number>;
 }
 
 export type DeskInput =
@@ -57,8 +68,14 @@ export type DeskInput =
       readonly quote: Quote;
       readonly nowMs: number;
     }
-  /** An `agreement.open` of this client that names this miner is pending or in a block. */
-  | { readonly type: 'opening'; readonly client: Address; readonly nowMs: number }
+  /** An `agreement.open` of this client that names this miner is pending, or in a final block; perhaps twice. */
+  | {
+      readonly type: 'opening';
+      readonly client: Address;
+      readonly transaction: Hash;
+      readonly isFinal: boolean;
+      readonly nowMs: number;
+    }
   /** Work on a quote is to begin. */
   | { readonly type: 'take'; readonly quoteId: Hash; readonly nowMs: number }
   /** Work has ended. */
@@ -75,7 +92,7 @@ export interface DeskStep {
 }
 
 export function openDesk(slots: number): DeskState {
-  return { slots, working: 0, quotes: new Map(), requests: new Map() };
+  return { slots, working: 0, quotes: new Map(), requests: new Map(), unused: new Map() };
 }
 
 export function stepDesk(state: DeskState, input: DeskInput): DeskStep {
@@ -117,8 +134,14 @@ function onRequest(state: DeskState, input: DeskInput & { readonly type: 'reques
     quotes.size >= MAX_QUOTES ||
     answeredTo(state.requests, request.client) >= MAX_REQUESTS - state.requests.size;
   if (isFull) return refuse(state, busy());
-  const reservedUntilMs = isFunded ? quote.validUntilMs : Math.min(quote.validUntilMs, nowMs + RESERVATION_MS);
-  const held: HeldQuote = { id: quoteId, request, quote, reservedUntilMs, isFunded };
+  const unused = withUnused(
+    state,
+    [...state.quotes.values()].filter(({ id }) => !quotes.has(bytesKey(id))),
+    nowMs,
+  );
+  const isReserved = request.agreement === null || !unused.has(bytesKey(request.agreement));
+  const reservedUntilMs = isReserved ? Math.min(quote.validUntilMs, nowMs + RESERVATION_MS) : nowMs;
+  const held: HeldQuote = { id: quoteId, request, quote, reservedUntilMs, isFunded, opening: null };
   const key = bytesKey(quoteId);
   const requests = new Map(state.requests);
   requests.set(bytesKey(requestId), {
@@ -127,20 +150,24 @@ function onRequest(state: DeskState, input: DeskInput & { readonly type: 'reques
     quote: key,
   });
   return {
-    state: { ...state, requests, quotes: new Map(quotes).set(key, held) },
+    state: { ...state, requests, unused, quotes: new Map(quotes).set(key, held) },
     effects: [{ type: 'grant', quote: held }],
   };
 }
 
-/** The oldest of the client's quotes that waits for money has it now. */
-function onOpening(state: DeskState, { client, nowMs }: DeskInput & { readonly type: 'opening' }): DeskState {
-  for (const [key, held] of state.quotes) {
-    if (held.isFunded || !equalBytes(held.request.client, client)) continue;
-    const hasSlot = held.reservedUntilMs > nowMs || freeSlots(state, nowMs) > 0;
-    const reservedUntilMs = hasSlot ? held.quote.validUntilMs : held.reservedUntilMs;
-    return { ...state, quotes: new Map(state.quotes).set(key, { ...held, isFunded: true, reservedUntilMs }) };
-  }
-  return state;
+/** The quote that it was seen for already, else the oldest of the client's that waits for money. */
+function onOpening(state: DeskState, input: DeskInput & { readonly type: 'opening' }): DeskState {
+  const { client, transaction, isFinal, nowMs } = input;
+  const all = [...state.quotes.values()];
+  const known = all.find(({ opening }) => opening !== null && equalBytes(opening, transaction));
+  if (known && !isFinal) return state;
+  const held = known ?? all.find(({ isFunded, request }) => !isFunded && equalBytes(request.client, client));
+  if (!held) return state;
+  const hasSlot = held.reservedUntilMs > nowMs || freeSlots(state, nowMs) > 0;
+  const untilMs = Math.min(held.quote.validUntilMs, nowMs + (isFinal ? RESERVATION_MS : OPENING_MS));
+  const reservedUntilMs = hasSlot ? untilMs : held.reservedUntilMs;
+  const funded: HeldQuote = { ...held, isFunded: true, opening: transaction, reservedUntilMs };
+  return { ...state, quotes: new Map(state.quotes).set(bytesKey(held.id), funded) };
 }
 
 function onTake(state: DeskState, { quoteId, nowMs }: DeskInput & { readonly type: 'take' }): DeskStep {
@@ -189,6 +216,23 @@ function withoutEarlier(quotes: DeskState['quotes'], { client, agreement }: Quot
 function swept(state: DeskState, nowMs: number): DeskState {
   const quotes = new Map([...state.quotes].filter(([, { quote }]) => quote.validUntilMs >= nowMs));
   const requests = new Map([...state.requests].filter(([, { untilMs }]) => untilMs >= nowMs));
-  if (quotes.size === state.quotes.size && requests.size === state.requests.size) return state;
-  return { ...state, quotes, requests };
+  const over = [...state.quotes.values()].filter(({ quote }) => quote.validUntilMs < nowMs);
+  const unused = withUnused(state, over, nowMs);
+  const isSame = over.length === 0 && requests.size === state.requests.size && unused.size === state.unused.size;
+  return isSame ? state : { ...state, quotes, requests, unused };
+}
+
+/** @param over quotes that nobody took */
+function withUnused({ unused }: DeskState, over: readonly HeldQuote[], nowMs: number): DeskState['unused'] {
+  const kept = new Map([...unused].filter(([, untilMs]) => untilMs > nowMs));
+  for (const { request, reservedUntilMs, quote } of over) {
+    // A reservation that ended as it began was none.
+    if (request.agreement === null || reservedUntilMs <= quote.validUntilMs - QUOTE_MS) continue;
+    kept.set(bytesKey(request.agreement), nowMs + UNUSED_MS);
+  }
+  for (const oldest of kept.keys()) {
+    if (kept.size <= MAX_UNUSED) break;
+    kept.delete(oldest);
+  }
+  return kept;
 }

@@ -5,6 +5,7 @@
 import type { Address, Hash, PublicKey } from '../../bytes.ts';
 import type { Agreement } from '../../chain/modules/compute/agreement.ts';
 import type { Voucher } from '../../chain/modules/compute/voucher.ts';
+import { CLOSING_MS } from '../../chain/modules/compute/closing.ts';
 import { LEASE_MS } from '../../../protocols/market/work-frames.ts';
 
 /** Unsettled money above this share of the cap is taken. */
@@ -85,6 +86,17 @@ export interface Taking {
   readonly totalUait: number;
 }
 
+function isExpiring(expiresAtMs: number, headTimeMs: number): boolean {
+  return expiresAtMs - headTimeMs <= EXPIRY_MARGIN_MS;
+}
+
+/** Header time until which what is due can be taken for certain; null while that is far off. */
+export function deadlineOf({ state, expiresAtMs }: Agreement, headTimeMs: number): number | null {
+  if (state.name === 'closed') return null;
+  if (state.name === 'closing') return state.sinceMs + CLOSING_MS;
+  return isExpiring(expiresAtMs, headTimeMs) ? expiresAtMs + CLOSING_MS : null;
+}
+
 /** What to send now. Nothing is sent for an agreement under which nothing was ever due: its fee would be the miner's loss. */
 export function takingOf(ledger: Ledger, nowMs: number, headTimeMs: number, isDraining: boolean): Taking | null {
   const { chainState, capUait, paidUait, active, isSingle, awaitedUntilMs, lastUsedMs, expiresAtMs } = ledger;
@@ -97,7 +109,7 @@ export function takingOf(ledger: Ledger, nowMs: number, headTimeMs: number, isDr
     if (isOver || chainState === 'closing' || idleMs >= RELEASE_IDLE_MS) return { kind: 'release', totalUait };
   }
   if (unsettledUait <= 0) return null;
-  const isPressing = chainState === 'closing' || expiresAtMs - headTimeMs <= EXPIRY_MARGIN_MS;
+  const isPressing = chainState === 'closing' || isExpiring(expiresAtMs, headTimeMs);
   const isMuch = !isSingle && unsettledUait * UNSETTLED_SHARE > capUait;
   const isIdle = !isSingle && !active && idleMs >= SETTLE_IDLE_MS;
   return isPressing || isMuch || isIdle ? { kind: 'settle', totalUait } : null;

@@ -288,8 +288,8 @@ class RunningMiner implements Miner {
       chain.onHead(() => {
         this.#onHead();
       }),
-      chain.onOpening(this.address, (client) => {
-        this.#slots.step({ type: 'opening', client, nowMs: clock.now() });
+      chain.onOpening(this.address, (opening) => {
+        this.#slots.step({ type: 'opening', ...opening, nowMs: clock.now() });
       }),
     );
     this.#onHead();

@@ -21,10 +21,17 @@ export interface MinerChain {
   leastFeeUait(transactionBytes: number): number;
   /** @returns null when it is pending, also when it was already */
   submit(transaction: Uint8Array): Promise<Refusal | null>;
-  /** Each `agreement.open` that names this miner, pending or in a block, perhaps twice. @returns ends it */
-  onOpening(miner: Address, listener: (client: Address) => void): () => void;
+  /** Each `agreement.open` that names this miner: when it is pending, and may be in the next block, and when it is final. @returns ends it */
+  onOpening(miner: Address, listener: (opening: SeenOpening) => void): () => void;
   /** After each new head. @returns ends it */
   onHead(listener: () => void): () => void;
+}
+
+export interface SeenOpening {
+  readonly client: Address;
+  /** Its id. */
+  readonly transaction: Hash;
+  readonly isFinal: boolean;
 }
 
 /** Back ends, as one. */

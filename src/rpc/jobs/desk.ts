@@ -112,7 +112,7 @@ export class JobDesk {
     if (known) return resubmitted(coordinator, request);
     const reference = `${this.chainId}/${owner}/${idempotencyKey}`;
     const purpose = { model: model === '' ? null : model, reference };
-    const reservation = await access.budgets.reserve(payer, maxPriceUait, purpose);
+    const reservation = await access.budgets.reserve(payer, maxPriceUait + options.maxFeesUait, purpose);
     try {
       const job = await coordinator.submit(request);
       this.#settleAtEnd(job.id, reservation);
@@ -156,7 +156,7 @@ export class JobDesk {
     const job = coordinator.job(id);
     // The chain stops: the next start takes it up.
     if (!job || !isEnded(job.state)) return;
-    access.budgets.settle(reservation, Math.min(job.spentUait, reservation.amountUait));
+    access.budgets.settle(reservation, Math.min(job.spentUait + job.feesUait, reservation.amountUait));
   }
 }
 

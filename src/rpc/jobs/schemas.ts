@@ -30,6 +30,7 @@ export const Job = strict({
   payment_status: words('pending', 'escrowed', 'released', 'refunded', 'skipped'),
   max_price_uait: amount,
   spent_uait: amount,
+  fees_uait: amount,
   output_bytes: count,
   input_tokens: nullable(count),
   output_tokens: nullable(count),
@@ -87,6 +88,24 @@ export const JobReceipt = strict({
   }),
   signature: receiptSignature,
   attestations: Type.Array(receiptSignature),
+  anchor: Type.Optional(
+    strict({
+      root: hex32,
+      index: count,
+      count,
+      path: Type.Array(hex32),
+      settlement: nullable(text),
+    }),
+  ),
+});
+
+/** See chain/market/work-json.ts. */
+export const WorkProof = strict({
+  format: words('aitbc-work/1'),
+  receipt: JobReceipt,
+  job: text,
+  content: text,
+  replayed_hash: nullable(hex32),
 });
 
 export const ReceiptPage = strict({

@@ -1,9 +1,12 @@
 /** The JSON of jobs. */
 import { toHex } from '../../bytes.ts';
 import { formatAddress } from '../../chain/address.ts';
-import type { ReceiptJson } from '../../chain/market/receipt-json.ts';
+import type { ReceiptJson, ReceiptPlace } from '../../chain/market/receipt-json.ts';
 import { receiptToJson } from '../../chain/market/receipt-json.ts';
+import type { WorkJson } from '../../chain/market/work-json.ts';
+import { workToJson } from '../../chain/market/work-json.ts';
 import type { JobEvent, JobReasons, JobReceipt, JobView } from '../../compute/coordinator/coordinator.ts';
+import type { WrongResult } from '../../compute/coordinator/replay.ts';
 import { isEnded, plainState } from '../../compute/coordinator/coordinator.ts';
 import type { ChainApi } from '../api.ts';
 
@@ -26,6 +29,7 @@ export function jobView(job: JobView) {
     payment_status: paymentStatus(job),
     max_price_uait: String(job.maxPriceUait),
     spent_uait: String(job.spentUait),
+    fees_uait: String(job.feesUait),
     output_bytes: job.outputBytes,
     input_tokens: job.inputTokens,
     output_tokens: job.outputTokens,
@@ -68,8 +72,21 @@ export function reasonsView({ id }: JobView, { state, summary, reasons, candidat
   };
 }
 
-export function receiptView({ crypto, genesis }: ChainApi, { receipt, acknowledgement }: JobReceipt): ReceiptJson {
-  return receiptToJson(crypto, { chain: genesis.chain, signed: receipt, acknowledgement });
+export function receiptView(
+  { crypto, genesis }: ChainApi,
+  { receipt, acknowledgement }: JobReceipt,
+  anchor: ReceiptPlace | null = null,
+): ReceiptJson {
+  return receiptToJson(crypto, { chain: genesis.chain, signed: receipt, acknowledgement, anchor });
+}
+
+export function proofView(
+  { crypto, genesis }: ChainApi,
+  { job, content, receipt: signed, outputHash: replayedHash }: WrongResult,
+  { id, acknowledgement }: JobReceipt,
+): WorkJson {
+  const receipt = { chain: genesis.chain, signed, acknowledgement, id, anchor: null };
+  return workToJson(crypto, { receipt, job, content, replayedHash });
 }
 
 export function jobEventText({ sequence, atMs, state, attempt, reason }: JobEvent): string {

@@ -4,10 +4,11 @@ import { fromHex, toHex } from '../../bytes.ts';
 import { NodeError } from '../../errors.ts';
 import type { NodeApi } from '../api.ts';
 import { chainQuery, hash, ofChain, strict } from '../app.ts';
+import { placeOf } from '../jobs/anchored.ts';
 import type { JobDesks } from '../jobs/desk.ts';
 import { listFields, listJobs } from '../jobs/listing.ts';
-import { JobReceipt, ReceiptPage } from '../jobs/schemas.ts';
-import { receiptView } from '../jobs/views.ts';
+import { JobReceipt, ReceiptPage, WorkProof } from '../jobs/schemas.ts';
+import { proofView, receiptView } from '../jobs/views.ts';
 import type { Operation } from '../operation.ts';
 import { fresh, operation } from '../operation.ts';
 import { pageLimit } from '../paging.ts';
@@ -30,7 +31,29 @@ export function receiptOperations(node: NodeApi, desks: JobDesks): Operation[] {
         const jobs = desks.of(api).open(asker);
         const receipt = jobs.coordinator.receipt(jobs.job(params.job).id);
         if (!receipt) throw noReceipt(params.job);
-        return fresh(receiptView(api, receipt));
+        return fresh(receiptView(api, receipt, placeOf(api, jobs.coordinator, receipt)));
+      },
+    }),
+    operation({
+      methods: [],
+      verb: 'GET',
+      path: '/v1/jobs/:job/proof',
+      params: strict({ job: hash }),
+      query: ofChain,
+      summary: 'What shows that the result of a job was wrong: done again, its work gave another one',
+      answers: {
+        200: { description: 'Receipt, job, input and both hashes: aitbc job verify takes it', schema: WorkProof },
+      },
+      errors: [...OF_JOBS, 'NOT_FOUND'],
+      scope: 'jobs',
+      handle: ({ params, query, ...asker }) => {
+        const api = node.chain(query.chain_id);
+        const jobs = desks.of(api).open(asker);
+        const { id } = jobs.job(params.job);
+        const wrong = jobs.coordinator.wrongResult(id);
+        const receipt = jobs.coordinator.receipt(id);
+        if (!wrong || !receipt) throw noProof(params.job);
+        return fresh(proofView(api, wrong, receipt));
       },
     }),
     operation({
@@ -71,10 +94,17 @@ export function receiptOperations(node: NodeApi, desks: JobDesks): Operation[] {
         const receipt = jobs.coordinator.receipt(fromHex(params.receipt));
         if (!receipt) throw noReceipt(params.receipt);
         jobs.job(toHex(receipt.receipt.receipt.job));
-        return fresh(receiptView(api, receipt));
+        return fresh(receiptView(api, receipt, placeOf(api, jobs.coordinator, receipt)));
       },
     }),
   ];
+}
+
+function noProof(id: string): NodeError {
+  return new NodeError('NOT_FOUND', 'nothing shows that the result of this job is wrong', {
+    data: { id },
+    hint: 'a part of the jobs of deterministic kinds is done again: see market.replay_percent of config.toml',
+  });
 }
 
 function noReceipt(id: string): NodeError {

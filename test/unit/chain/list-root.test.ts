@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { equalBytes, toHex } from '../../../src/bytes.ts';
 import { pureHasher } from '../../../src/chain/crypto/pure.ts';
 import type { ListProof } from '../../../src/chain/list-root.ts';
-import { listProof, listRoot, verifyListProof } from '../../../src/chain/list-root.ts';
+import { listProof, listRoot, listRoots, verifyListProof } from '../../../src/chain/list-root.ts';
 import { nativeHasher } from '../../../src/native/hasher.ts';
 
 const itemsOf = (count: number, salt = 0): Uint8Array[] =>
@@ -22,6 +22,14 @@ const lists = Array.from({ length: MAX_COUNT }, (_, count) => itemsOf(count));
 describe('list root', () => {
   it('is the same for every hasher', () => {
     for (const items of lists) assert.deepEqual(listRoot(pureHasher, items), listRoot(nativeHasher, items));
+  });
+
+  it('of each beginning comes as the list grows', () => {
+    const longest = lists.at(-1) ?? [];
+    assert.deepEqual(
+      [...listRoots(nativeHasher, longest)],
+      longest.map((_, i) => listRoot(nativeHasher, longest.slice(0, i + 1))),
+    );
   });
 
   it('differs for every length, and for lists that differ in an item or in order', () => {

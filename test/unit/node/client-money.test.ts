@@ -65,6 +65,16 @@ describe("a node's money for jobs", () => {
     assert.equal((await money.agreement(agreement))?.capUait, 10_000);
     // Again, as after a restart.
     assert.deepEqual(await money.send(transaction, never), { height: 2 });
+    for (const renewal of [{ amountUait: 5_000 }, { expiresAtMs: node.genesis.timeMs + 1_200_000 }]) {
+      const renewed = money.send(await money.prepareRenewal(agreement, renewal), never);
+      await waitFor('the pool', () => node.mempool.size === 1);
+      node.produce();
+      await renewed;
+    }
+    const { capUait, expiresAtMs } = (await money.agreement(agreement)) ?? assert.fail();
+    assert.equal(capUait, 15_000);
+    assert.ok(expiresAtMs - node.genesis.timeMs >= 1_200_000);
+    assert.equal(await failure(money.prepareRenewal(agreement, { amountUait: 2 ** 52 })), 'INSUFFICIENT_FUNDS');
     const closing = money.send(await money.prepareClose(agreement), never);
     await waitFor('the pool', () => node.mempool.size === 1);
     node.produce();
@@ -148,7 +158,7 @@ function chainOf(node: FakeNode): MoneyModules['chain'] {
       const { height, state } = chain.tip();
       return { height, state, timeMs: node.applied.at(-1)?.block.header.timeMs ?? genesis.timeMs };
     },
-    store: { transaction: chain.transaction, receipts: chain.receipts },
+    store: { transaction: chain.transaction, receiptAt: chain.receiptAt },
   };
   const admission = { submit: pool.submit };
   const { onCommit } = chain;

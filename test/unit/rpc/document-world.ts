@@ -111,6 +111,7 @@ export class World {
       ...{ queueMs: 1000, executionMs: 1000, totalMs: 1000, owner: 'keyless', idempotencyKey: null },
       agreement: 'session',
     });
+    this.market.prove(job.id);
     return toHex(job.id);
   }
 
@@ -537,6 +538,7 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
   },
   '/v1/jobs/{job}/events': { NOT_FOUND: unknownJob },
   '/v1/jobs/{job}/receipt': { NOT_FOUND: unknownJob },
+  '/v1/jobs/{job}/proof': { NOT_FOUND: unknownJob },
   '/v1/jobs/{job}/why': { NOT_FOUND: unknownJob },
   '/v1/receipts/{receipt}': { NOT_FOUND: unknownJob },
   '/v1/models/{model}': { NO_MODEL: (world, target) => send(world, target, { params: { model: 'nothing' } }) },

@@ -249,7 +249,7 @@ describe('jobs over RPC', () => {
     const { job_id } = await submit();
     world.market.answer(fromHex(job_id), 'Vienna.');
     const headers = { authorization: `Bearer ${world.carol}` };
-    for (const path of ['', '/result', '/events', '/receipt', '/why']) {
+    for (const path of ['', '/result', '/events', '/receipt', '/proof', '/why']) {
       assert.equal((await ask(world.url, `/v1/jobs/${job_id}${path}`, { headers })).status, 404, path);
     }
     for (const method of ['DELETE', 'POST']) {
@@ -303,6 +303,19 @@ describe('jobs over RPC', () => {
       const { status, json } = await post(world.url, '/v1/jobs', { prompt: 'a', max_price_uait: 501 }, headers);
       assert.deepEqual([status, json.code], [402, 'BUDGET_SPENT']);
       assert.equal(world.market.requests.length, 0);
+    });
+
+    it('pay for the agreements that their jobs open, too', async () => {
+      world.market.options = { ...world.market.options, maxFeesUait: 100 };
+      const headers = { 'x-api-key': world.bob };
+      const refused = await post(world.url, '/v1/jobs', { prompt: 'a', max_price_uait: 401 }, headers);
+      assert.deepEqual([refused.status, refused.json.code], [402, 'BUDGET_SPENT']);
+      const { job_id } = await submit({ prompt: 'a', max_price_uait: 5000 });
+      assert.deepEqual(standing(), [0, 5100]);
+      world.market.start(fromHex(job_id));
+      world.market.complete(fromHex(job_id), { feesUait: 25 });
+      await waitFor('the settlement', () => world.budgets.open().length === 0);
+      assert.deepEqual(standing(), [170, 0]);
     });
 
     it('get back what a job that was not taken would have cost', async () => {

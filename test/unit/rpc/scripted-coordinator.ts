@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import type { Hash } from '../../../src/bytes.ts';
 import { bytesKey, equalBytes, utf8 } from '../../../src/bytes.ts';
 import { addressOf } from '../../../src/chain/address.ts';
+import type { ListProof } from '../../../src/chain/list-root.ts';
+import { signJob } from '../../../src/chain/market/job.ts';
 import type { SignedOffer } from '../../../src/chain/market/offer.ts';
 import { signOffer } from '../../../src/chain/market/offer.ts';
 import type { ChainContext } from '../../../src/chain/signing.ts';
@@ -17,6 +19,7 @@ import type {
   JobView,
 } from '../../../src/compute/coordinator/coordinator.ts';
 import { isEnded } from '../../../src/compute/coordinator/coordinator.ts';
+import type { WrongResult } from '../../../src/compute/coordinator/replay.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import type { JobOptions, JobsApi } from '../../../src/rpc/api.ts';
@@ -40,7 +43,7 @@ export class ScriptedCoordinator implements Coordinator, JobsApi {
   readonly coordinator = this;
   readonly requests: JobRequest[] = [];
   readonly canceled: string[] = [];
-  options: JobOptions = { maxPriceUait: 1_000_000, startMs: 1_000, executionMs: 60_000 };
+  options: JobOptions = { maxPriceUait: 1_000_000, maxFeesUait: 0, startMs: 1_000, executionMs: 60_000 };
   /** What is offered; null: a chat model and one for vectors. */
   offered: readonly SignedOffer[];
   /** Called with every new job. */
@@ -49,6 +52,10 @@ export class ScriptedCoordinator implements Coordinator, JobsApi {
   /** Of reads and cancellations. */
   readFault: NodeError | null = null;
   reasons: JobReasons['reasons'] = [];
+  /** By job. */
+  /** By receipt and root. */
+  readonly places = new Map<string, ListProof>();
+  readonly wrong = new Map<string, WrongResult>();
   readonly #chain: ChainContext;
   readonly #jobs = new Map<string, Held>();
   readonly #waiting = new Set<() => void>();
@@ -82,7 +89,7 @@ export class ScriptedCoordinator implements Coordinator, JobsApi {
     const view: JobView = {
       ...{ id, kind, model, owner, maxPriceUait, state: 'submitted', createdAtMs: ++this.#nowMs },
       ...{ expiresAtMs: this.#nowMs + totalMs, endedAtMs: null, attempt: 0, miner: null, answeredBy: null },
-      ...{ agreement: null, outputBytes: 0, spentUait: 0, fault: null, receiptId: null },
+      ...{ agreement: null, outputBytes: 0, spentUait: 0, feesUait: 0, fault: null, receiptId: null },
       ...{ inputTokens: null, outputTokens: null, finish: null },
     };
     this.#jobs.set(bytesKey(id), { request, view, pieces: [], events: [], receipt: undefined, lost: false });
@@ -145,6 +152,19 @@ export class ScriptedCoordinator implements Coordinator, JobsApi {
     this.complete(id);
   }
 
+  /** Done again, its work gave another result. */
+  prove(id: Hash): void {
+    const { view, receipt } = this.#held(id);
+    if (!receipt) return;
+    const { kind, createdAtMs } = view;
+    const { client, inputHash } = receipt.receipt.receipt;
+    const job = signJob(this.#chain, signer('session'), {
+      ...{ client, inputHash, kind, createdAtMs, model: '', nonce: hashOf('nonce'), inputBytes: 3, maxOutputBytes: 99 },
+      ...{ maxPriceUait: 1_000, queueMs: 1, executionMs: 1, totalMs: 1 },
+    });
+    this.wrong.set(bytesKey(id), { job, content: utf8('abc'), receipt: receipt.receipt, outputHash: hashOf('again') });
+  }
+
   fail(id: Hash, fault: JobFault, state: JobState = 'failed'): void {
     this.move(id, state, { fault });
   }
@@ -196,6 +216,18 @@ export class ScriptedCoordinator implements Coordinator, JobsApi {
       if (receipt && (equalBytes(view.id, id) || equalBytes(receipt.id, id))) return receipt;
     }
     return undefined;
+  }
+
+  work(): undefined {
+    return undefined;
+  }
+
+  placeOf(receipt: JobReceipt, root: Hash): ListProof | null {
+    return this.places.get(bytesKey(receipt.id) + bytesKey(root)) ?? null;
+  }
+
+  wrongResult(id: Hash): WrongResult | undefined {
+    return this.wrong.get(bytesKey(id));
   }
 
   async *output(id: Hash, from: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {

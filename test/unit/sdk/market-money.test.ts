@@ -85,10 +85,17 @@ describe('money of a client', () => {
       const found = await money.agreement(agreement);
       assert.deepEqual([found?.capUait, found?.state.name, found?.signer], [50_000, 'open', SESSION]);
       assert.equal(await money.balanceUait(), before - 50_000 - 5000);
+      await money.send(await money.prepareRenewal(agreement, { amountUait: 10_000 }), NEVER);
+      await money.send(
+        await money.prepareRenewal(agreement, { expiresAtMs: (found?.expiresAtMs ?? 0) + 60_000 }),
+        NEVER,
+      );
+      const renewed = await money.agreement(agreement);
+      assert.deepEqual([renewed?.capUait, renewed?.expiresAtMs], [60_000, (found?.expiresAtMs ?? 0) + 60_000]);
       await money.send(await money.prepareClose(agreement), NEVER);
       assert.equal((await money.agreement(agreement))?.state.name, 'closing');
       const head = await money.head();
-      assert.deepEqual([head.height, head.timeMs], [3, node.applied[2]?.block.header.timeMs]);
+      assert.deepEqual([head.height, head.timeMs], [5, node.applied[4]?.block.header.timeMs]);
     });
   }
 

@@ -3,10 +3,14 @@ import { toHex, utf8 } from '../../../src/bytes.ts';
 import { addressOf } from '../../../src/chain/address.ts';
 import { pureCrypto } from '../../../src/chain/crypto/pure.ts';
 import { listProof, listRoot } from '../../../src/chain/list-root.ts';
+import type { ReceiptPlace } from '../../../src/chain/market/receipt-json.ts';
 import { receiptToJson } from '../../../src/chain/market/receipt-json.ts';
 import type { WorkReceipt } from '../../../src/chain/market/receipt.ts';
 import type { Agreement } from '../../../src/chain/modules/compute/agreement.ts';
+import { settleAgreement } from '../../../src/chain/modules/compute/agreement-miner.ts';
+import { signVoucher } from '../../../src/chain/modules/compute/voucher.ts';
 import type { Json, JsonObject } from '../../../src/chain/modules/types.ts';
+import { signTransaction } from '../../../src/chain/tx.ts';
 import { isNodeError } from '../../../src/errors.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { verifyReceiptText } from '../../../src/sdk/browser.ts';
@@ -14,6 +18,7 @@ import {
   MAX_RECEIPT_CHARACTERS,
   parseReceipt,
   soleAnchor,
+  verifyReceiptDocument,
   verifyOutput,
   verifyReceipt,
 } from '../../../src/sdk/receipt.ts';
@@ -159,6 +164,47 @@ describe('receipts of work', () => {
     ];
     for (const anchor of bad) failing('anchor', () => verifyReceipt(rules, signed, acknowledgement, anchor));
   });
+
+  it('tell in their file where they stand, under a root that the miner signed', () => {
+    const { id } = verifyReceipt(rules, signed, acknowledgement);
+    const list = [nativeCrypto.hash(OUTPUT), id, nativeCrypto.hash(id)];
+    const place = listProof(nativeCrypto, list, 1);
+    assert.ok(place);
+    const root = listRoot(nativeCrypto, list);
+    const settlement = settlementOf(root);
+    const document = { chain, signed, acknowledgement, id, anchor: { root, place, settlement } };
+    const text = JSON.stringify(receiptToJson(nativeCrypto, document));
+    const read = parseReceipt(nativeCrypto, text);
+    assert.deepEqual(read.anchor, document.anchor);
+    const { findings } = verifyReceiptDocument(nativeCrypto, read, null);
+    assert.deepEqual(
+      findings.slice(-2).map(({ check }) => check),
+      ['place', 'settlement'],
+    );
+    const inPage = verifyReceiptText(text, toHex(chain.genesisHash)).findings;
+    assert.match(inPage.at(-2)?.text ?? '', /^receipt 2 of 3 under [0-9a-f]{64}$/);
+    const without = { ...document, anchor: { root, place, settlement: null } };
+    assert.equal(verifyReceiptDocument(nativeCrypto, without, null).findings.at(-1)?.check, 'place');
+
+    const told = (anchor: Partial<ReceiptPlace>) => () =>
+      verifyReceiptDocument(nativeCrypto, { ...document, anchor: { ...document.anchor, ...anchor } }, null);
+    failing('place', told({ root: id }));
+    failing('place', told({ place: { ...place, index: 0 } }));
+    failing('settlement', told({ settlement: settlementOf(id) }));
+    failing('settlement', told({ settlement: settlementOf(root, 1) }));
+    failing('settlement', told({ settlement: settlementOf(root, 136, receiptKeys.client) }));
+    failing('settlement', told({ settlement: settlement.with(-1, (settlement.at(-1) ?? 0) ^ 1) }));
+    failing('settlement', told({ settlement: settlement.subarray(1) }));
+    failing('settlement', told({ settlement: signed.receipt.open }));
+  });
+
+  function settlementOf(receiptsRoot: Uint8Array, totalUait = 136, by = receiptKeys.miner): Uint8Array {
+    const { agreement } = signed.receipt;
+    const voucher = signVoucher(chain, receiptKeys.session, { agreement, creditUait: 200, seen: receiptsRoot });
+    const payload = settleAgreement.encode({ agreement, receiptsRoot, totalUait, voucher });
+    const fields = { type: settleAgreement.type, nonce: 1, feeUait: 5000, validUntilHeight: 99, payload };
+    return signTransaction(nativeCrypto, chain, by, fields).bytes;
+  }
 });
 
 describe('receipts of work as JSON', () => {

@@ -221,6 +221,11 @@ const EMBED_CAPABILITY: Capability = {
   tags: ['cpu', 'demo'],
 };
 
+/** Of these a result can be held against another one. */
+export const DETERMINISTIC_CAPABILITIES: readonly Capability[] = [EMBED_CAPABILITY, WASM_CAPABILITY].filter(
+  ({ deterministic }) => deterministic,
+);
+
 function outcomeOf({ finish, inputTokens, outputTokens }: TaskResult): ExecutorOutcome {
   return { finish, inputTokens, outputTokens };
 }

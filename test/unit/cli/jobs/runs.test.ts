@@ -45,6 +45,7 @@ function jobOf(id: string, over: Partial<JobResponse> = {}): JobResponse {
     payment_status: 'released',
     max_price_uait: '1000000',
     spent_uait: '10136',
+    fees_uait: '5000',
     output_bytes: 3,
     input_tokens: null,
     output_tokens: null,

@@ -5,6 +5,7 @@ import { FairQueue } from '../../../../src/compute/coordinator/fair-queue.ts';
 import type { Job } from '../../../../src/compute/coordinator/job.ts';
 import type { CoordinatorLimits } from '../../../../src/compute/coordinator/limits.ts';
 import { DEFAULT_COORDINATOR_LIMITS } from '../../../../src/compute/coordinator/limits.ts';
+import { MAX_OPENINGS } from '../../../../src/compute/coordinator/placing.ts';
 import { Memory } from '../../../../src/compute/coordinator/memory.ts';
 import { MinerIndex } from '../../../../src/compute/coordinator/miner-index.ts';
 import { OutputLog } from '../../../../src/compute/coordinator/output-log.ts';
@@ -47,12 +48,31 @@ describe('coordinator: bounds', () => {
   });
 
   it('bound: content of open jobs', async () => {
-    await start({ maxContentBytes: 250 });
+    await start({ maxContentBytes: 300 });
     const { id } = await world.coordinator.submit(requestOf());
     await world.coordinator.submit(requestOf());
     await assert.rejects(world.coordinator.submit(requestOf()), { code: 'BUSY' });
     await world.coordinator.cancel(id);
     await world.coordinator.submit(requestOf());
+  });
+
+  it('bound: content of one owner is as much as is left over', async () => {
+    await start({ maxContentBytes: 400 });
+    const submit = (owner: string): Promise<unknown> => world.coordinator.submit(requestOf({ owner }));
+    await submit('a');
+    await submit('a');
+    await assert.rejects(submit('a'), { code: 'BUSY' });
+    await submit('b');
+    await assert.rejects(submit('b'), { code: 'BUSY' });
+  });
+
+  it('bound: agreements that are opened for one job, whose fees are its own', async () => {
+    const [miner] = await start({ maxAttempts: 9 }, { fail: { code: 'EXECUTOR', times: 99 } });
+    const view = await world.run({ agreement: 'single', maxPriceUait: 1e6, queueMs: 3_000 });
+    assert.deepEqual([miner?.started, world.sent], [MAX_OPENINGS, MAX_OPENINGS]);
+    assert.deepEqual([view.state, view.feesUait], ['expired', MAX_OPENINGS * 10]);
+    await world.crash();
+    assert.equal(world.view(view.id).feesUait, view.feesUait, 'after a restart too');
   });
 
   it('bound: jobs that have ended, their age, and bytes of their output', async () => {
@@ -142,7 +162,7 @@ describe('coordinator: bounds', () => {
     const memory = new Memory(2);
     for (const key of ['a', 'b', 'c']) memory.learn(key, { type: 'loss' }, 0);
     assert.equal(memory.size, 2);
-    assert.equal(memory.of('a').losses, 0);
+    assert.equal(memory.of('a', 0).losses, 0);
   });
 
   it('bound: jobs that ended while nobody came for them are not kept in the queue', () => {

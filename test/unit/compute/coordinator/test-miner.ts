@@ -60,6 +60,8 @@ export interface Script {
   readonly replay?: boolean;
   /** Of what the miner sends, on its way. */
   changeRecord?: (record: Uint8Array, number: number) => Uint8Array;
+  readonly kind?: string;
+  readonly digest?: Uint8Array;
   /** Does not wait for credit. */
   readonly greedy?: boolean;
   readonly endless?: boolean;
@@ -122,12 +124,12 @@ export class TestMiner {
   }
 
   offer(): SignedOffer {
-    const { model = 'tiny', streams = true, slots = 4, offeredPrice } = this.script;
+    const { model = 'tiny', streams = true, slots = 4, offeredPrice, kind = 'llm.chat', digest = null } = this.script;
     return signOffer(CHAIN, this.signer, {
       ...{ name: 'm', peer: 'p', addresses: [], sequence: 1, ttlMs: 60_000, slots, free: slots, region: '', gpus: [] },
       models: [
         {
-          ...{ kind: 'llm.chat', model, digest: null, contextTokens: 0, streams, deterministic: false, warm: true },
+          ...{ kind, model, digest, contextTokens: 0, streams, deterministic: false, warm: true },
           ...{ price: { ...this.price, ...offeredPrice }, bytesPerSecond: 100, tags: [] },
         },
       ],
@@ -137,13 +139,13 @@ export class TestMiner {
   async quote(bytes: Uint8Array): Promise<Uint8Array> {
     await Promise.resolve();
     this.quotes++;
-    const { decline, tickUait = 50, model = 'tiny' } = this.script;
+    const { decline, tickUait = 50, model = 'tiny', kind = 'llm.chat', digest = null } = this.script;
     if (decline && decline.times-- > 0) {
       throw new NodeError(decline.code, 'declined', { data: { afterMs: decline.afterMs ?? 0 } });
     }
     const { request } = decodeQuoteRequest(bytes);
     const quote = {
-      ...{ request: quoteRequestHash(nativeCrypto, CHAIN, request), kind: 'llm.chat', model, modelDigest: null },
+      ...{ request: quoteRequestHash(nativeCrypto, CHAIN, request), kind, model, modelDigest: digest },
       ...{ price: this.price, tickUait, sealKey: new Uint8Array(32).fill(5), validUntilMs: 2_000_000 },
       ...{ validUntilHeight: 1_000_000, firstMs: 1 },
     };
@@ -399,7 +401,7 @@ class Stream {
     const receipt: WorkReceipt = {
       ...{ job: assignment.job, attempt: assignment.attempt, agreement: assignment.agreement, quote: assignment.quote },
       ...{ client: spec.client, signer: spec.signer, miner: this.#miner.signer.publicKey, kind: quote.kind },
-      ...{ model: quote.model, modelDigest: null, inputHash: spec.inputHash, inputBytes: spec.inputBytes },
+      ...{ model: quote.model, modelDigest: quote.modelDigest, inputHash: spec.inputHash, inputBytes: spec.inputBytes },
       ...{ outputHash: nativeCrypto.hash(output), outputBytes: output.length, chunks: current.sent.length },
       ...{ link: current.links.at(-1) ?? current.id, price: quote.price, dueUait: this.#due(current, 0) },
       finish: this.#isStopped ? 'canceled' : 'stop',

@@ -7,7 +7,9 @@ import type { Agreement } from '../../../../src/chain/modules/compute/agreement.
 import type { Coordinator, JobRequest, JobView } from '../../../../src/compute/coordinator/coordinator.ts';
 import { createCoordinator } from '../../../../src/compute/coordinator/create-coordinator.ts';
 import type { CoordinatorLimits } from '../../../../src/compute/coordinator/limits.ts';
+import type { ReplayOptions } from '../../../../src/compute/coordinator/replays.ts';
 import type { Miners, Money, OpenFields, Row, Rows } from '../../../../src/compute/coordinator/ports.ts';
+import type { Renewal } from '../../../../src/compute/coordinator/renewal.ts';
 import { NodeError } from '../../../../src/errors.ts';
 import { nopLogger } from '../../../../src/log.ts';
 import { nopRegister } from '../../../../src/metrics.ts';
@@ -50,6 +52,7 @@ class MemoryRows implements Rows {
 
 export interface WorldOptions {
   readonly limits?: Partial<CoordinatorLimits>;
+  readonly replay?: ReplayOptions;
 }
 
 export class World {
@@ -59,8 +62,10 @@ export class World {
   readonly miners = new Map<string, TestMiner>();
   readonly #listeners = new Set<() => void>();
   readonly #options: WorldOptions;
+  readonly #renewals = new Map<string, { id: Hash; renewal: Renewal }>();
   readonly #prepared = new Map<string, { id: Hash; fields: OpenFields }>();
   readonly closed: Hash[] = [];
+  readonly renewals: Renewal[] = [];
   /** Openings whose nonce another program of the account uses first, for an agreement of its own. */
   outrun = 0;
   coordinator!: Coordinator;
@@ -100,7 +105,7 @@ export class World {
       random: (bytes) => nativeCrypto.hash(new TextEncoder().encode(`random ${this.#random++}`)).slice(0, bytes),
       log: nopLogger,
       metrics: nopRegister,
-      ...(this.#options.limits ? { limits: this.#options.limits } : {}),
+      ...this.#options,
     });
     return this.coordinator;
   }
@@ -190,11 +195,28 @@ export class World {
         return Promise.resolve({ agreement: id, transaction });
       },
       send: (transaction) => this.#send(transaction),
+      prepareRenewal: (id, renewal) => {
+        const transaction = new TextEncoder().encode(`renew ${++this.#nonce}`);
+        this.#renewals.set(bytesKey(transaction), { id, renewal });
+        return Promise.resolve(transaction);
+      },
       prepareClose: (id) => {
         this.closed.push(id);
         return Promise.resolve(concatBytes([new Uint8Array([0]), id]));
       },
     };
+  }
+
+  #renewed(id: Hash, renewal: Renewal): { height: number } {
+    const held = this.agreements.get(bytesKey(id)) ?? assert.fail('an agreement that was opened');
+    this.renewals.push(renewal);
+    const { capUait } = held.agreement;
+    if ('amountUait' in renewal) {
+      assert.ok(renewal.amountUait <= this.balanceUait, 'money that is there');
+      this.balanceUait -= renewal.amountUait;
+      held.agreement = { ...held.agreement, capUait: capUait + renewal.amountUait };
+    } else held.agreement = { ...held.agreement, ...renewal };
+    return { height: 1 };
   }
 
   async #send(transaction: Uint8Array): Promise<{ height: number }> {
@@ -204,6 +226,8 @@ export class World {
       if (held) held.agreement = { ...held.agreement, state: { name: 'closing', sinceHeight: 1, sinceMs: 1 } };
       return { height: 1 };
     }
+    const renewed = this.#renewals.get(bytesKey(transaction));
+    if (renewed) return this.#renewed(renewed.id, renewed.renewal);
     const prepared = this.#prepared.get(bytesKey(transaction));
     assert.ok(prepared, 'a transaction that was signed');
     const isOutrun = this.outrun > 0;

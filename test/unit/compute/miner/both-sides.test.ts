@@ -4,7 +4,11 @@ import { equalBytes } from '../../../../src/bytes.ts';
 import { getAccount } from '../../../../src/chain/accounts.ts';
 import { decodeQuoteRequest, encodeQuote } from '../../../../src/chain/market/quote.ts';
 import { agreementId } from '../../../../src/chain/modules/compute/agreement.ts';
-import { openAgreement } from '../../../../src/chain/modules/compute/agreement-client.ts';
+import {
+  extendAgreement,
+  openAgreement,
+  topupAgreement,
+} from '../../../../src/chain/modules/compute/agreement-client.ts';
 import { getStake } from '../../../../src/chain/modules/compute/stake.ts';
 import { decodeTransaction } from '../../../../src/chain/tx.ts';
 import { createCoordinator } from '../../../../src/compute/coordinator/create-coordinator.ts';
@@ -42,10 +46,19 @@ function moneyOf(world: World): Money {
       const isNew = tx.nonce >= getAccount(chain.tip.state, client).nonce;
       if (isNew && !world.pool.some(({ id }) => equalBytes(id, tx.id))) {
         world.pool.push(tx);
-        world.tellOpening(client);
+        world.tellOpening(client, tx.id, false);
         world.mine();
+        world.tellOpening(client, tx.id, true);
       }
       return Promise.resolve({ height: chain.tip.height });
+    },
+    prepareRenewal: (agreement, renewal) => {
+      const { nonce } = getAccount(chain.tip.state, client);
+      const renewed =
+        'amountUait' in renewal
+          ? chain.tx(topupAgreement, CLIENT, nonce, { agreement, ...renewal }, 5_000)
+          : chain.tx(extendAgreement, CLIENT, nonce, { agreement, ...renewal }, 5_000);
+      return Promise.resolve(renewed.bytes);
     },
     prepareClose: () => assert.fail('nothing is left to be closed'),
   };

@@ -8,6 +8,7 @@ import {
   freeSlots,
   MAX_QUOTES,
   MAX_REQUESTS,
+  MAX_UNUSED,
   openDesk,
   QUOTE_MS,
   stepDesk,
@@ -41,8 +42,8 @@ class Desk {
     return this.#step({ type: 'request', ...made });
   }
 
-  opening(client: number, nowMs = 0): void {
-    this.#step({ type: 'opening', client: bytes(20, client), nowMs });
+  opening(client: number, nowMs = 0, isFinal = false, transaction = client): void {
+    this.#step({ type: 'opening', client: bytes(20, client), transaction: bytes(32, transaction), isFinal, nowMs });
   }
 
   take(id: number, nowMs = 0): DeskEffect | undefined {
@@ -70,17 +71,58 @@ describe('bounds of a miner', () => {
     assert.equal(desk.ask(5, 8)?.type, 'refuse');
   });
 
-  it('bound: a reservation without money lasts five seconds, one with it as long as its quote', () => {
+  it('bound: a reservation lasts five seconds, ten while its opening is on its way, five once that is final', () => {
     const desk = new Desk(2);
     desk.ask(1, null);
     desk.ask(2, 7);
     assert.equal(freeSlots(desk.state, 4_999), 0);
-    assert.equal(freeSlots(desk.state, 5_000), 1);
-    assert.equal(freeSlots(desk.state, QUOTE_MS), 2);
+    assert.equal(freeSlots(desk.state, 5_000), 2);
+    const opened = new Desk(2);
+    opened.ask(1, null);
+    opened.opening(1, 4_000);
+    opened.opening(1, 4_500);
+    assert.deepEqual([freeSlots(opened.state, 13_999), freeSlots(opened.state, 14_000)], [1, 2]);
+    opened.opening(1, 6_000, true);
+    assert.deepEqual([freeSlots(opened.state, 10_999), freeSlots(opened.state, 11_000)], [1, 2]);
     // Whoever comes late takes what is free.
     assert.equal(desk.take(1, 6_000)?.type, 'taken');
     assert.equal(desk.take(1, 6_000)?.type, 'refuse');
     assert.equal(desk.take(2, QUOTE_MS + 1)?.type, 'refuse');
+  });
+
+  it('bound: one opening funds one quote, pending and final alike', () => {
+    const desk = new Desk(4);
+    desk.ask(1, null);
+    desk.opening(1);
+    desk.ask(1, null);
+    desk.opening(1, 100, true);
+    assert.deepEqual(
+      [...desk.state.quotes.values()].map(({ isFunded }) => isFunded),
+      [true, false],
+    );
+  });
+
+  it('bound: whoever lets a reservation pass by under an agreement holds no slot for a minute', () => {
+    const desk = new Desk(1);
+    const turns: number[] = [];
+    for (let nowMs = 0; nowMs < 600_000; nowMs += 1_000) {
+      desk.ask(1, 7, nowMs);
+      if (freeSlots(desk.state, nowMs) === 0) turns.push(nowMs);
+      desk.take(0, nowMs);
+    }
+    assert.ok(turns.length <= 10, `${turns.length} of 600 s`);
+    const lapsed = new Desk(1);
+    lapsed.ask(1, 7);
+    assert.equal(lapsed.ask(1, 7, QUOTE_MS + 1)?.type, 'grant', 'it may take what is free');
+    assert.equal(freeSlots(lapsed.state, QUOTE_MS + 1), 1);
+    assert.equal(lapsed.take(2, QUOTE_MS + 2)?.type, 'taken');
+    const many = new Desk(65_000);
+    for (let i = 1; i <= MAX_UNUSED + 9; i++) many.ask(i, i, i * (QUOTE_MS + 1));
+    for (let i = 1; i <= MAX_UNUSED + 9; i++) {
+      many.ask(i, 10_000 + i, 4e8);
+      many.ask(i, 10_000 + i, 4e8);
+    }
+    assert.ok(many.state.unused.size <= MAX_UNUSED);
   });
 
   it('bound: work and reservations never exceed the slots', () => {

@@ -282,7 +282,14 @@ describe('miner against cheating clients', () => {
     const { chain } = world.market.chain.genesis;
     const address = addressOfName(MINER);
     const request = { client: job.spec.client, inputBytes: 4096, maxOutputBytes: 1e6 } as QuoteRequest;
-    const held = { id: assignment.assignment.quote, request, quote: quote.quote, reservedUntilMs: 0, isFunded: true };
+    const held = {
+      id: assignment.assignment.quote,
+      request,
+      quote: quote.quote,
+      reservedUntilMs: 0,
+      isFunded: true,
+      opening: null,
+    };
     const voucher = client.voucher(20_000);
     const receipts = new Array<Uint8Array>(MAX_RECEIPTS).fill(new Uint8Array(32));
     const ledger = { dueUait: 0, active: null, receipts } as unknown as Ledger;

@@ -20,10 +20,10 @@ import type {
 } from '../../../../src/compute/executors/executor.ts';
 import type { Miner } from '../../../../src/compute/miner/miner.ts';
 import { createMiner } from '../../../../src/compute/miner/miner.ts';
-import type { MinerChain, MinerExecutors } from '../../../../src/compute/miner/ports.ts';
+import type { MinerChain, SeenOpening, MinerExecutors } from '../../../../src/compute/miner/ports.ts';
 import { parsePrices } from '../../../../src/compute/miner/prices.ts';
 import type { Refusal } from '../../../../src/compute/miner/refusal.ts';
-import type { NodeError } from '../../../../src/errors.ts';
+import type { ErrorCode, NodeError } from '../../../../src/errors.ts';
 import { nopLogger } from '../../../../src/log.ts';
 import { nopRegister } from '../../../../src/metrics.ts';
 import { nativeCrypto } from '../../../../src/native/crypto.ts';
@@ -109,8 +109,10 @@ export class World {
   running = 0;
   fatal: NodeError | null = null;
   slots = 2;
+  /** What blocks are full of pays so much; an account's transactions wait for the first that pays less. */
+  floodUait = 0;
   #miner: Miner | null = null;
-  readonly #openings = new Set<(client: Address) => void>();
+  readonly #openings = new Set<(opening: SeenOpening) => void>();
   readonly #heads = new Set<() => void>();
 
   constructor() {
@@ -203,14 +205,14 @@ export class World {
       expiresAtMs: market.agreement(agreement)?.expiresAtMs ?? 0,
     };
     const open = market.chain.tx(openAgreement, client, nonce, payload, 5_000).bytes;
-    this.tellOpening(addressOfName(client));
+    this.tellOpening(addressOfName(client), nativeCrypto.hash(open), true);
     for (const listener of this.#heads) listener();
     return { agreement, open };
   }
 
-  /** As the pool does when one comes. */
-  tellOpening(client: Address): void {
-    for (const listener of this.#openings) listener(client);
+  /** As the pool does when one comes, and the chain when it is final. */
+  tellOpening(client: Address, transaction: Hash, isFinal: boolean): void {
+    for (const listener of this.#openings) listener({ client, transaction, isFinal });
   }
 
   agreement(id: Hash): Agreement {
@@ -238,8 +240,16 @@ export class World {
         const tx = decodeTransaction(nativeCrypto, bytes);
         const isKnown = pool.some(({ id }) => equalBytes(id, tx.id));
         const isUsed = tx.nonce < getAccount(state(), tx.senderAddress).nonce;
-        if (!isKnown && !isUsed) pool.push(tx);
-        return Promise.resolve(isUsed ? { code: 'BAD_NONCE', afterMs: 0, text: 'used' } : null);
+        const refused = (code: ErrorCode): Promise<Refusal> => Promise.resolve({ code, afterMs: 0, text: code });
+        if (isUsed) return refused('BAD_NONCE');
+        if (isKnown) return Promise.resolve(null);
+        const isSame = (each: Transaction): boolean =>
+          each.nonce === tx.nonce && equalBytes(each.senderAddress, tx.senderAddress);
+        const replaced = pool.findIndex(isSame);
+        if (replaced < 0) pool.push(tx);
+        else if (tx.feeUait * 10 < (pool[replaced]?.feeUait ?? 0) * 11) return refused('UNDERPRICED');
+        else pool[replaced] = tx;
+        return Promise.resolve(null);
       },
       onOpening: (_miner, listener) => {
         this.#openings.add(listener);
@@ -262,7 +272,11 @@ export class World {
   }
 
   #commit(timeMs?: number): { readonly applied: ReturnType<Market['commit']>; readonly txs: readonly Transaction[] } {
-    const txs = this.pool.splice(0).sort((a, b) => a.nonce - b.nonce);
+    const pending = this.pool.splice(0).sort((a, b) => a.nonce - b.nonce);
+    const isTaken = ({ feeUait }: Transaction): boolean => feeUait >= this.floodUait;
+    const cheap = pending.findIndex((tx) => !isTaken(tx));
+    const txs = cheap < 0 ? pending : pending.slice(0, cheap);
+    this.pool.push(...pending.slice(txs.length));
     return { applied: this.market.commit(txs, timeMs), txs };
   }
 }
