@@ -6,8 +6,8 @@ import type { ChildProcess } from 'node:child_process';
 import { toHex } from '../src/bytes.ts';
 import { publicKeyOf } from '../src/chain/crypto/pure.ts';
 import { NodeError } from '../src/errors.ts';
-import type { ClusterOptions } from './create.ts';
-import { addNode, createCluster, nodePorts } from './create.ts';
+import type { ClusterOptions, Placement } from './create.ts';
+import { addNode, createCluster, nodePorts, placed } from './create.ts';
 import { getJson } from './http.ts';
 import { nodeLayout, readSeed } from './layout.ts';
 import { logTail } from './log-file.ts';
@@ -181,6 +181,17 @@ export class Cluster {
     return index;
   }
 
+  /** Gives nodes that do not run another address, by their index. What they are told of each other is for `writePeers`. */
+  async place(placements: ReadonlyMap<number, Placement>): Promise<void> {
+    await this.#update((manifest) => {
+      const nodes = manifest.nodes.map((node) => {
+        const placement = placements.get(node.index);
+        return placement ? placed(node, placement) : node;
+      });
+      return Promise.resolve({ ...manifest, nodes });
+    });
+  }
+
   /** Stops all, miners first, who have clients to tell; the data stays and can be started again. */
   async down(): Promise<void> {
     await this.#update(async (manifest) => {
@@ -247,7 +258,8 @@ export class Cluster {
   }
 
   #ports(member: Member): number[] {
-    if (!isMiner(member)) return nodePorts(member);
+    // In a namespace of its own nobody else takes its ports.
+    if (!isMiner(member)) return member.netns === undefined ? nodePorts(member) : [];
     const { p2p, rpc, metrics } = minerPorts(this.dataDir, member.index);
     return [p2p, rpc, metrics];
   }
