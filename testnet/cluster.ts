@@ -102,9 +102,7 @@ export class Cluster {
     await this.#update(async (manifest) => {
       const all = members(manifest);
       if (isUp(manifest) && all.some(({ pid }) => pid !== null)) {
-        throw new NodeError('DATA_LOCKED', `the cluster in ${this.dataDir} runs already`, {
-          hint: 'use it, stop it with --down, or use another --data',
-        });
+        throw this.#runsAlready();
       }
       await requireFree(all.flatMap((member) => this.#ports(member)));
       if (tethered) becomeLauncher(this.dataDir);
@@ -181,9 +179,15 @@ export class Cluster {
     return index;
   }
 
-  /** Gives nodes that do not run another address, by their index. What they are told of each other is for `writePeers`. */
+  /**
+   * Gives nodes another address, by their index. What they are told of each other is for `writePeers`.
+   *
+   * @throws NodeError DATA_LOCKED when one of them runs
+   */
   async place(placements: ReadonlyMap<number, Placement>): Promise<void> {
     await this.#update((manifest) => {
+      const running = manifest.nodes.find(({ index, pid }) => placements.has(index) && pid !== null);
+      if (running) throw this.#runsAlready();
       const nodes = manifest.nodes.map((node) => {
         const placement = placements.get(node.index);
         return placement ? placed(node, placement) : node;
@@ -247,6 +251,12 @@ export class Cluster {
       if (isMiner(member)) return now;
       // The key may have been rotated since.
       return { ...now, validator: toHex(publicKeyOf(readSeed(nodeLayout(member.home, chainId).validatorKey))) };
+    });
+  }
+
+  #runsAlready(): NodeError {
+    return new NodeError('DATA_LOCKED', `the cluster in ${this.dataDir} runs already`, {
+      hint: 'use it, stop it with --down, or use another --data',
     });
   }
 

@@ -1,9 +1,8 @@
 /** `npx aitbc demo failover`, `npm run demo`: validators on three sites, and what becomes of the chain when they fail. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
-import { NodeError, toNodeError } from '../src/errors.ts';
+import { toNodeError } from '../src/errors.ts';
 import { layoutSentences } from '../src/cli/network/survival.ts';
-import type { DemoArgs } from './demo/args.ts';
 import { parseDemoArgs, USAGE } from './demo/args.ts';
 import { runDemo } from './demo/run.ts';
 import type { DemoResult } from './demo/run.ts';
@@ -11,9 +10,10 @@ import { Screen } from './demo/screen.ts';
 import { STEPS } from './demo/steps.ts';
 import { tableLines } from './failover/scorecard.ts';
 import { columns, failureReport } from './report.ts';
-import { pathLines } from './sites/site-network.ts';
+import { pathRows } from './sites/site-network.ts';
 import type { Topology } from './sites/topology.ts';
-import { layoutOf, parseTopology, withLayout } from './sites/topology.ts';
+import { layoutOf } from './sites/topology.ts';
+import { readTopology } from './sites/topology-file.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
   const args = parseDemoArgs(argv);
@@ -23,7 +23,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const screen = new Screen(args.json ? process.stderr : process.stdout, process.env);
-  const topology = readTopology(args);
+  const topology = readTopology(args.topologyPath, args.layout);
   const startedAtMs = performance.now();
   for (const line of headLines(topology)) screen.line(line);
   const { result, timeline } = await runDemo({ ...args, topology }, screen);
@@ -37,20 +37,6 @@ async function main(argv: readonly string[]): Promise<number> {
   return result.ok ? 0 : 1;
 }
 
-function readTopology({ topologyPath, layout }: DemoArgs): Topology {
-  let text: string;
-  try {
-    text = readFileSync(topologyPath, 'utf8');
-  } catch (error) {
-    throw new NodeError('USAGE', `cannot read ${topologyPath}`, {
-      cause: error,
-      hint: '--topology testnet/sites.json',
-    });
-  }
-  const topology = parseTopology(text, topologyPath);
-  return layout === undefined ? topology : withLayout(topology, layout);
-}
-
 function headLines(topology: Topology): string[] {
   const powers = topology.sites.map(({ name, validators }) => ({
     name,
@@ -59,7 +45,7 @@ function headLines(topology: Topology): string[] {
   return [
     `aitbc demo failover · layout ${layoutOf(topology)}`,
     '',
-    ...pathLines(topology).map((line) => `   ${line}`),
+    columns(pathRows(topology), '   '),
     '',
     ...layoutSentences(powers).map((line) => `   ${line}`),
     '',

@@ -68,7 +68,7 @@ export async function runDemo(options: DemoOptions, screen: Screen): Promise<Dem
   let status = (): string => 'starting';
   const told = (step: StepResult): void => {
     steps.push(step);
-    screen.line(` ${screen.mark(step.ok)} ${step.name.padEnd(NAME_WIDTH)} ${step.verdict}`);
+    screen.verdict(step.ok, step.name, NAME_WIDTH, step.verdict);
   };
   const live = screen.live((sinceMs) => `${status()} · ${span(sinceMs)}`);
   const startedAtMs = performance.now();

@@ -2,6 +2,8 @@
 import type { WriteStream } from 'node:tty';
 
 const REFRESH_MS = 200;
+/** Longer lines are hard to read. */
+const MAX_WIDTH = 110;
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const;
 const CLEAR_LINE = '\r\u001b[K';
 const COLOURS = { good: 32, bad: 31 } as const;
@@ -9,6 +11,7 @@ const COLOURS = { good: 32, bad: 31 } as const;
 export class Screen {
   readonly #stream: NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns'>>;
   readonly #isLive: boolean;
+  readonly #isColoured: boolean;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv) {
@@ -17,11 +20,16 @@ export class Screen {
     this.#isColoured = this.#isLive && !env['NO_COLOR'];
   }
 
-  readonly #isColoured: boolean;
-
   line(text: string): void {
     this.#clear();
     this.#stream.write(`${text}\n`);
+  }
+
+  /** A name, and beside it what came of it, on as many lines as it needs. */
+  verdict(good: boolean, name: string, width: number, text: string): void {
+    const indent = ' '.repeat(width + 4);
+    const lines = wrap(text, Math.max(40, Math.min(MAX_WIDTH, this.#stream.columns ?? MAX_WIDTH) - indent.length));
+    this.line(` ${this.#mark(good)} ${name.padEnd(width)} ${lines.join(`\n${indent}`)}`);
   }
 
   /** Shows what is going on until `end`. @param status asked again and again, with the ms since the beginning */
@@ -44,7 +52,7 @@ export class Screen {
     };
   }
 
-  mark(good: boolean): string {
+  #mark(good: boolean): string {
     const sign = good ? '✓' : '✗';
     return this.#isColoured ? `\u001b[${good ? COLOURS.good : COLOURS.bad}m${sign}\u001b[0m` : sign;
   }
@@ -52,4 +60,15 @@ export class Screen {
   #clear(): void {
     if (this.#isLive) this.#stream.write(CLEAR_LINE);
   }
+}
+
+/** Breaks between words, so that no line is longer than `width` unless a word is. */
+export function wrap(text: string, width: number): string[] {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1) ?? '';
+    if (last !== '' && last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
+  }
+  return lines;
 }

@@ -11,7 +11,7 @@ import { readSettings } from '../settings.ts';
 import type { Ground } from './ground.ts';
 import { openGround } from './ground.ts';
 import type { Topology } from './topology.ts';
-import { conditionsOf, linkBetween, sitePairs, sitesOfNodes } from './topology.ts';
+import { conditionsOf, linkBetween, pathBetween, sitePairs, sitesOfNodes } from './topology.ts';
 
 /** Clients in other namespaces count as off the machine; whoever measures asks often. */
 const UNLIMITED: ConfigValues = { 'rpc.reads_per_s': 0, 'rpc.heavy_reads_per_s': 0, 'rpc.writes_per_s': 0 };
@@ -167,12 +167,13 @@ function hostOf({ p2p }: ManifestNode): string {
   return p2p.split('/')[2] ?? '';
 }
 
-/** Ways between sites as lines for people, the sites without a link too. */
-export function pathLines(topology: Topology): string[] {
+/** Ways between sites as rows for people, those without a link too. */
+export function pathRows(topology: Topology): string[][] {
   return sitePairs(topology).map(([a, b]) => {
     const link = linkBetween(topology, a, b);
-    if (!link) return `${a} – ${b}   no link`;
+    const via = pathBetween(topology, a, b)?.via ?? [];
+    if (!link) return [`${a} – ${b}`, `no link: over ${via.join(' and ')}`];
     const rate = Number.isFinite(link.mbitPerS) ? `, ${link.mbitPerS} Mbit/s` : '';
-    return `${a} – ${b}   ${link.delayMs} ms one way, ± ${link.jitterMs} ms${rate}`;
+    return [`${a} – ${b}`, `${link.delayMs} ms one way, ± ${link.jitterMs} ms${rate}`];
   });
 }
