@@ -14,7 +14,7 @@ export async function cutOff(scene: Scene, doing: (what: string) => void): Promi
   const inside = scene.sites.nodesOf(site);
   const isAlone = inside.length < quorumOf(scene.bed.indexes.length);
   if (isAlone) scene.mustStandStill(inside, fromMs, toMs);
-  return `${site} cut off for ${span(toMs - fromMs)}: ${told.others}; ${site} made none, and was level ${told.level}`;
+  return `${site} cut off for ${span(toMs - fromMs)}: ${told.others}; ${site} made none, and caught up ${told.caughtUp}`;
 }
 
 export async function mute(scene: Scene, doing: (what: string) => void): Promise<string> {
@@ -26,11 +26,11 @@ export async function deaf(scene: Scene, doing: (what: string) => void): Promise
 }
 
 async function oneWay(scene: Scene, doing: (what: string) => void, way: OneWay, what: string): Promise<string> {
-  const { site, fromMs, toMs, others, level } = await cut(scene, doing, way, what, (cutSite) => {
+  const { site, fromMs, toMs, others, caughtUp } = await cut(scene, doing, way, what, (cutSite) => {
     scene.sites.cutOneWay(cutSite, way);
   });
   const said = way === 'mute' ? `nothing ${site} sends arrives` : `nothing reaches ${site}`;
-  return `${said} for ${span(toMs - fromMs)}: ${others}; it was level ${level}`;
+  return `${said} for ${span(toMs - fromMs)}: ${others}; it caught up ${caughtUp}`;
 }
 
 interface Cut {
@@ -39,7 +39,7 @@ interface Cut {
   readonly toMs: number;
   /** What the others did meanwhile, and when all were one again, in words. */
   readonly others: string;
-  readonly level: string;
+  readonly caughtUp: string;
 }
 
 async function cut(
@@ -63,9 +63,9 @@ async function cut(
   scene.sites.heal();
   end();
   doing(`${site}: healed`);
-  const levelMs = await bed.converge(toMs);
-  card.add(`${kind}: level after healing`, levelMs, CATCH_UP_BAR);
-  if (levelMs === Infinity) bed.card.violate(`${site} does not catch up after it was ${kind}`);
+  const caughtUpMs = await bed.converge(toMs);
+  card.add(`${kind}: caught up after healing`, caughtUpMs, CATCH_UP_BAR);
+  if (caughtUpMs === Infinity) bed.card.violate(`${site} does not catch up after it was ${kind}`);
   const { gapMs, blocks } = scene.paceOf(others, fromMs, toMs);
   card.add(`${kind}: longest pause of the others`, gapMs, scene.gapBar(inside.length));
   if (blocks === 0) bed.card.violate(`no block while ${site} was ${kind}, with a quorum left`);
@@ -75,6 +75,6 @@ async function cut(
     fromMs,
     toMs,
     others: `the others made ${blocks} blocks, longest pause ${span(gapMs)}`,
-    level: `${span(levelMs)} after healing`,
+    caughtUp: `${span(caughtUpMs)} after healing`,
   };
 }

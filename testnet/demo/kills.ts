@@ -33,11 +33,11 @@ export async function restartAll(scene: Scene, doing: (what: string) => void): P
   for (const index of scene.downIndexes.reverse()) {
     doing(`starting ${scene.sites.label(index)}`);
     const tookMs = await scene.restart(index);
-    scene.card.add('restart: level and signing', tookMs, RESTART_BAR);
+    scene.card.add('restart: caught up and signing', tookMs, RESTART_BAR);
     told.push(`${scene.sites.label(index)} after ${span(tookMs)}`);
   }
   await scene.bed.settle();
-  return `level with the others and signing: ${told.join(', ')}; nobody repaired anything`;
+  return `caught up and signing: ${told.join(', ')}; nobody repaired anything`;
 }
 
 async function killAndMeasure(scene: Scene, victim: number): Promise<string> {

@@ -15,7 +15,7 @@ export async function move(scene: Scene, doing: (what: string) => void): Promise
   doing(`${sites.label(mover)}: now at ${address}`);
   const tookMs = await scene.restart(mover);
   end();
-  card.add('move: level and signing', tookMs, RESTART_BAR);
+  card.add('move: caught up and signing', tookMs, RESTART_BAR);
   await bed.settle();
   return `${sites.label(mover)} went from ${before[2] ?? ''}:${before[4] ?? ''} to ${address}: signing there after ${span(tookMs)}, and nobody was told`;
 }

@@ -73,7 +73,7 @@ export class Scene {
     return this.bed.kill([index]);
   }
 
-  /** @returns ms from its start until it is level and signs, Infinity when it does not come to that */
+  /** @returns ms from its start until it has caught up and signs, Infinity when it does not come to that */
   async restart(index: number): Promise<number> {
     const tookMs = await this.bed.restart([index]);
     this.down.get(index)?.();

@@ -4,6 +4,7 @@ import type { WriteStream } from 'node:tty';
 const REFRESH_MS = 200;
 /** Longer lines are hard to read. */
 const MAX_WIDTH = 110;
+const LEAST_WIDTH = 60;
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const;
 const CLEAR_LINE = '\r\u001b[K';
 const COLOURS = { good: 32, bad: 31 } as const;
@@ -28,7 +29,7 @@ export class Screen {
   /** A name, and beside it what came of it, on as many lines as it needs. */
   verdict(good: boolean, name: string, width: number, text: string): void {
     const indent = ' '.repeat(width + 4);
-    const lines = wrap(text, Math.max(40, Math.min(MAX_WIDTH, this.#stream.columns ?? MAX_WIDTH) - indent.length));
+    const lines = wrap(text, Math.min(MAX_WIDTH, this.#width) - indent.length);
     this.line(` ${this.#mark(good)} ${name.padEnd(width)} ${lines.join(`\n${indent}`)}`);
   }
 
@@ -38,18 +39,30 @@ export class Screen {
     let frame = 0;
     const draw = (): void => {
       const text = `${FRAMES[frame++ % FRAMES.length] ?? ''} ${status(performance.now() - startedAtMs)}`;
-      this.#stream.write(CLEAR_LINE + text.slice(0, Math.max(20, (this.#stream.columns ?? 80) - 1)));
+      this.#stream.write(CLEAR_LINE + text.slice(0, this.#width - 1));
+    };
+    const clear = (): void => {
+      this.#clear();
     };
     if (this.#isLive) {
+      // Interrupted, the line is not left half written.
+      process.once('exit', clear);
       draw();
       this.#timer = setInterval(draw, REFRESH_MS);
     }
     return {
       end: () => {
         clearInterval(this.#timer);
-        this.#clear();
+        process.off('exit', clear);
+        clear();
       },
     };
+  }
+
+  /** Some terminals say 0. */
+  get #width(): number {
+    const { columns = 0 } = this.#stream;
+    return columns >= LEAST_WIDTH ? columns : MAX_WIDTH;
   }
 
   #mark(good: boolean): string {
