@@ -5,7 +5,7 @@ import { createCommandLine } from '../command-line.ts';
 import { REPOSITORY } from '../layout.ts';
 import { STEPS } from './steps.ts';
 
-export const DEFAULT_TOPOLOGY = join(REPOSITORY, 'testnet', 'sites.json');
+const DEFAULT_TOPOLOGY = join(REPOSITORY, 'testnet', 'sites.json');
 
 export const USAGE = `Validators on three sites: kills them, cuts sites off, moves one, and says after each step what it cost.
 

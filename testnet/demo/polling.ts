@@ -8,7 +8,7 @@ import { percentiles } from '../load/percentiles.ts';
 import type { Topology } from '../sites/topology.ts';
 import { linkBetween, neighboursOf } from '../sites/topology.ts';
 
-export const POLL_PERIOD_MS = 10_000;
+const POLL_PERIOD_MS = 10_000;
 
 export interface Polled {
   readonly periodMs: number;
