@@ -13,6 +13,8 @@ import { openGround } from './ground.ts';
 import type { Topology } from './topology.ts';
 import { conditionsOf, linkBetween, pathBetween, sitePairs, sitesOfNodes } from './topology.ts';
 
+const CIRCUIT = '/p2p-circuit';
+
 /** Clients in other namespaces count as off the machine; whoever measures asks often. */
 const UNLIMITED: ConfigValues = { 'rpc.reads_per_s': 0, 'rpc.heavy_reads_per_s': 0, 'rpc.writes_per_s': 0 };
 
@@ -138,15 +140,27 @@ export class SiteNetwork {
     const { manifest } = this.#cluster;
     const peers = manifest.nodes.flatMap((other) => (other.index === node.index ? [] : this.#waysTo(node, other)));
     const { config = {} } = readSettings(this.#cluster.dataDir);
-    writePeers(node, chainIdsOf(manifest), peers, [NOWHERE], { ...config, ...UNLIMITED });
+    const isRelayed = peers.some((address) => address.includes(CIRCUIT));
+    const relayed = isRelayed && { 'p2p.relays': ['peers'] };
+    writePeers(node, chainIdsOf(manifest), peers, [NOWHERE], { ...config, ...UNLIMITED, ...relayed });
   }
 
   #waysTo(node: ManifestNode, other: ManifestNode): string[] {
     if (node.site === other.site) return this.#moved.has(other.index) ? [] : [other.p2p];
-    const link = linkBetween(this.topology, node.site ?? '', other.site ?? '');
-    if (!link) return [];
+    if (this.#areLinked(node, other)) return [this.#directWay(node, other)];
+    const relays = this.#cluster.manifest.nodes.filter(
+      (relay) => this.#areLinked(node, relay) && this.#areLinked(relay, other),
+    );
+    return relays.map((relay) => `${this.#directWay(node, relay)}${CIRCUIT}/p2p/${other.peer_id}`);
+  }
+
+  #areLinked(a: ManifestNode, b: ManifestNode): boolean {
+    return linkBetween(this.topology, a.site ?? '', b.site ?? '') !== undefined;
+  }
+
+  #directWay(node: ManifestNode, other: ManifestNode): string {
     const port = this.network.port(node.index, other.index);
-    return [`/ip4/${this.ground.proxyHost(node.site ?? '')}/tcp/${port}/p2p/${other.peer_id}`];
+    return `/ip4/${this.ground.proxyHost(node.site ?? '')}/tcp/${port}/p2p/${other.peer_id}`;
   }
 
   /** Pairs of a node of the site and one elsewhere that have links. */
