@@ -1,5 +1,5 @@
 /** The command line of the launcher. */
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { MAX_CHAINS } from '../protocols/hello.ts';
 import { createCommandLine } from './command-line.ts';
 import { DEFAULT_CHAIN, defaultDataDir } from './layout.ts';
@@ -7,7 +7,7 @@ import type { MemberRef } from './members.ts';
 
 export const USAGE = `Local clusters of real validator processes.
 
-  npm run testnet -- [--nodes N] [--miners M] [--chain ID | --chains LIST] [--data DIR] [--base-port P] [--accounts K] [--detach] [--json]
+  npm run testnet -- [--nodes N | --topology FILE] [--miners M] [--chain ID | --chains LIST] [--data DIR] [--base-port P] [--accounts K] [--detach] [--json]
 
   --nodes N      validators, named n1..nN (default 3)
   --miners M     nodes that follow the chain and work for others, named m1..mM (default 0)
@@ -16,6 +16,8 @@ export const USAGE = `Local clusters of real validator processes.
                  many of ait-devnet, ait-testnet, ait-mainnet
   --data DIR     folder of keys, chain and logs (default .testnet/<chain>); used again, it resumes the chain
   --base-port P  node i uses P+10(i-1) for P2P, +1 RPC, +2 metrics (default: free ports, kept for later starts)
+  --topology FILE  validators on sites with links between, as testnet/sites.json has them, in place of --nodes; with root each
+                 site is a network namespace. Nodes are named n1..nN in the order of the sites
   --accounts K   K further funded accounts for load, derived from DATA/keys/load_seed (devnets only)
   --detach       leave the cluster running and return
   --json         the last line on stdout equals DATA/testnet.json
@@ -41,6 +43,7 @@ export interface LauncherArgs {
   readonly chainId: string;
   readonly furtherChains: readonly string[];
   readonly dataDir: string;
+  readonly topologyPath: string | undefined;
   readonly basePort: number | undefined;
   readonly accounts: number;
   readonly detach: boolean;
@@ -56,6 +59,7 @@ const OPTIONS = {
   chains: { type: 'string' },
   data: { type: 'string' },
   'base-port': { type: 'string' },
+  topology: { type: 'string' },
   accounts: { type: 'string' },
   detach: { type: 'boolean' },
   json: { type: 'boolean' },
@@ -86,6 +90,7 @@ export function parseLauncherArgs(argv: readonly string[]): LauncherArgs {
   if (actions.length > 1) throw usage('one action at a time');
   if (values.chain !== undefined && values.chains !== undefined) throw usage('--chain or --chains, not both');
   const [chainId = DEFAULT_CHAIN, ...furtherChains] = chainList(values.chains ?? values.chain ?? DEFAULT_CHAIN);
+  checkTopologyOptions(values, actions);
   return {
     help: values.help === true,
     action: actions[0],
@@ -93,12 +98,28 @@ export function parseLauncherArgs(argv: readonly string[]): LauncherArgs {
     miners: values.miners === undefined ? 0 : integer('--miners', values.miners, 0),
     chainId,
     furtherChains,
-    dataDir: values.data === undefined ? defaultDataDir([chainId, ...furtherChains].join('+')) : resolve(values.data),
+    dataDir:
+      values.data === undefined ? defaultFolder([chainId, ...furtherChains], values.topology) : resolve(values.data),
+    topologyPath: values.topology === undefined ? undefined : resolve(values.topology),
     basePort: values['base-port'] === undefined ? undefined : integer('--base-port', values['base-port'], 1),
     accounts: values.accounts === undefined ? 0 : integer('--accounts', values.accounts, 0),
     detach: values.detach === true,
     json: values.json === true,
   };
+}
+
+/** The proxies between sites run in the launcher, and lead to the nodes that it started. */
+function checkTopologyOptions(values: Readonly<Record<string, unknown>>, actions: readonly Action[]): void {
+  if (values['topology'] === undefined) return;
+  const others = ['nodes', 'miners', 'detach'].find((name) => values[name] !== undefined);
+  if (others !== undefined) throw usage(`--topology and --${others} do not go together`);
+  if (actions.some(({ type }) => type === 'add'))
+    throw usage('a cluster on sites has the nodes that its file gives it');
+}
+
+function defaultFolder(chainIds: readonly string[], topology: string | undefined): string {
+  const chains = chainIds.join('+');
+  return defaultDataDir(topology === undefined ? chains : `${chains}@${basename(topology, '.json')}`);
 }
 
 /** `2` and `n2` are validators, `m2` is a miner. */

@@ -6,8 +6,8 @@ import type { ChildProcess } from 'node:child_process';
 import { toHex } from '../src/bytes.ts';
 import { publicKeyOf } from '../src/chain/crypto/pure.ts';
 import { NodeError } from '../src/errors.ts';
-import type { ClusterOptions } from './create.ts';
-import { addNode, createCluster, nodePorts } from './create.ts';
+import type { ClusterOptions, Placement } from './create.ts';
+import { addNode, createCluster, nodePorts, placed } from './create.ts';
 import { getJson } from './http.ts';
 import { nodeLayout, readSeed } from './layout.ts';
 import { logTail } from './log-file.ts';
@@ -102,9 +102,7 @@ export class Cluster {
     await this.#update(async (manifest) => {
       const all = members(manifest);
       if (isUp(manifest) && all.some(({ pid }) => pid !== null)) {
-        throw new NodeError('DATA_LOCKED', `the cluster in ${this.dataDir} runs already`, {
-          hint: 'use it, stop it with --down, or use another --data',
-        });
+        throw this.#runsAlready();
       }
       await requireFree(all.flatMap((member) => this.#ports(member)));
       if (tethered) becomeLauncher(this.dataDir);
@@ -181,6 +179,23 @@ export class Cluster {
     return index;
   }
 
+  /**
+   * Gives nodes another address, by their index. What they are told of each other is for `writePeers`.
+   *
+   * @throws NodeError DATA_LOCKED when one of them runs
+   */
+  async place(placements: ReadonlyMap<number, Placement>): Promise<void> {
+    await this.#update((manifest) => {
+      const running = manifest.nodes.find(({ index, pid }) => placements.has(index) && pid !== null);
+      if (running) throw this.#runsAlready();
+      const nodes = manifest.nodes.map((node) => {
+        const placement = placements.get(node.index);
+        return placement ? placed(node, placement) : node;
+      });
+      return Promise.resolve({ ...manifest, nodes });
+    });
+  }
+
   /** Stops all, miners first, who have clients to tell; the data stays and can be started again. */
   async down(): Promise<void> {
     await this.#update(async (manifest) => {
@@ -239,6 +254,12 @@ export class Cluster {
     });
   }
 
+  #runsAlready(): NodeError {
+    return new NodeError('DATA_LOCKED', `the cluster in ${this.dataDir} runs already`, {
+      hint: 'use it, stop it with --down, or use another --data',
+    });
+  }
+
   async #stop(stopped: readonly Member[]): Promise<void> {
     const ids = stopped
       .map((member) => runningProcess(member, this.#manifest.chain_id))
@@ -247,7 +268,8 @@ export class Cluster {
   }
 
   #ports(member: Member): number[] {
-    if (!isMiner(member)) return nodePorts(member);
+    // In a namespace of its own nobody else takes its ports.
+    if (!isMiner(member)) return member.netns === undefined ? nodePorts(member) : [];
     const { p2p, rpc, metrics } = minerPorts(this.dataDir, member.index);
     return [p2p, rpc, metrics];
   }

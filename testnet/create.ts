@@ -236,6 +236,33 @@ export function writePeers(
   writePrivate(homeLayout(node.home, DEFAULT_CHAIN).config, text);
 }
 
+/** Where a node stands, when that is not the loopback. */
+export interface Placement {
+  readonly site: string;
+  readonly netns: string | undefined;
+  readonly host: string;
+  /** Where other nodes reach it, when that is not this host and the port it has. */
+  readonly p2p?: { readonly host: string; readonly port: number };
+}
+
+/** The node at another address. Its config.toml is for `writePeers`. */
+export function placed(node: ManifestNode, { site, netns, host, p2p }: Placement): ManifestNode {
+  const at = (url: string): string => {
+    const moved = new URL(url);
+    moved.hostname = host;
+    return moved.toString().replace(/\/$/, '');
+  };
+  const { netns: _before, ...rest } = node;
+  return {
+    ...rest,
+    site,
+    ...(netns !== undefined && { netns }),
+    rpc: at(node.rpc),
+    metrics: at(node.metrics),
+    p2p: `/ip4/${p2p?.host ?? host}/tcp/${p2p?.port ?? nodePorts(node)[0] ?? 0}/p2p/${node.peer_id}`,
+  };
+}
+
 function operatorAddress(accounts: Manifest['accounts'], index: number, validator: string): string {
   const account = accounts.find(({ name }) => name === operatorName(index));
   if (!account) throw new NodeError('INTERNAL', `no operator account for validator ${validator}`);

@@ -30,6 +30,8 @@ const Node = Type.Object(
     home: Type.String(),
     peer_id: Type.String(),
     validator: Type.String(),
+    site: Type.Optional(Type.String()),
+    netns: Type.Optional(Type.String()),
   },
   closed,
 );

@@ -15,6 +15,8 @@ import { isAlive, processId, signalProcess } from './processes.ts';
 /** A validator or a miner. */
 export interface NodeHome {
   readonly home: string;
+  /** Network namespace that it runs in; that of this process when absent. */
+  readonly netns?: string | undefined;
 }
 
 /** What tests ask of a process: see child.ts. */
@@ -46,7 +48,11 @@ export function startNode(
   boundLog(layout.log);
   const log = openSync(layout.log, 'a', 0o600);
   try {
-    const child = spawn(process.execPath, ['--import', CHILD_PRELOAD, NODE_PROGRAM, 'start', '--home', node.home], {
+    // `ip netns exec` becomes the program: the process id is the node's.
+    const [program, ...inside] = node.netns
+      ? ['ip', 'netns', 'exec', node.netns, process.execPath]
+      : [process.execPath];
+    const child = spawn(program, [...inside, '--import', CHILD_PRELOAD, NODE_PROGRAM, 'start', '--home', node.home], {
       detached: true,
       stdio: ['ignore', log, log],
       env: { ...childEnvironment(layout, launcher), ...orderEnvironment(orders) },

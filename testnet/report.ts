@@ -35,8 +35,14 @@ export function readyReport(manifest: Manifest, dataDir: string, readyMs: number
     ),
     '',
     columns([
-      ['Node', 'RPC', 'PID', 'Data'],
-      ...nodes.map((node) => [node.name, node.rpc, String(node.pid ?? node.state), here(node.home)]),
+      ['Node', ...onSites(nodes, () => 'Site'), 'RPC', 'PID', 'Data'],
+      ...nodes.map((node) => [
+        node.name,
+        ...onSites(nodes, () => node.site ?? ''),
+        node.rpc,
+        String(node.pid ?? node.state),
+        here(node.home),
+      ]),
     ]),
     '',
     columns([['Node', 'P2P address'], ...nodes.map((node) => [node.name, node.p2p])]),
@@ -70,6 +76,10 @@ export function readyReport(manifest: Manifest, dataDir: string, readyMs: number
   ].join('\n');
 }
 
+function onSites(nodes: Manifest['nodes'], cell: () => string): string[] {
+  return nodes.some(({ site }) => site !== undefined) ? [cell()] : [];
+}
+
 /** As short as it can be typed from here. */
 function here(path: string): string {
   const short = relative(process.cwd(), path) || '.';
@@ -86,20 +96,21 @@ function nextCommands(manifest: Manifest, dataDir: string): string[][] {
   const [first, second] = manifest.nodes;
   const [from, to] = manifest.accounts;
   const where = selection(manifest, dataDir);
-  const rpc = first?.rpc ?? '';
+  // In a namespace a node is on another machine for all that a command can see: its home says that it is one's own.
+  const node = first?.site === undefined ? `--rpc ${first?.rpc ?? ''}` : `--home ${here(first.home)}`;
   const victim = second ?? first;
   return [
-    [`npx aitbc status --rpc ${rpc}`, ''],
+    [`npx aitbc status ${node}`, ''],
     ...(from?.key_file && to
-      ? [[`npx aitbc send ${to.address} 10 --key-file ${here(from.key_file)} --rpc ${rpc} -y`, '']]
+      ? [[`npx aitbc send ${to.address} 10 --key-file ${here(from.key_file)} ${node} -y`, '']]
       : []),
-    ...(manifest.miners ? [[`npx aitbc submit "What is the capital of Austria?" --rpc ${rpc} -y`, '']] : []),
+    ...(manifest.miners ? [[`npx aitbc submit "What is the capital of Austria?" ${node} -y`, '']] : []),
     ...(manifest.further_chains ?? [])
       .slice(0, 1)
-      .map(({ chain_id }) => [`npx aitbc status --chain ${chain_id} --rpc ${rpc}`, '']),
+      .map(({ chain_id }) => [`npx aitbc status --chain ${chain_id} ${node}`, '']),
     [`npm run testnet -- --kill ${victim?.index ?? 1}${where}`, ''],
     [`npm run testnet -- --restart ${victim?.index ?? 1}${where}`, ''],
-    [`npm run testnet -- --add${where}`, ''],
+    ...(first?.site === undefined ? [[`npm run testnet -- --add${where}`, '']] : []),
   ];
 }
 

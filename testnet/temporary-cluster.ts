@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { Cluster } from './cluster.ts';
 import type { ClusterOptions } from './create.ts';
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /**
  * Runs `use` with a cluster that is made but not started, and ends it whatever happens, an interrupt included. The folder
  * goes too, unless `use` failed or `keep` says so.
@@ -25,16 +27,18 @@ export async function withTemporaryCluster<T>(
     if (interrupted || !keep?.(result, dataDir)) rmSync(dataDir, { recursive: true, force: true });
   };
   const onSignal = (): void => {
+    // npm passes a terminal's Ctrl-C on a second time, and nothing is quicker than what is under way.
+    if (interrupted) return;
     interrupted = true;
     void cleanUp().finally(() => process.exit(130));
   };
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     cluster = await Cluster.open({ dataDir, chainId: 'ait-devnet', ...options });
     result = await use(cluster);
     return result;
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    for (const signal of SIGNALS) process.off(signal, onSignal);
     await cleanUp();
   }
 }

@@ -69,6 +69,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./miner.ts'),
   },
   validator: { summary: 'who validates: list, show, propose, vote, prove', load: () => import('./validator.ts') },
+  demo: { summary: 'see what the network does when parts of it fail: failover', load: () => import('./demo.ts') },
   completion: { summary: 'completion for bash, zsh or fish', load: () => import('./completion.ts') },
   version: { summary: 'versions of the program and of Node', load: () => import('./version.ts') },
 };

@@ -15,7 +15,7 @@ import type { Random } from '../load/random.ts';
 import { createRandom } from '../load/random.ts';
 import type { LoadAccount } from '../load/transfers.ts';
 import { loadAccounts } from '../load/transfers.ts';
-import { ProxyNetwork } from '../proxy/network.ts';
+import { NOWHERE, ProxyNetwork } from '../proxy/network.ts';
 import { quietCheck } from '../quiet-check.ts';
 import { keepUnless, withTemporaryCluster } from '../temporary-cluster.ts';
 import { waitUntil } from '../wait.ts';
@@ -26,14 +26,19 @@ const SENDERS = 300;
 const POLL_MS = 10;
 /** After every fault the cluster must be whole again within this time, by itself. */
 const RECOVER_MS = 60_000;
-/** Told to peers instead of an address that leads around the proxies; nobody listens there. */
-const NOWHERE = '/ip4/127.0.0.1/tcp/1';
 
 export interface BedOptions {
   readonly nodes: number;
   readonly seed: string;
   readonly transfersPerSecond: number;
   readonly params?: JsonObject;
+  /** What lies between the nodes, made before they start; proxies on the loopback when absent. */
+  readonly connect?: (cluster: Cluster, random: Random) => Promise<BedNetwork>;
+}
+
+export interface BedNetwork {
+  readonly network: ProxyNetwork;
+  close(): Promise<void>;
 }
 
 export interface BedReport {
@@ -240,8 +245,8 @@ export async function withTestBed(
   return withTemporaryCluster(
     clusterOptions,
     async (cluster) => {
-      const network = await proxied(cluster, createRandom(`${options.seed}/network`));
-      const bed = new TestBed({ cluster, network, options, card, tell });
+      const connected = await (options.connect ?? direct)(cluster, createRandom(`${options.seed}/network`));
+      const bed = new TestBed({ cluster, network: connected.network, options, card, tell });
       let loading: Promise<void> | undefined;
       try {
         await cluster.start(true);
@@ -254,11 +259,18 @@ export async function withTestBed(
       } finally {
         bed.load.stop();
         await bed.observer.stop();
-        await network.close();
+        // Before what is between them goes, so that nobody is left in a namespace.
+        await cluster.abort();
+        await connected.close();
       }
     },
     keepUnless(() => card.violations.length === 0, tell),
   );
+}
+
+async function direct(cluster: Cluster, random: Random): Promise<BedNetwork> {
+  const network = await proxied(cluster, random);
+  return { network, close: () => network.close() };
 }
 
 /** Puts a proxy on every way between two nodes, before they start. */

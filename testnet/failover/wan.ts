@@ -1,11 +1,9 @@
 /** Links as between distant sites. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { toHex } from '../../src/bytes.ts';
-import { formatAddress } from '../../src/chain/address.ts';
-import { accountNonce, blockSummary, submitCommit } from '../load/rpc.ts';
-import { nextTransfer } from '../load/transfers.ts';
+import { blockSummary } from '../load/rpc.ts';
 import type { TestBed } from './bed.ts';
 import type { FaultOptions } from './bars.ts';
+import { measureFinality } from './finality.ts';
 
 /** One way, for the pairs of nodes in turn. */
 const DELAYS_MS = [40, 80, 150] as const;
@@ -16,8 +14,6 @@ const SPARE_MS = 400;
 const LOAD_MS = 20_000;
 const SHORT_LOAD_MS = 3000;
 const SAMPLES = 100;
-/** Between a final transfer and the next: with the time it took longer than an interval, so that an idle chain proposes at once. */
-const PAUSE_MS = { least: 350, spread: 250 } as const;
 
 export async function wan(bed: TestBed, { short }: FaultOptions): Promise<void> {
   bed.network.pairs().forEach(([a, b], i) => {
@@ -35,32 +31,14 @@ export async function wan(bed: TestBed, { short }: FaultOptions): Promise<void> 
     await bed.settle();
     const from = bed.observer.highest() + 1;
     await sleep(short ? SHORT_LOAD_MS : LOAD_MS);
-    await singleTransfers(bed, short ? 3 : SAMPLES);
+    await measureFinality(bed, short ? 3 : SAMPLES, (ms) => {
+      bed.card.add('wide area links: finality', ms, { limit: 3 * Math.max(...DELAYS_MS) + SPARE_MS, holds: 'p99' });
+    });
     await countRounds(bed, from, bed.observer.highest());
   } finally {
-    bed.load.resume();
     bed.network.clear();
   }
   await bed.settle();
-}
-
-/** From the request to a node until it calls the transfer final, one at a time on an idle chain. */
-async function singleTransfers(bed: TestBed, samples: number): Promise<void> {
-  bed.load.pause();
-  await sleep(PAUSE_MS.least + PAUSE_MS.spread);
-  const { account, genesis, random } = bed;
-  const worstMs = Math.max(...DELAYS_MS);
-  account.nonce = await accountNonce(bed.rpc(1), formatAddress(account.address));
-  for (let sample = 0; sample < samples; sample++) {
-    await sleep(PAUSE_MS.least + random.next() * PAUSE_MS.spread);
-    const tx = nextTransfer(genesis.chain, genesis.params, account, account.address);
-    const sentAtMs = performance.now();
-    const answer = await submitCommit(random.pick(bed.cluster.manifest.nodes).rpc, toHex(tx.bytes));
-    const tookMs = answer.final ? performance.now() - sentAtMs : Infinity;
-    if (answer.final) bed.load.acknowledged.set(toHex(tx.id), answer.height ?? 0);
-    bed.card.add('wide area links: finality', tookMs, { limit: 3 * worstMs + SPARE_MS, holds: 'p99' });
-  }
-  bed.load.resume();
 }
 
 /** Share of heights that needed more than one round. */

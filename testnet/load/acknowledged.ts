@@ -76,6 +76,11 @@ export class AcknowledgedLoad {
     this.#paused = false;
   }
 
+  /** Resolves when nothing that was sent is under way; for a load that is paused. */
+  async idle(): Promise<void> {
+    while (this.#busy.size > 0) await Promise.all(this.#busy);
+  }
+
   async #transfer(from: LoadAccount, to: LoadAccount): Promise<void> {
     const { chain, params } = this.#genesis;
     const tx = nextTransfer(chain, params, from, to.address);

@@ -12,7 +12,7 @@ import { offeredModels } from '../miners.ts';
 import { runningProcess } from '../node-process.ts';
 import type { ProcessId } from '../processes.ts';
 import { ProxyLink } from '../proxy/link.ts';
-import { ProxyNetwork } from '../proxy/network.ts';
+import { NOWHERE, ProxyNetwork } from '../proxy/network.ts';
 import { minerPorts } from '../settings.ts';
 import { keepUnless, withTemporaryCluster } from '../temporary-cluster.ts';
 import { waitUntil } from '../wait.ts';
@@ -26,8 +26,6 @@ export const PAYER = 'alice';
 export const MINER = 'm1';
 /** Of the miner among those behind proxies. */
 const MINER_PLACE = VALIDATORS + 1;
-/** Told to peers instead of an address that leads around the proxies; nobody listens there. */
-const NOWHERE = '/ip4/127.0.0.1/tcp/1';
 /** After every fault the market must be whole again within this time, by itself. */
 const WHOLE_MS = 60_000;
 /** So long without a write, nothing is under way any more. */
@@ -170,7 +168,7 @@ export async function withMarketBed<T extends { readonly ok: boolean }>(
       cluster.orders = (name) => ({ killPoints: orders.prefix(name) });
       const network = await proxied(cluster, random);
       const [, rpcPort = 0] = nodePorts(cluster.node(1));
-      const bed = new MarketBed(cluster, orders, network, await ProxyLink.open(rpcPort, random));
+      const bed = new MarketBed(cluster, orders, network, await ProxyLink.open({ targetPort: rpcPort }, random));
       try {
         await cluster.start(true);
         await cluster.waitReady();

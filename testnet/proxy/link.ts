@@ -12,32 +12,40 @@ import { Pipe } from './pipe.ts';
 /** Connections through one link at a time; further ones are reset. */
 export const MAX_LINK_CONNECTIONS = 64;
 
-const HOST = '127.0.0.1';
+const LOOPBACK = '127.0.0.1';
+
+/** Where a link listens and where it leads; both on the loopback unless said. */
+export interface LinkEnds {
+  readonly host?: string;
+  readonly targetHost?: string;
+  readonly targetPort: number;
+}
 
 export class ProxyLink {
   readonly #server: Server;
-  readonly #targetPort: number;
+  readonly #target: { readonly host: string; readonly port: number };
   readonly #random: Random;
   readonly #forward: Direction = clearDirection();
   readonly #backward: Direction = clearDirection();
   readonly #connections = new Set<ProxiedConnection>();
   #mode: LinkMode = 'open';
 
-  private constructor(server: Server, targetPort: number, random: Random) {
+  private constructor(server: Server, target: { readonly host: string; readonly port: number }, random: Random) {
     this.#server = server;
-    this.#targetPort = targetPort;
+    this.#target = target;
     this.#random = random;
     server.on('connection', (socket) => {
       this.#accept(socket);
     });
   }
 
-  /** Listens on a free port of the loopback and leads to `targetPort` there. */
-  static async open(targetPort: number, random: Random): Promise<ProxyLink> {
+  /** Listens on a free port. */
+  static async open(ends: LinkEnds, random: Random): Promise<ProxyLink> {
+    const { host = LOOPBACK, targetHost = LOOPBACK, targetPort } = ends;
     const server = createServer({ allowHalfOpen: true, noDelay: true });
-    server.listen(0, HOST);
+    server.listen(0, host);
     await once(server, 'listening');
-    return new ProxyLink(server, targetPort, random);
+    return new ProxyLink(server, { host: targetHost, port: targetPort }, random);
   }
 
   get port(): number {
@@ -88,7 +96,7 @@ export class ProxyLink {
       return;
     }
     const connection = new ProxiedConnection(client, this.#forward, this.#backward, this.#random, {
-      dial: () => connect({ port: this.#targetPort, host: HOST, allowHalfOpen: true, noDelay: true }),
+      dial: () => connect({ ...this.#target, allowHalfOpen: true, noDelay: true }),
       onGone: () => this.#connections.delete(connection),
     });
     this.#connections.add(connection);

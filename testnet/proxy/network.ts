@@ -9,9 +9,15 @@ import { ProxyLink } from './link.ts';
 
 export interface ProxiedNode {
   readonly index: number;
-  /** Where it listens for other nodes. */
+  /** Where it listens for other nodes; on the loopback unless `host` says otherwise. */
+  readonly host?: string;
   readonly port: number;
+  /** Where the proxies listen that it dials; on the loopback when absent. */
+  readonly proxyHost?: string;
 }
+
+/** Told to peers instead of an address that leads around the proxies; nobody listens there. */
+export const NOWHERE = '/ip4/127.0.0.1/tcp/1';
 
 export type CutMode = Extract<LinkMode, 'held' | 'reset' | 'half-open'>;
 
@@ -25,11 +31,18 @@ export class ProxyNetwork {
     this.#links = links;
   }
 
-  static async open(nodes: readonly ProxiedNode[], random: Random): Promise<ProxyNetwork> {
+  /** @param linked whether two nodes have links at all; all have when absent */
+  static async open(
+    nodes: readonly ProxiedNode[],
+    random: Random,
+    linked: (a: number, b: number) => boolean = () => true,
+  ): Promise<ProxyNetwork> {
     const links = new Map<string, ProxyLink>();
-    for (const from of nodes) {
-      for (const to of nodes) {
-        if (from.index !== to.index) links.set(key(from.index, to.index), await ProxyLink.open(to.port, random));
+    for (const { index: from, proxyHost } of nodes) {
+      for (const { index: to, host, port } of nodes) {
+        if (from === to || !linked(from, to)) continue;
+        const ends = { targetPort: port, ...(host && { targetHost: host }), ...(proxyHost && { host: proxyHost }) };
+        links.set(key(from, to), await ProxyLink.open(ends, random));
       }
     }
     return new ProxyNetwork(
@@ -85,8 +98,10 @@ export class ProxyNetwork {
     for (const link of this.#links.values()) link.shape(CLEAR);
   }
 
+  /** Nodes with links between them. */
   pairs(): [number, number][] {
-    return this.#nodes.flatMap((a) => this.#nodes.filter((b) => b > a).map((b): [number, number] => [a, b]));
+    const all = this.#nodes.flatMap((a) => this.#nodes.filter((b) => b > a).map((b): [number, number] => [a, b]));
+    return all.filter(([a, b]) => this.#links.has(key(a, b)));
   }
 
   async close(): Promise<void> {

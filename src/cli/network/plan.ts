@@ -42,12 +42,13 @@ export function parseLayout(text: string): SitePlan[] {
   return checkedSites(sites, 'name each site with its number of validators, as in --validators at1=1,aitbc1=1,ns3=1');
 }
 
-/** `{sites:[{name,host?,validators?,rpc?}]}` @throws NodeError USAGE */
+/** `{sites:[{name,host?,validators?,rpc?}],links?}` @throws NodeError USAGE */
 export function parseSitesFile(text: string, path: string): SitePlan[] {
   const hint = 'testnet/sites.json shows the form: {"sites":[{"name":"at1","host":"at1.aitbc.example"}]}';
   try {
     const json = jsonObject(JSON.parse(text) as Json, 'sites file');
-    checkKeys(json, ['sites']);
+    // How far they are apart matters to local clusters only.
+    checkKeys(json, ['sites'], ['links']);
     const sites = jsonArray(json['sites'], 'sites').map((item, i) => {
       const entry = jsonObject(item, `sites/${i}`);
       checkKeys(entry, ['name'], ['host', 'validators', 'rpc']);

@@ -27,6 +27,16 @@ describe('testnet arguments', () => {
     assert.throws(() => parseLauncherArgs('--chains 2 --chain ait-devnet'.split(' ')), refused);
   });
 
+  it('lay a cluster out on sites, with a folder of its own', () => {
+    const args = parseLauncherArgs('--topology testnet/sites.json --chains 2'.split(' '));
+    assert.equal(args.topologyPath, resolve('testnet/sites.json'));
+    assert.ok(args.dataDir.endsWith('/.testnet/ait-devnet+ait-testnet@sites'));
+    assert.equal(parseLauncherArgs('--topology testnet/sites.json --kill 2'.split(' ')).action?.type, 'kill');
+    for (const other of ['--nodes 4', '--miners 1', '--detach', '--add']) {
+      assert.throws(() => parseLauncherArgs(`--topology x.json ${other}`.split(' ')), refused, other);
+    }
+  });
+
   it('read every option', () => {
     const args = parseLauncherArgs(
       '--nodes 4 --miners 2 --chain ait-testnet --data here --base-port 26000 --detach --json'.split(' '),
@@ -39,6 +49,7 @@ describe('testnet arguments', () => {
       chainId: 'ait-testnet',
       furtherChains: [],
       dataDir: resolve('here'),
+      topologyPath: undefined,
       basePort: 26000,
       accounts: 0,
       detach: true,

@@ -64,7 +64,7 @@ describe('proxy link', () => {
     server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => accepted.push(new End(socket)));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    link = await ProxyLink.open((server.address() as AddressInfo).port, createRandom('link'));
+    link = await ProxyLink.open({ targetPort: (server.address() as AddressInfo).port }, createRandom('link'));
   });
   afterEach(async () => {
     for (const { socket } of [...ends, ...accepted]) socket.destroy();
