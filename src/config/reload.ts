@@ -3,7 +3,7 @@ import type { Setting } from '../config.ts';
 import type { ConfigPath } from './options.ts';
 
 /** API keys are no options: `aitbc key` changes them at once. */
-export const RELOADED: ReadonlySet<ConfigPath> = new Set([
+const RELOADED: ReadonlySet<ConfigPath> = new Set([
   'log.level',
   'rpc.reads_per_s',
   'rpc.heavy_reads_per_s',

@@ -23,7 +23,7 @@ import { transactionKey, transactionRow } from './rows.ts';
 
 /** On their way at once, and with those whose time runs out; a sender may have 256 pending. */
 export const MAX_ON_THEIR_WAY = 64;
-export const MAX_WITH_PRESSING = 128;
+const MAX_WITH_PRESSING = 128;
 const VALID_BLOCKS = 200;
 const RESEND_MS = 5_000;
 /** One may be made already when a transaction comes. */
