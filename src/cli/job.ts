@@ -18,11 +18,6 @@ const READS: readonly (readonly [name: string, description: string, run: ReadVer
     (reads, context, id, { node }) => reads.whyJob(context, id, node === true),
   ],
   [
-    'result',
-    'its answer, and nothing else',
-    (reads, context, id, { node }) => reads.resultOfJob(context, id, node === true),
-  ],
-  [
     'receipt',
     'its receipt, as a file has it',
     (reads, context, id, { node }) => reads.receiptOfJob(context, id, node === true),
@@ -60,6 +55,15 @@ export function register(program: Command): void {
         await run(await loadReads(), createContext(command), id, options);
       });
   }
+  job
+    .command('result')
+    .description('its answer, and nothing else')
+    .argument('<id>', 'of the job, or its first eight digits')
+    .option('--node', 'a job that the node pays for')
+    .option('--out <file>', 'a new file for it, as it is')
+    .action(async (id: string, { node, out }: NodeOption & { readonly out?: string }, command: Command) => {
+      await (await loadReads()).resultOfJob(createContext(command), id, { isNode: node === true, out });
+    });
   job
     .command('logs')
     .description('what happened to it, and when')

@@ -1,8 +1,9 @@
-/** The first record of a job. */
+/** The first record of a job, and what it says when nothing else was kept. */
 import { decodeJobRow, TABLE } from '../../compute/coordinator/rows.ts';
 import { Job } from '../../compute/coordinator/job.ts';
 import type { JobView } from '../../compute/coordinator/coordinator.ts';
 import type { Rows } from '../../compute/coordinator/ports.ts';
+import type { JobRecord } from './job-record.ts';
 
 /**
  * Rows that have a job recorded before they keep it, and so before anything of it leaves: however early its run is killed,
@@ -22,4 +23,12 @@ export function recordingRows(rows: Rows, record: (job: JobView) => Promise<void
       await rows.persist(given);
     },
   };
+}
+
+/** Of a job that its rows do not know: when this is its first record, its run was killed before the rows had it. */
+export function endedUnsent(record: JobRecord, nowMs: number): JobRecord {
+  if (record.job.stage !== 'submitted' || record.events.length > 0) return record;
+  const ended = { state: 'CANCELED', stage: 'canceled', ended_at: new Date(nowMs).toISOString() } as const;
+  const error = 'its run was killed before anything of it left: nothing was done, and nothing is paid; submit it again';
+  return { ...record, job: { ...record.job, ...ended, error, error_code: 'CANCELED' } };
 }

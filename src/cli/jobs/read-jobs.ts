@@ -1,8 +1,10 @@
 /** What the command line tells of jobs without going on with them: from this home, or from a node that pays for its own. */
+import { writeFile } from 'node:fs/promises';
 import { MAX_OUTPUT_BYTES } from '../../chain/market/price.ts';
 import type { ReceiptJson } from '../../chain/market/receipt-json.ts';
 import { NodeError } from '../../errors.ts';
 import type { JobEventResponse, JobReasonsResponse, JobResponse } from '../../sdk/job-types.ts';
+import { errorCode } from '../../store/storage-error.ts';
 import { formatAit } from '../amount.ts';
 import type { Context } from '../context.ts';
 import { fields, printable, table } from '../output.ts';
@@ -90,10 +92,30 @@ function describeReasons({ state, stage, summary, reasons, candidates }: JobReas
   ].join('\n');
 }
 
-export async function resultOfJob(context: Context, id: string, isNode: boolean): Promise<void> {
+/** @param out a file that is not there yet @throws NodeError USAGE when it is */
+export async function resultOfJob(
+  context: Context,
+  id: string,
+  { isNode, out }: { readonly isNode: boolean; readonly out: string | undefined },
+): Promise<void> {
   const bytes = isNode ? await resultOfNode(context, id) : await readKept(await findRun(context.home, id), RESULT_FILE);
-  if (context.out.json) context.out.data({ job_id: id, answer: new TextDecoder().decode(bytes) }, '');
+  if (out !== undefined) await writeNew(out, bytes);
+  if (out !== undefined)
+    context.out.data({ job_id: id, file: out, bytes: bytes.length }, `${bytes.length} bytes in ${out}`);
+  else if (context.out.json) context.out.data({ job_id: id, answer: new TextDecoder().decode(bytes) }, '');
   else process.stdout.write(process.stdout.isTTY ? `${printable(new TextDecoder().decode(bytes))}\n` : bytes);
+}
+
+async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await writeFile(path, bytes, { flag: 'wx', mode: 0o600 });
+  } catch (cause) {
+    const isThere = errorCode(cause) === 'EEXIST';
+    throw new NodeError('USAGE', isThere ? `${path} is there already` : `${path} cannot be written`, {
+      cause,
+      hint: 'name another file',
+    });
+  }
 }
 
 async function resultOfNode(context: Context, id: string): Promise<Uint8Array> {

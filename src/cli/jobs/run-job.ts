@@ -14,7 +14,7 @@ import { formatAit } from '../amount.ts';
 import type { Context } from '../context.ts';
 import type { KeyOptions } from '../signer.ts';
 import type { Followed } from './follow.ts';
-import { recordingRows } from './first-record.ts';
+import { endedUnsent, recordingRows } from './first-record.ts';
 import { followJob } from './follow.ts';
 import { pruneRuns } from './prune-runs.ts';
 import type { FoundRun, Run } from './runs.ts';
@@ -83,18 +83,11 @@ async function withMarket(payer: Payer, run: Run, rows: Rows, use: (market: Mark
 async function jobOf({ jobs }: Market, { record }: FoundRun, run: Run): Promise<Hash> {
   const found = jobs.jobs({ limit: 16, before: null, owner: null }).find(({ id }) => toHex(id) === record.job.job_id);
   if (found) return found.id;
-  const error = 'its run was killed before the job left: nothing was done, and nothing is paid';
-  if (record.job.stage === 'submitted') {
-    const over = {
-      state: 'CANCELED',
-      stage: 'canceled',
-      ended_at: new Date().toISOString(),
-      error_code: 'CANCELED',
-    } as const;
-    await run.record({ ...record, job: { ...record.job, ...over, error } });
-  }
-  throw new NodeError('NOT_FOUND', `nothing is left to go on with of job ${record.job.job_id.slice(0, 8)}: ${error}`, {
-    hint: 'submit it again',
+  const ended = endedUnsent(record, Date.now());
+  if (ended !== record) await run.record(ended);
+  throw new NodeError('NOT_FOUND', `nothing is left to go on with of job ${record.job.job_id}`, {
+    data: { job: record.job.job_id },
+    hint: ended.job.error ?? 'it has ended',
   });
 }
 

@@ -37,6 +37,7 @@ const MAX_REPEATS = 32;
 const MAX_AGAIN_MS = 5_000;
 /** Streams over which something came that the miner did not seal: who carries them may be better the next time. */
 const MAX_FORGED = 3;
+const FORGED: ReadonlySet<string> = new Set(['BAD_PROOF', 'PEER_PROTOCOL', 'TOO_LARGE']);
 
 export interface WorkModules {
   readonly chain: ChainContext;
@@ -168,8 +169,8 @@ export class Work implements LineUser {
     this.#line = null;
     if (this.#isOver || this.#modules.signal.aborted) return;
     if (isBreach) this.#step({ type: 'lose', code: 'PEER_PROTOCOL', message });
-    else if (code === 'BAD_PROOF' && ++this.#forged >= MAX_FORGED) {
-      this.#step({ type: 'lose', code, message: `what comes over the work stream is not from the miner: ${message}` });
+    else if (FORGED.has(code) && ++this.#forged >= MAX_FORGED) {
+      this.#step({ type: 'lose', code: 'BAD_PROOF', message: `what comes over the work stream is not from the miner: ${message}` });
     } else this.#connectLater();
   }
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toHex, utf8 } from '../../../../src/bytes.ts';
 import type { SignedJob } from '../../../../src/chain/market/job.ts';
 import { signJob } from '../../../../src/chain/market/job.ts';
 import type { Agreement } from '../../../../src/chain/modules/compute/agreement.ts';
-import { recordingRows } from '../../../../src/cli/jobs/first-record.ts';
+import { endedUnsent, recordingRows } from '../../../../src/cli/jobs/first-record.ts';
 import type { JobRecord } from '../../../../src/cli/jobs/job-record.ts';
 import { KEEP_MS, pruneRuns } from '../../../../src/cli/jobs/prune-runs.ts';
 import {
@@ -153,6 +153,10 @@ describe('jobs of a home', () => {
     await assert.rejects(readKept(run, RECEIPT_FILE), { code: 'NOT_FOUND' });
     const ask = (...args: string[]) => cliHere(['job', ...args], { AITBC_HOME: home });
     assert.equal((await ask('result', id)).stdout, 'yes');
+    const out = join(home, 'answer');
+    assert.equal((await ask('result', id, '--out', out)).code, 0);
+    assert.equal(readFileSync(out, 'utf8'), 'yes');
+    assert.match((await ask('result', id, '--out', out)).stderr, /is there already/);
     assert.match((await ask('list')).stdout, /aaaaaaaa11000000 {2}COMPLETED {2}aitbc-tiny .* 0\.010136 AIT/);
     assert.equal((await ask('list', '--json')).json[0].job_id, id);
     assert.match((await ask('show', id)).stdout, /money {2,}closed: paid 0\.010136 AIT, returned 0\.000001 AIT/);
@@ -180,7 +184,11 @@ describe('jobs of a home', () => {
     await rows.persist([put(TABLE.job, new Uint8Array(32).fill(7), encodeJobRow(row))]);
     await rows.persist([put(TABLE.job, new Uint8Array(32).fill(7), encodeJobRow(row))]);
     assert.deepEqual(kept, ['', 'submitted', 'submitted']);
-    assert.equal((await findRun(home, '07070707')).record.job.kind, 'llm.chat');
+    const { record } = await findRun(home, '07070707');
+    assert.equal(record.job.kind, 'llm.chat');
+    const unsent = endedUnsent({ ...record, events: [] }, 5_000);
+    assert.deepEqual([unsent.job.state, unsent.job.ended_at], ['CANCELED', '1970-01-01T00:00:05.000Z']);
+    assert.equal(endedUnsent(record, 5_000), record, 'something happened to it');
     await run.close();
   });
 
