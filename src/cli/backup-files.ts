@@ -46,6 +46,9 @@ export async function restore(context: Context, file: string, replace: boolean):
         'is a quorum alone has nobody to ask, so import its newest blocks first (aitbc chain import).',
     );
   }
+  if (files.some(({ path, action }) => action !== 'found' && path === 'access/api_keys')) {
+    context.out.note('API keys revoked since the backup hold again: aitbc key list shows them, key revoke ends one.');
+  }
   context.out.note(`Next: aitbc doctor --home ${context.home}`);
 }
 

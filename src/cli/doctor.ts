@@ -33,7 +33,8 @@ async function examine(context: Context): Promise<void> {
   if (first?.code) throw new NodeError(first.code, first.what, { ...(first.fix !== null && { hint: first.fix }) });
 }
 
-async function findingsOf(context: Context): Promise<Finding[]> {
+/** @throws NodeError what keeps it from looking */
+export async function findingsOf(context: Context): Promise<Finding[]> {
   const { options, home: path } = context;
   // Another node than the one of this home, unless both are named.
   const isOther = options.rpc !== undefined && options.home === undefined;

@@ -49,6 +49,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./tx.ts'),
   },
   chain: { summary: 'head, block, tx; chains of the node: list, start, stop', load: () => import('./chain.ts') },
+  debug: { summary: 'what helps others to help: bundle', load: () => import('./debug.ts') },
   backup: {
     summary: 'keys, sign guards and configuration in one file: create, restore',
     load: () => import('./backup.ts'),

@@ -13,8 +13,8 @@ export const MAX_BACKUP_FILES = 4_096;
 /** With forward slashes, relative to the home. */
 const CHAIN = 'chains/[a-z0-9][a-z0-9._-]{0,31}';
 const PLACES = new RegExp(
-  `^(?:config\\.toml|identity/(?:node_key|store_key)|keystore/[A-Za-z0-9][A-Za-z0-9._-]{0,100}|` +
-    `${CHAIN}/(?:genesis\\.json|validator_key|sign_guard-[0-9a-f]{16}/[ab]))$`,
+  `^(?:config\\.toml|identity/(?:node_key|store_key)|access/api_keys|keystore/[A-Za-z0-9][A-Za-z0-9._-]{0,100}|` +
+    `${CHAIN}/(?:genesis\\.json|validator_key|miner_key|sign_guard-[0-9a-f]{16}/[ab]))$`,
 );
 
 export interface BackupFile {

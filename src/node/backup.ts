@@ -1,6 +1,7 @@
 /**
- * Backups of what cannot be had again: keys, sign guards, wallets, configuration, genesis. Blocks and state are not among
- * it: peers have them.
+ * Backups of what cannot be had again: keys, API keys, sign guards, wallets, configuration, genesis. Blocks and state are
+ * not among it: peers have them. Nor are the books of the market: who pays from older ones than it signed since gives more
+ * than it knows; without them what is set aside comes back when its agreement expires.
  */
 import { link, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -28,7 +29,7 @@ export async function collectBackup(home: string, created: string): Promise<Back
     const bytes = await readIfThere(join(home, path));
     if (bytes) files.push({ path, bytes });
   };
-  for (const path of ['config.toml', 'identity/node_key', 'identity/store_key']) await add(path);
+  for (const path of ['config.toml', 'identity/node_key', 'identity/store_key', 'access/api_keys']) await add(path);
   for (const name of await namesOf(join(home, 'keystore')))
     if (/^[A-Za-z0-9]/.test(name)) await add(`keystore/${name}`);
   for (const chain of await namesOf(join(home, 'chains'))) {

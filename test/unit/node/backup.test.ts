@@ -42,6 +42,9 @@ describe('backup', () => {
     writeFileSync(nodeKey, toHex(seed('node')), { mode: 0o600 });
     writeFileSync(validatorKey, toHex(seed('validator-0')), { mode: 0o600 });
     writeFileSync(join(keystore, 'alice.json'), '{}', { mode: 0o600 });
+    writeFileSync(join(chain, 'miner_key'), toHex(seed('miner')), { mode: 0o600 });
+    mkdirSync(join(home, 'access'), { mode: 0o700 });
+    writeFileSync(join(home, 'access', 'api_keys'), 'hashes', { mode: 0o600 });
     writeFileSync(join(chain, 'db', 'CURRENT'), 'blocks');
   });
 
