@@ -21,6 +21,7 @@ export interface NodeConfig {
     readonly peers: readonly string[];
     /** Multiaddrs told to others instead of those listened on. */
     readonly announce: readonly string[];
+    readonly mdns: boolean;
     readonly relay: 'off' | 'known' | 'open';
     /** Multiaddrs with peer id, or `peers`. */
     readonly relays: readonly string[];
@@ -198,6 +199,7 @@ function assemble(values: ReadonlyMap<ConfigPath, Value>): NodeConfig {
       listen: list('p2p.listen'),
       peers: list('p2p.peers'),
       announce: list('p2p.announce'),
+      mdns: flag('p2p.mdns'),
       relay: text('p2p.relay') as NodeConfig['p2p']['relay'],
       relays: list('p2p.relays'),
       relayStrangers: number('p2p.relay_strangers'),

@@ -218,6 +218,7 @@ async function openHost(folder: DataFolder, config: NodeConfig, log: Logger, met
     privateKeySeed: await readKeyFile(folder.nodeKeyFile),
     listen: config.p2p.listen,
     announce: config.p2p.announce,
+    mdns: config.p2p.mdns,
     relay: config.p2p.relay,
     relays: config.p2p.relays,
     relayLimits: { maxStrangers: config.p2p.relayStrangers, strangerCircuit: config.p2p.relayCircuit },

@@ -67,6 +67,11 @@ export const OPTIONS = {
     help: 'Multiaddrs to tell others, when they differ from those listened on (NAT, port forwarding, a DNS name).',
     check: multiaddrs,
   },
+  'p2p.mdns': {
+    kind: 'boolean',
+    value: false,
+    help: 'Finds nodes of the same chains on the local network, and is found there (multicast DNS).',
+  },
   'p2p.relay': {
     kind: 'text',
     value: 'known',

@@ -11,9 +11,9 @@ import type { PeerBook } from './peers.ts';
 export interface ConnectionLimits {
   /** In and out. Peers that the operator named are let in above it. */
   readonly maxConnections: number;
-  /** Inbound, by remote IP address. Loopback is exempt: a local cluster lives there. */
+  /** Inbound, by remote IPv4 address or IPv6 network of 64 bits. Loopback is exempt: a local cluster lives there. */
   readonly maxPerIp: number;
-  /** New inbound connections, by remote IP address. Loopback is exempt. */
+  /** New inbound connections, by the same. Loopback is exempt. */
   readonly inboundPerSecond: number;
   /** Inbound through relays, of peers that the operator did not name. Their rate counts by relay, loopback or not. */
   readonly maxRelayed: number;
@@ -77,9 +77,10 @@ export function createGater(
         return relayed.length >= limits.maxRelayed && refuse('relayed');
       }
       if (isLoopback(ip)) return false;
-      if (!withinRate(ip)) return refuse('rate');
+      const line = lineOf(remoteAddr);
+      if (!withinRate(line)) return refuse('rate');
       const sameIp = connections().filter(
-        (open) => open.direction === 'inbound' && !isCircuit(open.remoteAddr) && ipOf(open.remoteAddr) === ip,
+        (open) => open.direction === 'inbound' && !isCircuit(open.remoteAddr) && lineOf(open.remoteAddr) === line,
       );
       return sameIp.length >= limits.maxPerIp && refuse('per-ip');
     },
@@ -95,6 +96,19 @@ export function createGater(
 /** The host part of an address, '' when it has none. */
 export function ipOf(address: Multiaddr): string {
   return address.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value ?? '';
+}
+
+/** Whose line it is: an IPv4 address, or the 64 bits of an IPv6 address that one line has, whatever it does with the rest. */
+export function lineOf(address: Multiaddr): string {
+  const ip = ipOf(address);
+  if (!ip.includes(':')) return ip;
+  const [head = '', tail] = ip.split('::');
+  const groups = head === '' ? [] : head.split(':');
+  if (tail !== undefined) {
+    const after = tail === '' ? [] : tail.split(':');
+    while (groups.length + after.length < 8) groups.push('0');
+  }
+  return `${groups.slice(0, 4).join(':')}::/64`;
 }
 
 export function isLoopback(ip: string): boolean {

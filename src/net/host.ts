@@ -23,14 +23,17 @@ import type { Backlog } from './gossip-service.ts';
 import { createBacklog } from './gossip-service.ts';
 import type { Refusal } from './hello-service.ts';
 import { HelloService } from './hello-service.ts';
+import { Lan, mdnsBrowser } from './lan.ts';
 import type { HostLibp2p } from './libp2p.ts';
 import { closeSoon, createNode, listenError } from './libp2p.ts';
+import type { PingTimes } from './links.ts';
 import { Links } from './links.ts';
 import type { NetMetrics } from './metrics.ts';
 import { createNetMetrics } from './metrics.ts';
 import { DIAL_TIMEOUT_MS, Outreach } from './outreach.ts';
 import { OwnAddresses } from './own-addresses.ts';
 import { PastPeers } from './past-peers.ts';
+import type { PeerInfo } from './peer-info.ts';
 import { PeerQuotas } from './peer-quotas.ts';
 import type { Ban } from './peers.ts';
 import { PeerBook } from './peers.ts';
@@ -55,28 +58,15 @@ export interface HostOptions {
   readonly relayLimits?: Partial<RelayLimits>;
   /** Where this node has itself relayed: multiaddrs that end in /p2p/<id>, kept connected; `peers`: the persistent peers. */
   readonly relays?: readonly string[];
+  /** Looks for peers of its chains on the local network, and tells of itself there. */
+  readonly mdns?: boolean;
+  readonly pings?: PingTimes;
   readonly hasher: Hasher;
   /** Program and version, told in the handshake. */
   readonly agent?: string;
   readonly clock?: Clock;
   readonly log?: Logger;
   readonly metrics?: NetMetrics;
-}
-
-export interface PeerInfo {
-  readonly peerId: PeerId;
-  readonly address: string;
-  /** Without a relay. */
-  readonly isDirect: boolean;
-  readonly direction: 'inbound' | 'outbound';
-  /** Of the last ping; null before the first. */
-  readonly rttMs: number | null;
-  readonly score: number;
-  /** Named by the operator, here. */
-  readonly direct: boolean;
-  /** Ids of the chains it shares with this node. */
-  readonly chains: readonly string[];
-  readonly agent: string | null;
 }
 
 export interface Host {
@@ -129,8 +119,7 @@ class LibP2pHost implements Host {
   readonly #quotas: PeerQuotas;
   readonly #hello: HelloService;
   readonly #dialer: PersistentDialer;
-  /** Real time: a test that sets the clock ahead does not make the other side slow to answer. */
-  readonly #links = new Links(systemClock);
+  readonly #links: Links;
   readonly #load = new ServerLoad();
   readonly #chains = new Map<string, ChainNet>();
   readonly #backlog: Backlog;
@@ -139,6 +128,7 @@ class LibP2pHost implements Host {
   readonly #outreach: Outreach;
   readonly #peers: readonly PersistentPeer[];
   readonly #relaying: Relaying;
+  readonly #lan: Lan | null;
   readonly #past: PastPeers;
   readonly #addresses: OwnAddresses;
   /** Monotonic. */
@@ -159,6 +149,8 @@ class LibP2pHost implements Host {
     const peers = parsePersistentPeers([...new Set([...persistentPeers, ...relayAddresses])], peerId);
     this.#peers = peers;
     this.#persistent = new Set(peers.map(({ peer }) => peer));
+    // Real time: a test that sets the clock ahead does not make the other side slow to answer.
+    this.#links = new Links(systemClock, options.pings);
     const shared = { clock: this.#clock, log: this.#log, metrics: this.#metrics };
     this.#book = new PeerBook({
       ...shared,
@@ -203,9 +195,7 @@ class LibP2pHost implements Host {
       peerStore: () => this.#running().peerStore,
       connections: () => this.#open(),
       isNamed: (peer) => this.#persistent.has(peer),
-      requireNotBanned: (peer) => {
-        this.#requireNotBanned(peer);
-      },
+      book: this.#book,
       records: this.#records,
       maxConnections: { ...DEFAULT_LIMITS, ...options.limits }.maxConnections,
     });
@@ -221,6 +211,7 @@ class LibP2pHost implements Host {
       },
       quotas: this.#quotas,
     });
+    this.#lan = options.mdns === true ? this.#createLan() : null;
     const { announce = [] } = options;
     this.#addresses = new OwnAddresses({
       ...shared,
@@ -269,7 +260,7 @@ class LibP2pHost implements Host {
         this.#watchGossip();
       }),
       every(this.#clock, PREFER_DIRECT_MS, () => {
-        this.#preferDirect();
+        this.#outreach.preferDirect(this.#peers);
       }),
     );
   }
@@ -309,6 +300,7 @@ class LibP2pHost implements Host {
     const net = new ChainNet(shared, chain, handlers, () => {
       this.#chains.delete(chain.chainId);
       this.#relaying.vouch(chain.chainId, []);
+      void this.#lan?.remove(chain);
       this.#load.chains = this.#chains.size;
       this.#greetAll();
     });
@@ -317,6 +309,7 @@ class LibP2pHost implements Host {
     await net.start();
     this.#greetAll();
     this.#dialer.start();
+    this.#lan?.add(chain);
     return net;
   }
 
@@ -350,16 +343,9 @@ class LibP2pHost implements Host {
 
   async dial(address: string): Promise<PeerId> {
     const { peer, address: target } = parsePeerAddress(address, 'INVALID_PARAMS');
-    this.#requireNotBanned(peer);
+    this.#book.requireNotBanned(peer);
     await this.#outreach.dialAddress(target);
     return peer;
-  }
-
-  #requireNotBanned(peer: PeerId): void {
-    if (!this.#book.banned(peer)) return;
-    throw new NodeError('PEER_BANNED', 'the peer is banned', {
-      data: { peer, seconds: Math.ceil(this.#book.banRemainingMs(peer) / 1_000) },
-    });
   }
 
   async stop(): Promise<void> {
@@ -399,6 +385,20 @@ class LibP2pHost implements Host {
       takesFromRelay: (relay) => this.#relaying.holds(relay),
       score: (peer) => this.#book.gossipScore(peer),
       knowsTopic: (topic) => this.#libp2p?.services.gossip.topicValidators.has(topic) === true,
+    });
+  }
+
+  #createLan(): Lan {
+    return new Lan({
+      browse: mdnsBrowser(
+        () => this.#running(),
+        () => this.#addresses.found(this.#running()),
+      ),
+      self: this.peerId,
+      connected: (peer) => this.#connections(peer).length > 0,
+      dial: (peer, addresses) => this.#outreach.dialNear(peer, addresses),
+      clock: this.#clock,
+      log: this.#log,
     });
   }
 
@@ -458,16 +458,9 @@ class LibP2pHost implements Host {
 
   #countConnections(): void {
     const open = this.#libp2p?.getConnections() ?? [];
+    const relayed = open.filter(({ remoteAddr }) => isCircuit(remoteAddr)).length;
     this.#metrics.connections.set(open.length);
-    this.#metrics.relayedConnections.set(open.filter(({ remoteAddr }) => isCircuit(remoteAddr)).length);
-  }
-
-  #preferDirect(): void {
-    for (const named of this.#peers) {
-      const open = this.#connections(named.peer);
-      if (open.length > 0 && open.every(({ remoteAddr }) => isCircuit(remoteAddr)))
-        void this.#outreach.tryDirect(named);
-    }
+    this.#metrics.relayedConnections.set(relayed);
   }
 
   #greetAll(): void {
@@ -490,8 +483,10 @@ class LibP2pHost implements Host {
         if (open.every(({ limits }) => limits !== undefined)) continue;
         const openedMs = Math.max(...open.map((each) => this.#openedMs.get(each) ?? nowMs));
         if (nowMs - openedMs < 2 * WATCH_MS || net.hearsGossip(peer)) continue;
-        const { chainId: chain } = net.chain;
-        this.#log.warn('no gossip subscriptions from a connected peer, reconnecting', { peer, chain });
+        this.#log.warn('no gossip subscriptions from a connected peer, reconnecting', {
+          peer,
+          chain: net.chain.chainId,
+        });
         this.#closeAll(peer, 'no gossip subscriptions');
       }
     }

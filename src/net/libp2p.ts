@@ -6,6 +6,7 @@ import type { Connection, ConnectionGater, Ed25519PrivateKey, Libp2p } from '@li
 import type { Ping } from '@libp2p/ping';
 import { ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
+import type { YamuxMuxerInit } from '@libp2p/yamux';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import type { PeerId } from '../../protocols/network.ts';
@@ -22,7 +23,7 @@ import { relayTransport } from './relay/transport.ts';
  * which a sender that keeps to the window cannot reach.
  */
 export const MAX_STREAMS = 128 + WORK.maxStreams / 2;
-const MUXER = {
+const MUXER: YamuxMuxerInit = {
   maxInboundStreams: MAX_STREAMS,
   maxOutboundStreams: MAX_STREAMS,
   streamOptions: { maxStreamWindowSize: 2 * 1024 * 1024 },

@@ -5,6 +5,7 @@ import { yamux } from '@libp2p/yamux';
 import type { Clock } from '../clock.ts';
 import { every } from '../clock.ts';
 import { NodeError } from '../errors.ts';
+import type { Deadline } from './deadline.ts';
 import { deadline } from './deadline.ts';
 import type { JoinedWrites } from './joined-writes.ts';
 import { joinWrites } from './joined-writes.ts';
@@ -16,18 +17,26 @@ import { joinWrites } from './joined-writes.ts';
 export const PING_MS = 5_000;
 export const PING_TIMEOUT_MS = 8_000;
 
+export interface PingTimes {
+  readonly everyMs: number;
+  /** Whoever has not answered by then is cut off. */
+  readonly timeoutMs: number;
+}
+
 type Yamux = ReturnType<ReturnType<typeof yamux>>;
 type Muxer = ReturnType<Yamux['createStreamMuxer']>;
 
 export class Links {
   readonly #clock: Clock;
+  readonly #times: PingTimes;
   readonly #muxers = new Map<Muxer, MessageStream>();
   readonly #waiting = new Set<JoinedWrites>();
   #flush: NodeJS.Immediate | null = null;
   #stopPings: () => void = () => undefined;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, times: PingTimes = { everyMs: PING_MS, timeoutMs: PING_TIMEOUT_MS }) {
     this.#clock = clock;
+    this.#times = times;
   }
 
   /** For libp2p's `streamMuxers`. */
@@ -40,8 +49,8 @@ export class Links {
   }
 
   start(): void {
-    this.#stopPings = every(this.#clock, PING_MS, () => {
-      for (const [muxer, stream] of this.#muxers) void ping(this.#clock, muxer, stream);
+    this.#stopPings = every(this.#clock, this.#times.everyMs, () => {
+      for (const [muxer, stream] of this.#muxers) this.#ping(muxer, stream);
     });
   }
 
@@ -94,14 +103,17 @@ export class Links {
       this.#muxers.delete(muxer);
       this.#waiting.delete(writes);
     });
-    void ping(this.#clock, muxer, stream);
+    this.#ping(muxer, stream);
     return muxer;
+  }
+
+  #ping(muxer: Muxer, stream: MessageStream): void {
+    void ping(deadline(this.#clock, this.#times.timeoutMs), muxer, stream);
   }
 }
 
 /** Resolves when it is answered, or the connection is cut off. A ping that is under way is not sent again. */
-async function ping(clock: Clock, muxer: Muxer, stream: MessageStream): Promise<void> {
-  const limit = deadline(clock, PING_TIMEOUT_MS);
+async function ping(limit: Deadline, muxer: Muxer, stream: MessageStream): Promise<void> {
   try {
     await muxer.ping({ signal: limit.signal });
   } catch (cause) {

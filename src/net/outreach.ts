@@ -8,6 +8,7 @@ import { nearer, reachable, scopeOf } from './address-scope.ts';
 import { isCircuit, parseAddress, peerIdOf } from './addresses.ts';
 import type { MinerDial } from './chain-net.ts';
 import type { PersistentPeer } from './dialer.ts';
+import type { PeerBook } from './peers.ts';
 import type { RecordsService } from './records-service.ts';
 import { HOP_PROTOCOL } from './relay/messages.ts';
 
@@ -20,9 +21,10 @@ const MAX_LEARNED = 8;
 const MAX_RELAYS = 3;
 const MAX_ASKED = 3;
 
-/** Dials of miners at once, and how many connections there may be before no more are made for the sake of clients. */
+/** At once. */
 const MAX_MINER_DIALS = 8;
-const MINER_DIAL_SHARE = 0.75;
+/** How many connections there may be before no more are made for clients and to peers nearby. */
+const UNNAMED_SHARE = 0.75;
 
 export interface OutreachOptions {
   /** @throws what the library throws */
@@ -34,7 +36,7 @@ export interface OutreachOptions {
   /** Open ones. */
   readonly connections: () => readonly Connection[];
   readonly isNamed: (peer: PeerId) => boolean;
-  readonly requireNotBanned: (peer: PeerId) => void;
+  readonly book: PeerBook;
   readonly records: RecordsService;
   readonly maxConnections: number;
 }
@@ -74,8 +76,24 @@ export class Outreach {
     throw failure ?? noWay(peer);
   }
 
-  /** Whether a peer that is connected through a relay answers directly by now. Never throws. */
-  async tryDirect({ peer, addresses }: PersistentPeer): Promise<void> {
+  /** Tries those directly that are connected through a relay: one that answers by now is let go, and dialled anew. */
+  preferDirect(peers: readonly PersistentPeer[]): void {
+    for (const named of peers) {
+      const open = this.#options.connections().filter(({ remotePeer }) => remotePeer.toString() === named.peer);
+      if (open.length > 0 && open.every(({ remoteAddr }) => isCircuit(remoteAddr))) void this.#tryDirect(named);
+    }
+  }
+
+  /** Of what anyone on the local network claims, what is there. @throws NodeError UNREACHABLE | PEER_BANNED */
+  async dialNear(peer: PeerId, addresses: readonly string[]): Promise<void> {
+    this.#options.book.requireNotBanned(peer);
+    const targets = reachable(peer, addresses, 'private').filter((address) => scopeOf(address) === 'private');
+    if (targets.length === 0 || this.#isCrowded()) throw noWay(peer);
+    await this.#dial(targets, DIRECT_TIMEOUT_MS);
+  }
+
+  /** Never throws. */
+  async #tryDirect({ peer, addresses }: PersistentPeer): Promise<void> {
     const given = addresses.map((text) => parseAddress(text, 'CONFIG'));
     const direct = union(given, await this.#learned(peer)).filter((address) => !isCircuit(address));
     if (direct.length === 0) return;
@@ -90,7 +108,7 @@ export class Outreach {
 
   /** For a client: at most a few at once, and not the last places of the host. */
   async dialMiner(...[peer, addresses, toldIn, signal]: Parameters<MinerDial>): Promise<void> {
-    this.#options.requireNotBanned(peer);
+    this.#options.book.requireNotBanned(peer);
     const targets = reachable(peer, addresses, toldIn);
     if (targets.length === 0) {
       throw new NodeError('UNREACHABLE', 'the miner gives no address that this node would dial', {
@@ -99,7 +117,7 @@ export class Outreach {
       });
     }
     const connections = this.#options.connections().length;
-    if (this.#minerDials >= MAX_MINER_DIALS || connections >= this.#options.maxConnections * MINER_DIAL_SHARE) {
+    if (this.#minerDials >= MAX_MINER_DIALS || this.#isCrowded()) {
       throw new NodeError('RATE_LIMITED', 'this node makes no further connections to miners now', {
         data: { connections, dials: this.#minerDials },
         hint: 'take a miner that is connected already, or ask another node',
@@ -130,6 +148,11 @@ export class Outreach {
         cause,
       });
     }
+  }
+
+  #isCrowded(): boolean {
+    const { connections, maxConnections } = this.#options;
+    return connections().length >= maxConnections * UNNAMED_SHARE;
   }
 
   /** What the peer signed of itself, as far as it may be dialled from here. */

@@ -18,13 +18,23 @@ export interface OwnAddressesOptions {
 export class OwnAddresses {
   readonly #options: OwnAddressesOptions;
 
+  #found: readonly Multiaddr[] = [];
+
   constructor(options: OwnAddressesOptions) {
     this.#options = options;
+  }
+
+  /** Of the machine itself, whatever the operator announces. */
+  found(libp2p: HostLibp2p): readonly Multiaddr[] {
+    // Has the library ask for what is told, and so say what it found.
+    libp2p.getMultiaddrs();
+    return this.#found;
   }
 
   /** With the own peer id. @throws NodeError CONFIG */
   told(found: readonly Multiaddr[]): Multiaddr[] {
     const { self, announce, circuits } = this.#options;
+    this.#found = found;
     const given = announce.map((text) => parseAddress(text, 'CONFIG'));
     const own = `/p2p/${self}`;
     return [...(given.length > 0 ? given : found), ...circuits()].map((address) => {

@@ -3,6 +3,7 @@ import type { PeerAction } from '../../protocols/peer-actions.ts';
 import { BAN_MS, BAN_SCORE, PEER_ACTIONS, SCORE_CAP, SCORE_HALF_LIFE_MS } from '../../protocols/peer-actions.ts';
 import type { PeerId } from '../../protocols/network.ts';
 import type { Clock } from '../clock.ts';
+import { NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { NetMetrics } from './metrics.ts';
 
@@ -59,6 +60,14 @@ export class PeerBook {
 
   banned(peer: PeerId): boolean {
     return this.banRemainingMs(peer) > 0;
+  }
+
+  /** @throws NodeError PEER_BANNED */
+  requireNotBanned(peer: PeerId): void {
+    if (!this.banned(peer)) return;
+    throw new NodeError('PEER_BANNED', 'the peer is banned', {
+      data: { peer, seconds: Math.ceil(this.banRemainingMs(peer) / 1_000) },
+    });
   }
 
   /** 0 when not banned. */

@@ -10,7 +10,7 @@ import type { Clock } from '../../clock.ts';
 import type { Logger } from '../../log.ts';
 import { isCircuit, peerIdOfMultihash } from '../addresses.ts';
 import { deadline } from '../deadline.ts';
-import { ipOf, isLoopback } from '../gater.ts';
+import { ipOf, isLoopback, lineOf } from '../gater.ts';
 import type { NetMetrics } from '../metrics.ts';
 import type { PeerQuotas } from '../peer-quotas.ts';
 import { joinStreams } from './circuit.ts';
@@ -141,9 +141,9 @@ export class RelayServer {
         if (others.length >= MAX_KNOWN_SLOTS) return RELAY_STATUS.reservationRefused;
       } else {
         if (service !== 'open') return RELAY_STATUS.permissionDenied;
-        const ip = ipOf(connection.remoteAddr);
-        const sameIp = others.filter(([, slot]) => ipOf(slot.connection.remoteAddr) === ip).length;
-        const crowded = !isLoopback(ip) && sameIp >= limits.maxStrangersPerIp;
+        const line = lineOf(connection.remoteAddr);
+        const sameIp = others.filter(([, slot]) => lineOf(slot.connection.remoteAddr) === line).length;
+        const crowded = !isLoopback(ipOf(connection.remoteAddr)) && sameIp >= limits.maxStrangersPerIp;
         if (others.length >= limits.maxStrangers || crowded) return RELAY_STATUS.reservationRefused;
       }
     }

@@ -9,6 +9,7 @@ import { createNetMetrics } from '../../../src/net/metrics.ts';
 import { PeerBook } from '../../../src/net/peers.ts';
 import { manualClock } from '../../net/manual-clock.ts';
 
+const OTHER = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
 const PEER = '12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5';
 
 function setUp(persistent: readonly string[] = []) {
@@ -34,6 +35,37 @@ describe('net/gater', () => {
     assert.equal(await gater.denyInboundConnection(from('192.0.2.1')), true);
     assert.equal(await gater.denyInboundConnection(from('192.0.2.2')), false);
     assert.equal(await gater.denyInboundConnection(from('127.0.0.1')), false);
+  });
+
+  it('bound: connections of one IPv6 line, by whichever of its addresses', async () => {
+    const { gater, open } = setUp();
+    const at = (ip: string) => ({ remoteAddr: multiaddr(`/ip6/${ip}/tcp/1`) }) as unknown as MultiaddrConnection;
+    for (const ip of ['2001:db8::1', '2001:db8:0:0:1::']) {
+      assert.equal(await gater.denyInboundConnection(at(ip)), false);
+      open.push({ remoteAddr: multiaddr(`/ip6/${ip}/tcp/1`), direction: 'inbound' });
+    }
+    assert.equal(await gater.denyInboundConnection(at('2001:db8::2')), true);
+    assert.equal(await gater.denyInboundConnection(at('2001:db8:0:1::2')), false);
+    assert.equal(await gater.denyInboundConnection(at('::1')), false);
+  });
+
+  it('bound: relayed connections of peers that were not named, in number and rate', async () => {
+    const { gater, open, clock } = setUp([PEER]);
+    const at = (peer: string) =>
+      ({
+        remoteAddr: multiaddr(`/ip4/127.0.0.1/tcp/1/p2p/${OTHER}/p2p-circuit/p2p/${peer}`),
+      }) as unknown as MultiaddrConnection;
+    for (let i = 0; i < 2; i++) {
+      assert.equal(await gater.denyInboundConnection(at(OTHER)), false);
+      open.push({ remoteAddr: at(OTHER).remoteAddr, direction: 'inbound' });
+    }
+    assert.equal(await gater.denyInboundConnection(at(OTHER)), true);
+    assert.equal(await gater.denyInboundConnection(at(PEER)), false);
+    open.length = 0;
+    clock.advance(60_000);
+    let accepted = 0;
+    for (let i = 0; i < 100; i++) if (!(await gater.denyInboundConnection(at(OTHER)))) accepted += 1;
+    assert.equal(accepted, 6);
   });
 
   it('caps the rate of new connections by address, loopback exempt', async () => {

@@ -53,6 +53,24 @@ describe('net/links', () => {
     links.stop();
   });
 
+  it('sends what a connection inside another one writes, when the outer one was looked at before', async () => {
+    const { links, near, far, create } = pair();
+    const lengths = messagesOf(far);
+    const outer = create.createStreamMuxer(near);
+    const stream = await outer.createStream();
+    const [inside] = multiaddrConnectionPair();
+    inside.send = (data) => stream.send(data);
+    const inner = create.createStreamMuxer(inside);
+    links.flush();
+    stream.send(new Uint8Array(10));
+    const innerStream = await inner.createStream();
+    innerStream.send(new Uint8Array(5_000));
+    links.flush();
+    await waitFor('the frame', () => lengths.reduce((sum, length) => sum + length, 0) > 5_000);
+    for (const each of [inside, near]) each.abort(new Error('over'));
+    links.stop();
+  });
+
   it('sends at once when told to', async () => {
     const { links, near, far, create } = pair();
     const lengths = messagesOf(far);

@@ -456,6 +456,15 @@ describe('rpc server', () => {
     });
   });
 
+  it('listens on IPv6 too, where the machine has it', async function () {
+    const listen = { host: '::1', port: 0 };
+    const six = await startRpcServer({ listen }, { api: fakeNode(node), log: nopLogger }).catch(() => null);
+    if (!six) this.skip();
+    assert.match(six.url, /^http:\/\/\[::1\]:\d+$/);
+    assert.equal((await ask(six.url, '/rpc/status')).status, 200);
+    await six.close();
+  });
+
   it('says that its port is in use', async () => {
     const port = Number(new URL(server.url).port);
     await assert.rejects(
