@@ -144,6 +144,9 @@ export class Core {
         this.#keep(this.apply(job, { type: 'spend', exposureUait: exposureUait(agreement.ledger) }));
       },
       onMatched: (job) => void this.apply(job, { type: 'match' }),
+      onUnblocked: () => {
+        this.pump();
+      },
     });
     const { agreements, memory, index, anchors } = this;
     this.outcomes = new Outcomes({

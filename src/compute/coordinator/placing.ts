@@ -57,6 +57,8 @@ export interface PlacingModules {
   readonly onLeft: (job: Job, agreement: HeldAgreement) => void;
   /** A miner was chosen, and money is about to be set aside. */
   readonly onMatched: (job: Job) => void;
+  /** A miner that declined may be asked again: jobs that wait for it go on, whatever else happens or does not. */
+  readonly onUnblocked: () => void;
   readonly deadlines: Deadlines;
   readonly limits: CoordinatorLimits;
 }
@@ -339,10 +341,11 @@ export class Placing {
   }
 
   #block(miner: KnownMiner, ms: number): void {
-    const { clock, deadlines, index } = this.#modules;
+    const { clock, deadlines, index, onUnblocked } = this.#modules;
     miner.blockedUntilMs = clock.monotonic() + ms;
     deadlines.after(ms, () => {
       index.refresh(miner);
+      onUnblocked();
     });
   }
 

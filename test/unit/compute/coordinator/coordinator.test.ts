@@ -199,6 +199,12 @@ describe('coordinator', () => {
     assert.equal(view.spentUait, world.coordinator.receipt(view.id)?.receipt.receipt.dueUait);
   });
 
+  it('asks again a miner that was busy, when nothing else happens', async () => {
+    await start(new TestMiner(1, { decline: { code: 'BUSY', times: 2, afterMs: 1_000 } }));
+    const { state } = await world.run({ queueMs: 10_000 });
+    assert.equal(state, 'completed');
+  });
+
   it('fails a job that two miners call bad, and one that the only one does', async () => {
     const bad = { code: 'BAD_JOB', times: 9 } as const;
     await start(new TestMiner(1, { fail: { ...bad } }), new TestMiner(2, { fail: { ...bad } }));

@@ -28,6 +28,7 @@ import { nopLogger } from '../../../../src/log.ts';
 import { nopRegister } from '../../../../src/metrics.ts';
 import { nativeCrypto } from '../../../../src/native/crypto.ts';
 import { nativeSealing } from '../../../../src/native/sealing.ts';
+import type { ManualClock } from '../../../net/manual-clock.ts';
 import { manualClock } from '../../../net/manual-clock.ts';
 import { signer } from '../../../util/chain-fixture.ts';
 import { InlineVerifier } from '../../../util/inline-verifier.ts';
@@ -97,9 +98,10 @@ const CAPABILITY: Capability = {
 
 export class World {
   readonly market: Market;
-  readonly clock = manualClock();
+  readonly clock: ManualClock;
   readonly verifier = new InlineVerifier();
-  readonly pool: Transaction[] = [];
+  readonly pool: Transaction[];
+  readonly name: string;
   readonly receipts: Receipt[] = [];
   readonly offers: SignedOffer[] = [];
   rows = new MemoryRows();
@@ -115,9 +117,13 @@ export class World {
   readonly #openings = new Set<(opening: SeenOpening) => void>();
   readonly #heads = new Set<() => void>();
 
-  constructor() {
-    this.market = new Market();
-    this.market.stake(MINER);
+  /** @param beside another miner on the same chain, by the same clock */
+  constructor(name = MINER, beside?: World) {
+    this.name = name;
+    this.market = beside?.market ?? new Market();
+    this.clock = beside?.clock ?? manualClock();
+    this.pool = beside?.pool ?? [];
+    this.market.stake(name);
   }
 
   get miner(): Miner {
@@ -148,7 +154,7 @@ export class World {
         },
         rows: this.rows,
         executors,
-        signer: signer(MINER),
+        signer: signer(this.name),
         hasher: nativeCrypto,
         sealing: nativeSealing,
         verifier: this.verifier,
@@ -179,6 +185,11 @@ export class World {
       const receipt = applied.receipts[i];
       if (receipt) this.receipts.push(receipt);
     });
+    this.tellHead();
+  }
+
+  /** As the chain does after each block. */
+  tellHead(): void {
     for (const listener of this.#heads) listener();
   }
 
