@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OneWay } from '../sites/site-network.ts';
 import { sparedSites } from '../sites/survivors.ts';
+import { plural } from '../../src/cli/output.ts';
 import { quorumOf } from '../../src/cli/network/survival.ts';
 import type { Scene } from './scene.ts';
 import { CATCH_UP_BAR, span } from './scene.ts';
@@ -74,7 +75,7 @@ async function cut(
     site,
     fromMs,
     toMs,
-    others: `the others made ${blocks} blocks, longest pause ${span(gapMs)}`,
+    others: `the others made ${plural(blocks, 'block')}, longest pause ${span(gapMs)}`,
     caughtUp: `${span(caughtUpMs)} after healing`,
   };
 }

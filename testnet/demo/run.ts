@@ -8,9 +8,10 @@ import { blockSites } from './block-sites.ts';
 import { SiteNetwork } from '../sites/site-network.ts';
 import type { Topology } from '../sites/topology.ts';
 import { layoutOf, linkBetween, sitePairs, sitesOfNodes } from '../sites/topology.ts';
-import type { Comparison, DemoLength } from './scene.ts';
+import type { Comparison, DemoLength, Ways } from './scene.ts';
 import { Scene, span } from './scene.ts';
 import type { Screen } from './screen.ts';
+import { checkWays } from './start.ts';
 import type { Step } from './steps.ts';
 import { STEPS } from './steps.ts';
 import type { Timeline } from './timeline.ts';
@@ -39,8 +40,7 @@ export interface DemoResult {
   readonly seed: string;
   readonly timing: boolean;
   readonly ground: 'namespaces' | 'loopback';
-  /** Sites that have a route to another one around the proxies, as tried from inside each; null on the loopback. */
-  readonly routes_around: number | null;
+  readonly ways: Ways | null;
   /** Pairs of sites that reach each other over others only. */
   readonly unlinked: readonly (readonly [string, string])[];
   readonly steps: readonly StepResult[];
@@ -93,8 +93,14 @@ export async function runDemo(options: DemoOptions, screen: Screen): Promise<Dem
         if (!play.sites) return;
         const scene = new Scene(bed, play.sites, record, options);
         play.scene = scene;
-        told(startStep(scene, performance.now() - startedAtMs));
-        for (const step of STEPS.filter(({ name }) => only.includes(name))) {
+        const agreedMs = performance.now() - startedAtMs;
+        const start: Step = {
+          name: 'start',
+          help: 'connecting',
+          run: () => checkWays(scene, agreedMs),
+          group: 'start',
+        };
+        for (const step of [start, ...STEPS.filter(({ name }) => only.includes(name))]) {
           let doing = step.help;
           status = () => `${step.name}: ${doing} · ${scene.heads()}`;
           const fromMs = performance.now();
@@ -128,17 +134,6 @@ export async function runDemo(options: DemoOptions, screen: Screen): Promise<Dem
 
 const NAME_WIDTH = Math.max(...STEPS.map(({ name }) => name.length));
 
-function startStep(scene: Scene, tookMs: number): StepResult {
-  const { topology, ground } = scene.sites;
-  const where =
-    ground.kind === 'namespaces' ? 'each site in a network namespace' : 'all on the loopback, proxies between';
-  const count = sitesOfNodes(topology).length;
-  const routes = routesFound(scene.sites);
-  if (routes > 0) scene.bed.card.violate(`${routes} pairs of sites have a route around the proxies`);
-  const verdict = `${count} validators on ${topology.sites.length} sites, ${where}; all agree after ${span(tookMs)}`;
-  return { name: 'start', ok: routes === 0, verdict, measured: [] };
-}
-
 async function runStep(scene: Scene, step: Step, timing: boolean, doing: (what: string) => void): Promise<StepResult> {
   const card = new Scorecard();
   scene.card = card;
@@ -167,17 +162,6 @@ function auditStep(report: BedReport, violations: readonly string[], known: numb
   const ok = violations.length === known;
   const good = `${audit.height} blocks are the same on every disk, none of ${acknowledged} transfers called final is lost, ${doubleSigns} double signs among ${votesChecked} votes`;
   return { name: 'audit', ok, verdict: ok ? good : violations.slice(known).join('; '), measured: [] };
-}
-
-/** Ordered pairs of sites of which the first has a route to a node of the second. */
-function routesFound({ topology, ground }: SiteNetwork): number {
-  if (ground.kind === 'loopback') return 0;
-  return sitePairs(topology)
-    .flatMap(([a, b]) => [
-      [a, b],
-      [b, a],
-    ])
-    .filter(([from = '', to = '']) => ground.hasRoute(from, ground.host(to, 0, false))).length;
 }
 
 async function timelineOf(scene: Scene): Promise<Timeline> {
@@ -214,7 +198,7 @@ function resultOf(
     seed,
     timing,
     ground: sites?.ground.kind ?? 'loopback',
-    routes_around: sites?.ground.kind === 'namespaces' ? routesFound(sites) : null,
+    ways: scene?.ways ?? null,
     unlinked: sitePairs(topology).filter(([a, b]) => !linkBetween(topology, a, b)),
     steps,
     comparison: scene?.comparison ?? null,

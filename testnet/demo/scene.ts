@@ -18,6 +18,19 @@ const CROSSINGS = 3;
 export const CATCH_UP_BAR: Bar = { limit: 5000, holds: 'worst' };
 export const RESTART_BAR: Bar = { limit: 10_000, holds: 'worst' };
 
+/** As a node sees another one that it is connected with. */
+export interface PeerPath {
+  readonly from: string;
+  readonly to: string;
+  readonly path: 'direct' | 'relay';
+}
+
+export interface Ways {
+  /** Ordered pairs of sites of which the first has a route to a node of the second, as tried from inside; null on the loopback. */
+  readonly routes_around: number | null;
+  readonly connected: readonly PeerPath[];
+}
+
 /** How long a block needs to every site. */
 export interface Comparison {
   readonly ours: { readonly blocks: number; readonly p50_ms: number; readonly p99_ms: number };
@@ -42,6 +55,7 @@ export class Scene {
   /** First and last height of a time in which nothing failed. */
   quietHeights: readonly [number, number] | null = null;
   comparison: Comparison | null = null;
+  ways: Ways | null = null;
   /** Killed, by index, with what ends the outage in the timeline. */
   readonly down = new Map<number, () => void>();
 

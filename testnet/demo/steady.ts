@@ -1,4 +1,5 @@
 /** Nothing fails: what the links alone cost. */
+import { plural } from '../../src/cli/output.ts';
 import { measureFinality } from '../failover/finality.ts';
 import { percentiles } from '../load/percentiles.ts';
 import { blockSummary } from '../load/rpc.ts';
@@ -37,7 +38,7 @@ export async function steady(scene: Scene, doing: (what: string) => void): Promi
   );
   const { p50, p99 } = percentiles(finalMs);
   const rounds = above === 0 ? 'none needed a second round' : `${above} needed a second round`;
-  return `${count} blocks, ${rounds}; a transfer is final after ${span(p50)} (99 of 100 within ${span(p99)})`;
+  return `${plural(count, 'block')}, ${rounds}; a transfer is final after ${span(p50)} (99 of 100 within ${span(p99)})`;
 }
 
 async function roundsAbove(rpc: string, from: number, to: number): Promise<number> {

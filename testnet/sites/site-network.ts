@@ -142,7 +142,9 @@ export class SiteNetwork {
     const { config = {} } = readSettings(this.#cluster.dataDir);
     const isRelayed = peers.some((address) => address.includes(CIRCUIT));
     const relayed = isRelayed && { 'p2p.relays': ['peers'] };
-    writePeers(node, chainIdsOf(manifest), peers, [NOWHERE], { ...config, ...UNLIMITED, ...relayed });
+    // No route leads to a site around the proxies; on the loopback each node could be found by what it tells of itself.
+    const announce = node.netns === undefined ? [NOWHERE] : [];
+    writePeers(node, chainIdsOf(manifest), peers, announce, { ...config, ...UNLIMITED, ...relayed });
   }
 
   #waysTo(node: ManifestNode, other: ManifestNode): string[] {
