@@ -24,7 +24,7 @@ import { verifyTransactions } from './tx-signatures.ts';
  * second, four times as long means a fourth of the messages.
  */
 const BATCH_MS = 15;
-const MAX_BATCH_MS = 60;
+const MAX_BATCH_MS = 100;
 /** Transactions that make a batch worth the wait. */
 const COMPANY = 2;
 const BATCH_BYTES = 48 * 1024;
@@ -130,7 +130,7 @@ export class TxAdmission {
       if (results[i] !== null) return;
       added++;
       for (const listener of this.#listeners) listener(tx);
-      if (origin !== 'journal') this.#modules.journal.add(tx.id, tx.bytes);
+      if (origin !== 'journal') this.#modules.journal.add(tx.id, tx.bytes, origin === 'peer');
       if (origin === 'peer') return;
       if (this.#own.size < MAX_OWN) this.#own.set(bytesKey(tx.id), tx);
       this.#enqueue(tx);

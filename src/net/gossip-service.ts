@@ -27,6 +27,9 @@ const MAX_SUBSCRIPTIONS = 192;
  */
 const HEARTBEAT_MS = 500;
 
+/** Messages of which peers tell each other that they have them. */
+export const IDONTWANT_BYTES = 512;
+
 export interface GossipServiceOptions {
   /** Points of a peer, BAN_SCORE to SCORE_CAP. */
   readonly score: (peer: PeerId) => number;
@@ -61,7 +64,7 @@ function gossipOptions({ score, knowsTopic }: GossipServiceOptions): Partial<Gos
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,
     batchPublish: true,
-    idontwantMinDataSize: 512,
+    idontwantMinDataSize: IDONTWANT_BYTES,
     heartbeatInterval: HEARTBEAT_MS,
     mcacheLength: 12,
     mcacheGossip: 6,

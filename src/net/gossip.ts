@@ -12,9 +12,11 @@ import { GOSSIP_VERDICTS } from '../../protocols/verdicts.ts';
 import type { Hasher } from '../chain/crypto/types.ts';
 import type { ChainContext } from '../chain/signing.ts';
 import type { Clock } from '../clock.ts';
+import { delay } from '../clock.ts';
 import { isNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Backlog } from './gossip-service.ts';
+import { IDONTWANT_BYTES } from './gossip-service.ts';
 import type { LogLimit } from './log-limit.ts';
 import { createLogLimit } from './log-limit.ts';
 import type { NetMetrics } from './metrics.ts';
@@ -36,6 +38,14 @@ export const PUBLISH_BOUNDS: { readonly [T in Topic]: number } = {
 
 /** Agreement waits for these: they do not wait for the end of a turn, in which a block may be executed. */
 const URGENT: ReadonlySet<Topic> = new Set(['proposal', 'vote']);
+
+/**
+ * Relayed no sooner than this, so that peers which have it from its sender can say so: on nodes under load their word
+ * comes later than the check of the message ends. Four hosts that all know each other, 22 transactions a message: 1.1
+ * copies for each receiver instead of 2.6. A path of several hops is so much longer, for transactions in company only.
+ */
+const RELAY_MS = 40;
+const PATIENT: ReadonlySet<Topic> = new Set(['tx']);
 
 const TOPIC_NAMES = Object.keys(TOPICS) as Topic[];
 
@@ -133,6 +143,7 @@ export class ChainGossip {
     metrics.gossipReceivedBytes.inc(labels, message.data.length);
     metrics.gossipSeconds.observe((clock.monotonic() - startMs) / 1_000, labels);
     const verdict = GOSSIP_VERDICTS[code];
+    if (code === 'OK' && PATIENT.has(topic) && message.data.length >= IDONTWANT_BYTES) await delay(clock, RELAY_MS);
     if (verdict === 'reject') book.report(from, 'invalid-gossip', `${topic}: ${code}`);
     return RESULTS[verdict];
   }

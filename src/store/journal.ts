@@ -17,6 +17,8 @@ import type { MempoolJournal } from './types.ts';
 export interface JournalOptions {
   /** Longest time an entry waits to be written. */
   readonly flushMs?: number;
+  /** Entries that others hold too wait at least so long, and at most twice as long: most are final by then. */
+  readonly patienceMs?: number;
   /** So many queued entries are written at once. */
   readonly flushEntries?: number;
   readonly maxEntries?: number;
@@ -50,6 +52,10 @@ export class DiskJournal implements MempoolJournal {
   readonly #entries = new Map<string, Entry>();
   /** Bytes to put, undefined to delete. At most two operations for each entry that ever fitted. */
   readonly #queue = new Map<string, Uint8Array | undefined>();
+  /** Not queued yet, of this span of patience and of the one before. */
+  #young = new Map<string, Uint8Array>();
+  #old = new Map<string, Uint8Array>();
+  #cancelPatience: (() => void) | undefined;
   #bytes = 0;
   #cancelTimer: (() => void) | undefined;
   #writing: Promise<void> | undefined;
@@ -59,7 +65,14 @@ export class DiskJournal implements MempoolJournal {
     this.#db = db;
     this.#clock = clock;
     this.#log = log;
-    this.#limits = { flushMs: 50, flushEntries: 256, maxEntries: 65_536, maxBytes: 64 * 1024 * 1024, ...options };
+    this.#limits = {
+      flushMs: 50,
+      patienceMs: 2_000,
+      flushEntries: 256,
+      maxEntries: 65_536,
+      maxBytes: 64 * 1024 * 1024,
+      ...options,
+    };
     this.#dropped = metrics.counter({
       name: 'aitbc_journal_dropped_total',
       help: 'Pending transactions not written to disk because the journal was full',
@@ -79,16 +92,17 @@ export class DiskJournal implements MempoolJournal {
   }
 
   get queued(): number {
-    return this.#queue.size;
+    return this.#queue.size + this.#young.size + this.#old.size;
   }
 
-  add(id: Hash, bytes: Uint8Array): void {
+  add(id: Hash, bytes: Uint8Array, heldElsewhere = false): void {
     const name = bytesKey(id);
     if (this.#failure || this.#entries.has(name)) return;
     // An id is the hash of its bytes: what waits for its deletion is on disk already, as it should be.
     const onDisk = this.#queue.has(name);
     if (!this.#admit(name, bytes.length, onDisk)) this.#dropped.inc();
     else if (onDisk) this.#queue.delete(name);
+    else if (heldElsewhere) this.#enqueueLater(name, bytes);
     else this.#enqueue(name, bytes);
   }
 
@@ -99,7 +113,7 @@ export class DiskJournal implements MempoolJournal {
     this.#entries.delete(name);
     this.#bytes -= entry.size;
     if (entry.written) this.#enqueue(name, undefined);
-    else this.#queue.delete(name);
+    else if (!this.#young.delete(name) && !this.#old.delete(name)) this.#queue.delete(name);
   }
 
   async load(): Promise<Uint8Array[]> {
@@ -112,6 +126,11 @@ export class DiskJournal implements MempoolJournal {
   async flush(): Promise<void> {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+    this.#cancelPatience?.();
+    this.#cancelPatience = undefined;
+    for (const waiting of [this.#old, this.#young]) for (const [name, bytes] of waiting) this.#queue.set(name, bytes);
+    this.#old = new Map();
+    this.#young = new Map();
     while (this.#queue.size > 0 || this.#writing) await this.#drain();
     if (this.#failure) throw this.#failure;
   }
@@ -132,6 +151,24 @@ export class DiskJournal implements MempoolJournal {
         this.#cancelTimer = undefined;
         void this.#drain();
       });
+  }
+
+  #enqueueLater(name: string, bytes: Uint8Array): void {
+    this.#young.set(name, bytes);
+    this.#armPatience();
+  }
+
+  #armPatience(): void {
+    if (this.#young.size + this.#old.size === 0) return;
+    this.#cancelPatience ??= this.#clock.after(this.#limits.patienceMs, () => {
+      this.#cancelPatience = undefined;
+      const due = this.#old;
+      this.#old = this.#young;
+      this.#young = new Map();
+      this.#armPatience();
+      for (const [name, bytes] of due) this.#queue.set(name, bytes);
+      if (due.size > 0) void this.#drain();
+    });
   }
 
   /** One writer at a time; resolves when it has emptied the queue, and never rejects. */
@@ -176,6 +213,7 @@ export class DiskJournal implements MempoolJournal {
   #fail(failure: NodeError): void {
     if (!this.#failure) this.#log.error('pending transactions can no longer be written', { error: failure });
     this.#failure ??= failure;
-    this.#queue.clear();
+    this.#cancelPatience?.();
+    for (const waiting of [this.#queue, this.#young, this.#old]) waiting.clear();
   }
 }

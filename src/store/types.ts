@@ -111,8 +111,12 @@ export interface ChainStore {
 }
 
 export interface MempoolJournal {
-  /** Dropped (and counted) when the journal is full: the transaction then lives in memory only. */
-  add(id: Hash, bytes: Uint8Array): void;
+  /**
+   * Dropped (and counted) when the journal is full: the transaction then lives in memory only.
+   *
+   * @param heldElsewhere the node that took it from its client writes it: here it may wait for some seconds
+   */
+  add(id: Hash, bytes: Uint8Array, heldElsewhere?: boolean): void;
   remove(id: Hash): void;
   /** Bytes of all entries, in order of their ids. */
   load(): Promise<Uint8Array[]>;

@@ -93,7 +93,7 @@ describe('admission of transactions', () => {
     assert.deepEqual(node.network.of('tx').map(ids), [ids(txs)]);
   });
 
-  it('waits longer for company while there is company, 60 ms at most, and 15 ms again once there is none', async () => {
+  it('waits longer for company while there is company, 100 ms at most, and 15 ms again once there is none', async () => {
     const { admission } = await node.start();
     let account = 0;
     /** Ms until one more batch has left, which began with so many transactions. */
@@ -111,9 +111,11 @@ describe('admission of transactions', () => {
     assert.equal(await waited(3), 15);
     assert.equal(await waited(3), 30);
     assert.equal(await waited(3), 60);
-    assert.equal(await waited(3), 60);
-    assert.equal(await waited(1), 60);
-    assert.equal(await waited(1), 30);
+    assert.equal(await waited(3), 100);
+    assert.equal(await waited(3), 100);
+    assert.equal(await waited(1), 100);
+    assert.equal(await waited(1), 50);
+    assert.equal(await waited(1), 25);
     assert.equal(await waited(1), 15);
   });
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import type { GossipSub, TopicValidatorFn } from '@chainsafe/libp2p-gossipsub';
 import type { PeerId } from '@libp2p/interface';
 import { TOPIC_CODECS } from '../../../protocols/codec.ts';
@@ -11,6 +12,7 @@ import { messageId } from '../../../src/net/gossip-service.ts';
 import { createNetMetrics } from '../../../src/net/metrics.ts';
 import { PeerQuotas } from '../../../src/net/peer-quotas.ts';
 import { PeerBook } from '../../../src/net/peers.ts';
+import * as any from '../protocols/arbitraries.ts';
 import { devnet, recorder, recordingLogger, status } from '../../net/fixtures.ts';
 import { manualClock } from '../../net/manual-clock.ts';
 
@@ -57,7 +59,7 @@ function setUp(chain = devnet, shared: PeerQuotas | null = null) {
   const wait = (bytes: number): void => {
     waiting = bytes;
   };
-  return { gossip, seen, book, quotas, log, published, flushed, receive, wait, validators };
+  return { clock, gossip, seen, book, quotas, log, published, flushed, receive, wait, validators };
 }
 
 const statusBytes = (height: number): Uint8Array => TOPIC_CODECS.status.encode(status('x', height));
@@ -77,6 +79,23 @@ describe('net/gossip', () => {
     assert.ok(
       log.lines.some(({ message, context }) => message.includes('not sent') && context['reason'] === 'backlog'),
     );
+  });
+
+  it('relays transactions in company when others had time to say that they have them, the rest at once', async () => {
+    const { clock, receive } = setUp();
+    assert.equal(await receive('status', statusBytes(1)), 'accept');
+    const [tx] = fc.sample(any.transaction, 1);
+    assert.ok(tx);
+    let verdict = '';
+    const txs = Array.from({ length: 5 }, () => tx);
+    const received = receive('tx', TOPIC_CODECS.tx.encode(txs)).then((answer) => {
+      verdict = answer;
+    });
+    await new Promise(setImmediate);
+    assert.equal(verdict, '');
+    clock.advance(40);
+    await received;
+    assert.equal(verdict, 'accept');
   });
 
   it('votes and proposals leave at once, the rest at the end of the turn', async () => {

@@ -95,6 +95,36 @@ describe('journal of pending transactions', () => {
       assert.deepEqual(texts(await journal.load()), texts([1, 2, 3, 4].map((byte) => filled(byte))));
     }));
 
+  it('what others hold too is written only when it is still pending seconds later', () =>
+    withDatabase(async (db) => {
+      const { clock, fire, pending } = manualClock();
+      const journal = await openJournal(db, {}, clock);
+      for (const byte of [1, 2, 3]) journal.add(filled(byte), filled(byte), true);
+      journal.remove(filled(1));
+      fire();
+      journal.remove(filled(2));
+      journal.add(filled(4), filled(4), true);
+      assert.equal(journal.queued, 2);
+      fire();
+      while (journal.queued > 1) await new Promise(setImmediate);
+      journal.remove(filled(4));
+      fire();
+      assert.equal(pending(), 0);
+      assert.deepEqual(texts(await journal.load()), texts([filled(3)]));
+    }));
+
+  it('what others hold too is written at the end', () =>
+    withDatabase(async (db) => {
+      const { clock, fire, pending } = manualClock();
+      const journal = await openJournal(db, {}, clock);
+      journal.add(filled(1), filled(1), true);
+      fire();
+      journal.add(filled(2), filled(2), true);
+      await journal.flush();
+      assert.equal(pending(), 0);
+      assert.deepEqual(texts(await journal.load()), texts([filled(1), filled(2)]));
+    }));
+
   it('stays within its bounds and counts what it drops', () =>
     withDatabase(async (db) => {
       let dropped = 0;
@@ -140,7 +170,7 @@ describe('journal of pending transactions', () => {
           for (const [action, n] of steps) {
             if (action === 'add') {
               model.add(n);
-              journal.add(filled(n), filled(n));
+              journal.add(filled(n), filled(n), n % 2 === 0);
             } else if (action === 'remove') {
               model.delete(n);
               journal.remove(filled(n));
