@@ -170,7 +170,11 @@ export class Work implements LineUser {
     if (this.#isOver || this.#modules.signal.aborted) return;
     if (isBreach) this.#step({ type: 'lose', code: 'PEER_PROTOCOL', message });
     else if (FORGED.has(code) && ++this.#forged >= MAX_FORGED) {
-      this.#step({ type: 'lose', code: 'BAD_PROOF', message: `what comes over the work stream is not from the miner: ${message}` });
+      this.#step({
+        type: 'lose',
+        code: 'BAD_PROOF',
+        message: `what comes over the work stream is not from the miner: ${message}`,
+      });
     } else this.#connectLater();
   }
 

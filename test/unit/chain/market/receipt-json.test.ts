@@ -34,7 +34,13 @@ describe('the JSON of a receipt', () => {
     for (const acknowledged of [true, false]) {
       const read = receiptFromJson(nativeCrypto, written(acknowledged));
       const { receipt: signed, id, acknowledgement } = fixture;
-      assert.deepEqual(read, { chain, signed, id, acknowledgement: acknowledged ? acknowledgement : null, anchor: null });
+      assert.deepEqual(read, {
+        chain,
+        signed,
+        id,
+        acknowledgement: acknowledged ? acknowledgement : null,
+        anchor: null,
+      });
     }
     const { chain: of, signed, acknowledgement, id } = receiptFromJson(nativeCrypto, written());
     assert(acknowledgement);
