@@ -1,11 +1,12 @@
 /** `aitbc config`: what a node of this home is set to, and by whom. */
 import type { Command } from 'commander';
 import type { Setting } from '../config.ts';
-import { envName, resolveSettings } from '../config.ts';
+import { envName, loadConfig, resolveSettings } from '../config.ts';
 import type { Context } from './context.ts';
 import { createContext } from './context.ts';
 import type { NodeOptions } from './node-options.ts';
 import { addNodeOptions, nodeSources } from './node-options.ts';
+import { plural } from './output.ts';
 
 interface ShowOptions extends NodeOptions {
   readonly origin?: boolean;
@@ -21,6 +22,26 @@ export function register(program: Command): void {
   ).action((options: ShowOptions, command: Command) => {
     show(createContext(command), options);
   });
+  addNodeOptions(
+    config
+      .command('check')
+      .description('whether `aitbc start` would take them; exits 3 and says what is wrong when not'),
+  ).action((options: NodeOptions, command: Command) => {
+    check(createContext(command), options);
+  });
+}
+
+/** Before a restart or a reload. @throws NodeError CONFIG */
+function check(context: Context, options: NodeOptions): void {
+  const settings = resolveSettings(nodeSources(context, options));
+  // What only holds together, such as a height and its hash.
+  loadConfig(nodeSources(context, options));
+  const set = settings.filter(({ origin }) => origin !== 'default').map(({ path }) => path);
+  const { config: file } = context.layout();
+  context.out.data(
+    { home: context.home, file, valid: true, set },
+    `${file} holds: ${plural(set.length, 'option')} set`,
+  );
 }
 
 /** No option holds a secret: keys, tokens and passwords lie in files, of which options at most name the place. */

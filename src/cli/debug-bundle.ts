@@ -67,9 +67,9 @@ async function makeFolder(folder: string): Promise<void> {
   }
 }
 
-async function read({ read: get }: Part): Promise<{ readonly text: string; readonly failure: string | null }> {
+async function read(part: Part): Promise<{ readonly text: string; readonly failure: string | null }> {
   try {
-    return { text: cut(await get()), failure: null };
+    return { text: cut(await part.read()), failure: null };
   } catch (error) {
     const { code, message } = toNodeError(error);
     return { text: `${code}: ${message}\n`, failure: code };

@@ -54,7 +54,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'keys, sign guards and configuration in one file: create, restore',
     load: () => import('./backup.ts'),
   },
-  config: { summary: 'options of this node: show, and where each came from', load: () => import('./config.ts') },
+  config: { summary: 'options of this node: show, and where each came from; check', load: () => import('./config.ts') },
   node: { summary: 'this node: id, peers, rotate-store-key', load: () => import('./node.ts') },
   key: { summary: 'API keys of this node: create, list, revoke', load: () => import('./key.ts') },
   network: {

@@ -53,4 +53,15 @@ describe('config show', () => {
     assert.equal(unknown.code, 3);
     assert.match(unknown.stderr, /did you mean AITBC_RPC_LISTEN/);
   });
+
+  it('check tells whether a node would start with them', async () => {
+    const check = (env: Env = {}): Promise<Ended> => cli(['config', 'check', '--json'], { AITBC_HOME: home, ...env });
+    const good = await check({ AITBC_LOG_LEVEL: 'debug' });
+    assert.equal(good.code, 0, good.stderr);
+    assert.deepEqual(good.json.set, ['name', 'rpc.listen', 'log.level']);
+    for (const env of [{ AITBC_LOG_LEVEL: 'loud' }, { AITBC_SNAPSHOT_TRUST_HEIGHT: '7' }, { AITBC_NO_SUCH: '1' }]) {
+      const bad = await check(env);
+      assert.deepEqual([bad.code, JSON.parse(bad.stderr).error.code], [3, 'CONFIG']);
+    }
+  });
 }).timeout(30_000);

@@ -53,7 +53,7 @@ describe('aitbc debug bundle', () => {
     writeFileSync(log, `before\n{"msg":"asked","key":"${key}","password":"hunter2"}\nseed: hunter2\nafter\n`);
     const { code, stderr, json } = await bundle('--log', log, '--json');
     assert.equal(code, 0, stderr);
-    assert.deepEqual([...json.files, 'README.txt'].sort(), readdirSync(join(folder, 'out')).sort());
+    assert.deepEqual(new Set([...json.files, 'README.txt']), new Set(readdirSync(join(folder, 'out'))));
     assert.equal(statSync(join(folder, 'out')).mode & 0o777, 0o700);
     const text = all();
     assert.equal(JSON.parse(readFileSync(join(folder, 'out', 'status.json'), 'utf8')).chain_id, 'ait-devnet');
