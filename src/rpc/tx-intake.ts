@@ -14,8 +14,15 @@ import type { TransactionStatus } from './tx-status.ts';
 import { FinalityWaiters, finalOutcome, transactionStatus } from './tx-status.ts';
 
 export const MAX_BATCH_TXS = 1024;
-/** Transactions taken in `async` mode whose signatures are not yet verified. */
+/** Transactions taken whose signatures are not yet verified. */
 export const MAX_UNVERIFIED = 16_384;
+/**
+ * Once the first of them waits so long, this node is given more than it can do, and what it took on top would only wait
+ * longer: clients are told so while there is time to go elsewhere. Not who sends one and waits for the answer: that client
+ * sends no more meanwhile. And few never count as too many.
+ */
+export const MAX_UNVERIFIED_MS = 500;
+export const FEW_UNVERIFIED = 256;
 
 /** One transaction's result in a batch. */
 interface BatchResult {
@@ -38,7 +45,7 @@ export class TransactionDesks {
   of(api: ChainApi): TransactionDesk {
     let desk = this.#desks.get(api);
     if (desk) return desk;
-    desk = { intake: new Intake(api), waiters: new FinalityWaiters(api, this.#clock) };
+    desk = { intake: new Intake(api, this.#clock), waiters: new FinalityWaiters(api, this.#clock) };
     this.#desks.set(api, desk);
     api.closed.addEventListener('abort', () => this.#desks.delete(api), { once: true });
     return desk;
@@ -103,10 +110,14 @@ function bytesOfText(text: string): Uint8Array {
 /** Between HTTP and the pool. */
 class Intake {
   readonly #api: ChainApi;
+  readonly #clock: Clock;
+  /** Those given to the pool that it has not answered, oldest first; times are monotonic. */
+  readonly #waiting = new Set<{ readonly count: number; readonly sinceMs: number }>();
   #unverified = 0;
 
-  constructor(api: ChainApi) {
+  constructor(api: ChainApi, clock: Clock) {
     this.#api = api;
+    this.#clock = clock;
   }
 
   /**
@@ -117,7 +128,7 @@ class Intake {
   async one(tx: Transaction, mode: 'async' | 'sync' | 'commit'): Promise<TransactionStatus | null> {
     const { pool, chain } = this.#api;
     if (chain.transaction(tx.id)) return transactionStatus(this.#api, tx.id);
-    const refusal = mode === 'async' ? pool.check(tx) : ((await pool.submit([tx]))[0] ?? null);
+    const refusal = mode === 'async' ? pool.check(tx) : ((await this.#submit([tx], false))[0] ?? null);
     if (refusal && refusal.code !== 'ALREADY_KNOWN') throw refusalError(refusal, tx);
     if (mode === 'async' && !refusal) this.#later([tx]);
     return null;
@@ -138,7 +149,7 @@ class Intake {
       if (!final) open.push(item);
       return final ?? null;
     });
-    const refusals = mode === 'sync' ? await this.#api.pool.submit(open) : this.#checkAll(open);
+    const refusals = mode === 'sync' ? await this.#submit(open, true) : this.#checkAll(open);
     let at = 0;
     return results.map((result) => {
       if (result) return result;
@@ -155,18 +166,34 @@ class Intake {
 
   /** Verifies and admits in the background; a refusal is then found by hash. @throws NodeError RATE_LIMITED */
   #later(txs: readonly Transaction[]): void {
-    if (txs.length === 0) return;
-    if (this.#unverified + txs.length > MAX_UNVERIFIED) {
-      throw new NodeError('RATE_LIMITED', 'too many transactions wait for the check of their signature', {
-        data: { limit: MAX_UNVERIFIED },
-        hint: 'try again shortly, or use mode=sync, which waits',
-      });
+    this.#requireRoom(txs.length, true);
+    this.#submit(txs, true).catch(() => undefined);
+  }
+
+  /** @param isRefusedWhenLate those who do not wait, or send many @throws NodeError RATE_LIMITED */
+  async #submit(txs: readonly Transaction[], isRefusedWhenLate: boolean): Promise<readonly (Refusal | null)[]> {
+    if (txs.length === 0) return [];
+    this.#requireRoom(txs.length, isRefusedWhenLate);
+    const entry = { count: txs.length, sinceMs: this.#clock.monotonic() };
+    this.#waiting.add(entry);
+    this.#unverified += entry.count;
+    try {
+      return await this.#api.pool.submit(txs);
+    } finally {
+      this.#waiting.delete(entry);
+      this.#unverified -= entry.count;
     }
-    this.#unverified += txs.length;
-    const done = (): void => {
-      this.#unverified -= txs.length;
-    };
-    this.#api.pool.submit(txs).then(done, done);
+  }
+
+  #requireRoom(count: number, isRefusedWhenLate: boolean): void {
+    const [oldest] = this.#waiting;
+    const waitedMs = oldest ? this.#clock.monotonic() - oldest.sinceMs : 0;
+    const isSlow = isRefusedWhenLate && waitedMs > MAX_UNVERIFIED_MS && this.#unverified + count > FEW_UNVERIFIED;
+    if (count === 0 || (!isSlow && this.#unverified + count <= MAX_UNVERIFIED)) return;
+    throw new NodeError('RATE_LIMITED', 'too many transactions wait for the check of their signature', {
+      data: { waiting: this.#unverified, waitedMs: Math.round(waitedMs), limit: MAX_UNVERIFIED },
+      hint: 'try again shortly, or at another node',
+    });
   }
 }
 

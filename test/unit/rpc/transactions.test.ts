@@ -7,7 +7,7 @@ import { MAX_TX_BYTES } from '../../../src/chain/tx.ts';
 import { isNodeError } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
-import { MAX_BATCH_TXS, MAX_UNVERIFIED } from '../../../src/rpc/tx-intake.ts';
+import { FEW_UNVERIFIED, MAX_BATCH_TXS, MAX_UNVERIFIED, MAX_UNVERIFIED_MS } from '../../../src/rpc/tx-intake.ts';
 import type { RpcServer } from '../../../src/rpc/server.ts';
 import { startRpcServer } from '../../../src/rpc/server.ts';
 import { FinalityWaiters, MAX_WAITERS } from '../../../src/rpc/tx-status.ts';
@@ -21,12 +21,19 @@ import { ask, post } from './http.ts';
 class StoppedClock {
   readonly #timers = new Set<() => void>();
 
+  #nowMs = 0;
+
   now(): number {
-    return 0;
+    return this.#nowMs;
   }
 
   monotonic(): number {
-    return 0;
+    return this.#nowMs;
+  }
+
+  /** Without running what falls due. */
+  advance(ms: number): void {
+    this.#nowMs += ms;
   }
 
   after(_ms: number, fn: () => void): () => void {
@@ -146,6 +153,27 @@ describe('rpc transactions', () => {
       assert.equal(headers['retry-after'], '1');
       resolve();
     }).timeout(120_000);
+
+    it('bound: no longer than half a second for others to be verified, but for a few', async () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      node.verification = promise;
+      let sent = 0;
+      const batch = (count: number): string[] =>
+        Array.from({ length: count }, () => toHex(tx(sent++ % 16, { amountUait: sent, from: 'account-1' }).bytes));
+      const send = async (count: number, mode = 'async'): Promise<number> =>
+        (await post(server.url, `/rpc/transactions?mode=${mode}`, { txs: batch(count) })).status;
+      assert.equal(await send(FEW_UNVERIFIED), 202);
+      assert.equal(await send(1), 202);
+      clock.advance(MAX_UNVERIFIED_MS + 1);
+      assert.equal(await send(1), 429);
+      assert.equal(await send(1, 'sync'), 429);
+      const patient = post(server.url, '/rpc/transactions', { tx: toHex(tx(0).bytes) });
+      resolve();
+      assert.equal((await patient).status, 200);
+      await waitFor('the answers', async () => (await send(1)) === 202);
+      clock.advance(MAX_UNVERIFIED_MS + 1);
+      assert.equal(await send(1), 202);
+    });
 
     it('in commit mode until final', async () => {
       const item = tx(0);
