@@ -136,8 +136,15 @@ function createTxPool({ pool, admission }: RunningChain): TxPool {
     },
     get: (id) => pool.get(id),
     pending: (limit) => pool.oldest(limit),
-    onChange: ({ came, left }) => {
-      const ends = [admission.onAdmitted(came), admission.onLeft(left)];
+    onChange: (listener) => {
+      const ends = [
+        admission.onAdmitted((tx) => {
+          listener.came(tx);
+        }),
+        admission.onLeft((...gone) => {
+          listener.left(...gone);
+        }),
+      ];
       return () => {
         for (const end of ends) end();
       };
