@@ -63,7 +63,7 @@ const OPTIONS = {
 const LENGTHS = {
   full: { blocks: 500, cutS: 60, haltMs: 15_000 },
   usual: { blocks: 30, cutS: 10, haltMs: 5000 },
-  short: { blocks: 5, cutS: 3, haltMs: 2000 },
+  short: { blocks: 3, cutS: 2, haltMs: 1500 },
 } as const;
 
 /** @throws NodeError USAGE */

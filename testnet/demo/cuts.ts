@@ -60,6 +60,8 @@ async function cut(
   apply(site);
   doing(`${site}: ${what}`);
   await sleep(length.cutMs);
+  // On a slow machine a short cut may end before a block comes: that it comes is what must hold.
+  const goesOn = await bed.committedAfter(others, fromMs);
   const toMs = performance.now();
   scene.sites.heal();
   end();
@@ -69,7 +71,7 @@ async function cut(
   if (caughtUpMs === Infinity) bed.card.violate(`${site} does not catch up after it was ${kind}`);
   const { gapMs, blocks } = scene.paceOf(others, fromMs, toMs);
   card.add(`${kind}: longest pause of the others`, gapMs, scene.gapBar(inside.length));
-  if (blocks === 0) bed.card.violate(`no block while ${site} was ${kind}, with a quorum left`);
+  if (!goesOn) bed.card.violate(`no block while ${site} was ${kind}, with a quorum left`);
   await bed.settle();
   return {
     site,

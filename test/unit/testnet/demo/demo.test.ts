@@ -26,7 +26,7 @@ describe('demo arguments', () => {
     const full = parseDemoArgs(['--full']);
     assert.deepEqual([full.blocks, full.cutMs], [500, 60_000]);
     const short = parseDemoArgs(['--no-timing', '--loopback', '--cut-s', '2']);
-    assert.deepEqual([short.blocks, short.cutMs, short.timing, short.namespaces], [5, 2000, false, false]);
+    assert.deepEqual([short.blocks, short.cutMs, short.timing, short.namespaces], [3, 2000, false, false]);
   });
 
   it('take steps together with those they need, in their order', () => {
