@@ -21,7 +21,7 @@ export const MAX_UNVERIFIED = 16_384;
  * longer: clients are told so while there is time to go elsewhere. Not who sends one and waits for the answer: that client
  * sends no more meanwhile. And few never count as too many.
  */
-export const MAX_UNVERIFIED_MS = 500;
+export const MAX_UNVERIFIED_MS = 1_000;
 export const FEW_UNVERIFIED = 256;
 
 /** One transaction's result in a batch. */

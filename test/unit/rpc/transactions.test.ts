@@ -154,7 +154,7 @@ describe('rpc transactions', () => {
       resolve();
     }).timeout(120_000);
 
-    it('bound: no longer than half a second for others to be verified, but for a few', async () => {
+    it('bound: no more than a few while others wait a second to be verified', async () => {
       const { promise, resolve } = Promise.withResolvers<void>();
       node.verification = promise;
       let sent = 0;
