@@ -13,6 +13,16 @@ export interface MetricOptions {
   readonly labelNames?: readonly string[];
 }
 
+export interface GaugeOptions extends MetricOptions {
+  /** Its values when the text is asked for, in place of `set`. */
+  readonly read?: () => readonly GaugeValue[];
+}
+
+export interface GaugeValue {
+  readonly labels: MetricLabels;
+  readonly value: number;
+}
+
 export interface HistogramOptions extends MetricOptions {
   /** Upper bounds, ascending; seconds or bytes as the name's suffix says. */
   readonly buckets: readonly number[];
@@ -32,7 +42,7 @@ export interface Histogram {
 
 export interface MetricsRegister {
   counter(options: MetricOptions): Counter;
-  gauge(options: MetricOptions): Gauge;
+  gauge(options: GaugeOptions): Gauge;
   histogram(options: HistogramOptions): Histogram;
 }
 
@@ -60,7 +70,11 @@ export function chainRegister(register: MetricsRegister, chain: string): Metrics
       };
     },
     gauge: (options) => {
-      const gauge = register.gauge(labelled(options));
+      const { read } = options;
+      const gauge = register.gauge({
+        ...labelled(options),
+        ...(read && { read: () => read().map(({ labels, value }) => ({ labels: { ...labels, chain }, value })) }),
+      });
       return {
         set: (value, labels) => {
           gauge.set(value, { ...labels, chain });
@@ -153,8 +167,13 @@ export async function createRegister(options: RegisterOptions = {}): Promise<Exp
         },
       };
     },
-    gauge: ({ name, help, labelNames = [] }) => {
-      const gauge = once(name, () => new prom.Gauge({ name, help, labelNames, registers }));
+    gauge: ({ name, help, labelNames = [], read }) => {
+      const collect = (): void => {
+        gauge.reset();
+        for (const { labels, value } of read?.() ?? []) gauge.set({ ...labels }, value);
+      };
+      const options = { name, help, labelNames, registers, ...(read && { collect }) };
+      const gauge: PromGauge = once(name, () => new prom.Gauge(options));
       return {
         set: (value, labels = {}) => {
           gauge.set({ ...labels }, value);

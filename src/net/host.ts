@@ -371,6 +371,7 @@ class LibP2pHost implements Host {
       listen: this.#options.listen,
       announced: (found) => this.#addresses.told(found),
       links: this.#links,
+      metrics: this.#metrics.library,
       gater: createGater({
         limits,
         book: this.#book,

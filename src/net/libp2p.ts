@@ -2,7 +2,7 @@
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
 import type { Identify } from '@libp2p/identify';
 import { identify, identifyPush } from '@libp2p/identify';
-import type { Connection, ConnectionGater, Ed25519PrivateKey, Libp2p } from '@libp2p/interface';
+import type { Connection, ConnectionGater, Ed25519PrivateKey, Libp2p, Metrics } from '@libp2p/interface';
 import type { Ping } from '@libp2p/ping';
 import { ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
@@ -45,6 +45,7 @@ export interface Libp2pOptions {
   /** What others are told, of the addresses that the node finds for itself. */
   readonly announced: (found: Multiaddr[]) => Multiaddr[];
   readonly links: Links;
+  readonly metrics: Metrics;
   readonly gater: ConnectionGater;
   /** The library's own, above which it closes connections by itself: the gater holds ours, which knows named peers. */
   readonly maxConnections: number;
@@ -68,6 +69,7 @@ export function createNode(options: Libp2pOptions): Promise<HostLibp2p> {
     transports: [tcp({ dialOpts: socket, listenOpts: socket }), relayTransport(options.takesFromRelay)],
     connectionEncrypters: [joinedNoise()],
     streamMuxers: [options.links.muxer(MUXER)],
+    metrics: () => options.metrics,
     connectionGater: gater,
     connectionManager: {
       maxConnections: options.maxConnections,

@@ -1,11 +1,13 @@
 /** What the network measures. Labels are topics, methods, codes and names of actions: closed sets. */
 import type { MetricsRegister } from '../metrics.ts';
 import { nopRegister } from '../metrics.ts';
+import { createLibraryMetrics } from './library-metrics.ts';
 
 export type NetMetrics = ReturnType<typeof createNetMetrics>;
 
 export function createNetMetrics(register: MetricsRegister = nopRegister) {
   return {
+    library: createLibraryMetrics(register),
     peers: register.gauge({
       name: 'aitbc_p2p_peers',
       help: 'Connected peers that share the chain',
