@@ -76,24 +76,24 @@ export function createLibraryMetrics(register: MetricsRegister): Metrics {
   };
 
   const counter = (name: string, options: Options = {}) => {
-    const { inc } = register.counter({ ...described(name, options), name });
+    const known = register.counter({ ...described(name, options), name });
     return {
       increment: (by = 1) => {
-        inc({}, by);
+        known.inc({}, by);
       },
       reset: nothing,
     };
   };
 
   const counters = (name: string, options: Options = {}) => {
-    const { inc } = register.counter({ ...described(name, options), name, labelNames: ['of'] });
+    const all = register.counter({ ...described(name, options), name, labelNames: ['of'] });
     const known = new Set<string>();
     return {
       increment: (values: Amounts) => {
         for (const [each, by] of Object.entries(values)) {
           const of = known.has(each) || known.size < MAX_GROUP ? each : SUMMED_UP;
           known.add(of);
-          inc({ of }, amount(by));
+          all.inc({ of }, amount(by));
         }
       },
       reset: nothing,
@@ -101,28 +101,28 @@ export function createLibraryMetrics(register: MetricsRegister): Metrics {
   };
 
   const histogram = (name: string, options: Options = {}) => {
-    const { observe } = register.histogram({ ...described(name, options), buckets: BUCKETS });
+    const all = register.histogram({ ...described(name, options), buckets: BUCKETS });
     return {
       observe: (value: number) => {
-        observe(value);
+        all.observe(value);
       },
       reset: nothing,
       timer: timed((seconds) => {
-        observe(seconds);
+        all.observe(seconds);
       }),
     };
   };
 
   const histograms = (name: string, options: Options = {}) => {
-    const { observe } = register.histogram({ ...described(name, options), labelNames: ['of'], buckets: BUCKETS });
+    const all = register.histogram({ ...described(name, options), labelNames: ['of'], buckets: BUCKETS });
     return {
       observe: (values: Amounts) => {
-        for (const [of, value] of Object.entries(values)) observe(amount(value), { of });
+        for (const [of, value] of Object.entries(values)) all.observe(amount(value), { of });
       },
       reset: nothing,
       timer: (of: string) =>
         timed((seconds) => {
-          observe(seconds, { of });
+          all.observe(seconds, { of });
         })(),
     };
   };
@@ -141,7 +141,7 @@ export function createLibraryMetrics(register: MetricsRegister): Metrics {
     traceFunction: <F>(_name: string, traced: F): F => traced,
     createTrace: nothing,
   };
-  return metrics as unknown as Metrics;
+  return metrics;
 }
 
 const nothing = (): void => undefined;
