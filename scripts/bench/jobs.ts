@@ -24,7 +24,9 @@ import { below, invariant } from './result.ts';
 const MODEL = 'aitbc-tiny-1m';
 const PROMPT = 'What is the capital of Austria?';
 const ANSWER = /Vienna/;
-const IDLE_MS = 20_000;
+/** A start leaves garbage that is collected, and code that is written to its cache, within the first half minute. */
+const SETTLE_MS = 30_000;
+const IDLE_MS = 60_000;
 /** Between two jobs: so that each finds the chain idle. */
 const GAP_MS = 1_500;
 const UAIT = 1_000_000;
@@ -36,7 +38,7 @@ export async function jobs(
   return withTemporaryCluster({ validators: args.nodes, miners: 1 }, async (cluster) => {
     await cluster.start(true);
     await cluster.waitReady();
-    tell(`idle for ${IDLE_MS / 1000} s …`);
+    tell(`idle for ${(SETTLE_MS + IDLE_MS) / 1000} s …`);
     const idle = await measureIdle(cluster);
     tell(`${args.samples} jobs with an agreement each, then ${args.samples} within a session …`);
     const opened = await openedFor(cluster, args.samples);
@@ -78,8 +80,7 @@ async function measureIdle(cluster: Cluster): Promise<{
   const { nodes, miners = [] } = cluster.manifest;
   const client = createClient({ url: nodes[0]?.rpc ?? '' });
   const processes = [...nodes, ...miners].map(({ name, pid }) => ({ name, pid: pid ?? -1 }));
-  // What readiness left to do.
-  await sleep(3_000);
+  await sleep(SETTLE_MS);
   const [heightBefore, before] = [(await client.status()).height, processes.map(({ pid }) => cpuTimeMs(pid) ?? 0)];
   await sleep(IDLE_MS);
   const usage = processes.map(({ name, pid }, i) => {
