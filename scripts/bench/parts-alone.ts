@@ -7,6 +7,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatAddress } from '../../src/chain/address.ts';
+import type { Signer } from '../../src/chain/crypto/types.ts';
+import type { Genesis } from '../../src/chain/genesis.ts';
 import type { Transaction } from '../../src/chain/tx.ts';
 import { decodeTransaction, txCheck } from '../../src/chain/tx.ts';
 import { NodeError } from '../../src/errors.ts';
@@ -15,6 +17,7 @@ import type { VerifyPool } from '../../src/native/verify-pool.ts';
 import { createVerifyPool } from '../../src/native/verify-pool.ts';
 import { LOAD_BALANCE_UAIT } from '../../testnet/accounts.ts';
 import { buildGenesis } from '../../src/cli/network/genesis-template.ts';
+import type { LoadAccount } from '../../testnet/load/transfers.ts';
 import { loadAccounts, roundRobin } from '../../testnet/load/transfers.ts';
 import { ChainMaker, openFreshLedger } from './chain-maker.ts';
 
@@ -36,18 +39,7 @@ export async function measurePartsAlone(senders = 1000): Promise<PartsAlone> {
   const pool = createVerifyPool({ workers: WORKERS });
   const accounts = loadAccounts(randomBytes(32), senders);
   const validator = createNativeSigner(randomBytes(32));
-  const { genesis } = buildGenesis(
-    'ait-devnet',
-    Date.now(),
-    accounts.map(({ address }) => ({ address: formatAddress(address), balanceUait: String(LOAD_BALANCE_UAIT) })),
-    [
-      {
-        name: 'n1',
-        publicKey: validator.publicKey,
-        operator: formatAddress(accounts[0]?.address ?? new Uint8Array(20)),
-      },
-    ],
-  );
+  const genesis = genesisOfOne(accounts, validator);
   const ledger = await openFreshLedger(folder, genesis);
   try {
     const source = roundRobin(genesis.chain, genesis.params, accounts);
@@ -63,6 +55,22 @@ export async function measurePartsAlone(senders = 1000): Promise<PartsAlone> {
     await Promise.all([pool.close(), ledger.store.close()]);
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** A chain of one validator on which these accounts have money. */
+export function genesisOfOne(accounts: readonly LoadAccount[], validator: Signer): Genesis {
+  return buildGenesis(
+    'ait-devnet',
+    Date.now(),
+    accounts.map(({ address }) => ({ address: formatAddress(address), balanceUait: String(LOAD_BALANCE_UAIT) })),
+    [
+      {
+        name: 'n1',
+        publicKey: validator.publicKey,
+        operator: formatAddress(accounts[0]?.address ?? new Uint8Array(20)),
+      },
+    ],
+  ).genesis;
 }
 
 function takeBytes(source: ReturnType<typeof roundRobin>, count: number): Uint8Array[] {

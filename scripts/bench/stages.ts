@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import { decodeTxBatch, encodeTxBatch } from '../../protocols/codec.ts';
 import { bytesKey, fromHex, toHex } from '../../src/bytes.ts';
 import { getAccount } from '../../src/chain/accounts.ts';
-import { formatAddress } from '../../src/chain/address.ts';
 import type { Crypto } from '../../src/chain/crypto/types.ts';
 import type { Transaction } from '../../src/chain/tx.ts';
 import { decodeTransaction, txCheck } from '../../src/chain/tx.ts';
@@ -17,11 +16,10 @@ import type { PoolView } from '../../src/mempool.ts';
 import { Mempool } from '../../src/mempool.ts';
 import { createNativeSigner, nativeCrypto } from '../../src/native/crypto.ts';
 import { Ledger } from '../../src/engine/ledger.ts';
-import { buildGenesis } from '../../src/cli/network/genesis-template.ts';
-import { LOAD_BALANCE_UAIT } from '../../testnet/accounts.ts';
 import { percentile } from '../../testnet/load/percentiles.ts';
 import { loadAccounts, roundRobin } from '../../testnet/load/transfers.ts';
 import { ChainMaker, chainRules, openStore } from './chain-maker.ts';
+import { genesisOfOne } from './parts-alone.ts';
 import type { Check } from './result.ts';
 import { invariant } from './result.ts';
 
@@ -59,18 +57,7 @@ export async function stages(
   const folder = mkdtempSync(join(tmpdir(), 'aitbc-stages-'));
   const accounts = loadAccounts(randomBytes(32), SENDERS);
   const validator = createNativeSigner(randomBytes(32));
-  const { genesis } = buildGenesis(
-    'ait-devnet',
-    Date.now(),
-    accounts.map(({ address }) => ({ address: formatAddress(address), balanceUait: String(LOAD_BALANCE_UAIT) })),
-    [
-      {
-        name: 'n1',
-        publicKey: validator.publicKey,
-        operator: formatAddress(accounts[0]?.address ?? new Uint8Array(20)),
-      },
-    ],
-  );
+  const genesis = genesisOfOne(accounts, validator);
   const hashing = { ms: 0 };
   const rules = { ...chainRules(genesis), crypto: countingCrypto(hashing) };
   const ledger = await Ledger.open(rules, genesis, await openStore(join(folder, 'chain'), genesis));
