@@ -45,6 +45,7 @@ import type {
   Topic,
   Topics,
   TxsRequest,
+  TxBatch,
   VoteBatch,
   VotesRequest,
   VotesResponse,
@@ -130,19 +131,20 @@ export const METHOD_CODECS: {
 
 // Gossip
 
-export function encodeTxBatch(txs: readonly Transaction[]): Uint8Array {
-  const writer = new Writer(2 + txs.reduce((sum, tx) => sum + 4 + tx.bytes.length, 0));
+export function encodeTxBatch({ attempt, txs }: TxBatch): Uint8Array {
+  const writer = new Writer(4 + txs.reduce((sum, tx) => sum + 4 + tx.bytes.length, 0)).u16(attempt);
   writer.u16(capped(txs.length, MAX_BATCH_TXS, 'transaction batch'));
   for (const tx of txs) writer.bytes32(tx.bytes);
   return writer.finish();
 }
 
-export function decodeTxBatch(hasher: Hasher, bytes: Uint8Array): Transaction[] {
+export function decodeTxBatch(hasher: Hasher, bytes: Uint8Array): TxBatch {
   const reader = new Reader(bytes, 'transaction batch');
+  const attempt = reader.u16();
   const txs = readTxs(reader, hasher, reader.count16(MAX_BATCH_TXS, MIN_TX_BYTES + 4));
   if (txs.length === 0) throw reader.reject('non-canonical');
   reader.end();
-  return txs;
+  return { attempt, txs };
 }
 
 export function encodeProposalMessage(message: ProposalMessage): Uint8Array {

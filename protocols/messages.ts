@@ -24,6 +24,12 @@ export interface ProposalMessage {
   readonly polka: Certificate | null;
 }
 
+/** Transactions of clients; `attempt` as in a proposal. */
+export interface TxBatch {
+  readonly attempt: number;
+  readonly txs: readonly Transaction[];
+}
+
 /** Votes of one or several validators; `attempt` as in a proposal. */
 export interface VoteBatch {
   readonly attempt: number;
@@ -126,7 +132,7 @@ export type Answer<M extends Method> = Methods[M] extends { answer: infer A } ? 
 
 /** What each gossip topic of a chain carries. */
 export interface Topics {
-  tx: readonly Transaction[];
+  tx: TxBatch;
   proposal: ProposalMessage;
   vote: VoteBatch;
   evidence: Evidence;

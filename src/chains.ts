@@ -446,7 +446,7 @@ class ChainRuntime implements RunningChain {
     const { snapshots, joinDocument } = this.#modules;
     return {
       gossip: {
-        tx: (txs) => (this.sync.progress ? Promise.resolve('NOT_READY') : this.admission.onGossip(txs)),
+        tx: ({ txs }) => (this.sync.progress ? Promise.resolve('NOT_READY') : this.admission.onGossip(txs)),
         proposal: (message, from) => this.#intake.onProposal(message, from),
         vote: (batch, from) => this.#intake.onVotes(batch, from),
         evidence: async (evidence) => {

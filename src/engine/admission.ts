@@ -69,6 +69,7 @@ export class TxAdmission {
   #regossipAtMs = -Infinity;
   readonly #own = new Map<string, Transaction>();
   #turn = 0;
+  #attempt = 0;
   readonly #listeners = new Set<(tx: Transaction) => void>();
   readonly #leftListeners = new Set<(ids: readonly Hash[]) => void>();
   readonly #admitted;
@@ -229,9 +230,9 @@ export class TxAdmission {
     this.#regossipAtMs = clock.monotonic();
     for (const [key, tx] of this.#own) if (!pool.get(tx.id)) this.#own.delete(key);
     const waiting = [...this.#own.values()];
-    // Gossip drops a message it has seen: another order makes it a new one.
-    const start = waiting.length === 0 ? 0 : this.#turn % waiting.length;
-    this.#turn += waiting.length > BATCH_TXS ? BATCH_TXS : 1;
+    this.#attempt = (this.#attempt + 1) % 0x1_0000;
+    const start = waiting.length > BATCH_TXS ? this.#turn % waiting.length : 0;
+    this.#turn += BATCH_TXS;
     for (const tx of [...waiting.slice(start), ...waiting.slice(0, start)].slice(0, BATCH_TXS)) this.#enqueue(tx);
   }
 
@@ -243,7 +244,7 @@ export class TxAdmission {
     this.#batch = [];
     this.#batchBytes = 0;
     this.#batchMs = Math.min(MAX_BATCH_MS, Math.max(BATCH_MS, this.#batchMs * (batch.length < COMPANY ? 0.5 : 2)));
-    this.#network?.publish('tx', batch);
+    this.#network?.publish('tx', { attempt: this.#attempt, txs: batch });
   }
 
   close(): void {

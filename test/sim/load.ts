@@ -132,7 +132,7 @@ export class Load {
     const client = this.#modules.rng.pick(this.#clients);
     this.#settle(client);
     if (client.pending.length === 0) client.pending.push(this.#transfer(client, 1));
-    chain.handlers.gossip.tx(client.pending, 'peer-gone').catch((error: unknown) => {
+    chain.handlers.gossip.tx({ attempt: 0, txs: client.pending }, 'peer-gone').catch((error: unknown) => {
       this.#modules.checker.fail(`admission: node ${node.index}: ${String(error)}`);
     });
   }

@@ -119,6 +119,8 @@ export class SimNetwork {
         if (!member.alive) return;
         this.#watch.onPublish(id, topic, message);
         const gossip = encodeGossip(topic, message);
+        // As gossipsub does with what it has seen, whoever sends it, even if nobody was there to hear it.
+        if (member.seen.has(gossip.key)) return;
         member.seen.add(gossip.key);
         for (const peer of this.#peersOf(member)) this.#sendGossip(member, peer, gossip);
       },

@@ -70,7 +70,7 @@ describe('net/gossip', () => {
     const vote = { type: 'prevote' as const, height: 1, round: 0, blockId: null };
     const votes = [{ ...vote, validator: new Uint8Array(32), signature: new Uint8Array(64) }];
     wait(PUBLISH_BOUNDS.tx);
-    gossip.publish('tx', []);
+    gossip.publish('tx', { attempt: 0, txs: [] });
     gossip.publish('vote', { attempt: 0, votes });
     assert.deepEqual(published, [topicName(devnet, 'vote')]);
     wait(PUBLISH_BOUNDS.vote);
@@ -88,7 +88,7 @@ describe('net/gossip', () => {
     assert.ok(tx);
     let verdict = '';
     const txs = Array.from({ length: 5 }, () => tx);
-    const received = receive('tx', TOPIC_CODECS.tx.encode(txs)).then((answer) => {
+    const received = receive('tx', TOPIC_CODECS.tx.encode({ attempt: 0, txs })).then((answer) => {
       verdict = answer;
     });
     await new Promise(setImmediate);
@@ -100,7 +100,7 @@ describe('net/gossip', () => {
 
   it('votes and proposals leave at once, the rest at the end of the turn', async () => {
     const { gossip, published, flushed } = setUp();
-    gossip.publish('tx', []);
+    gossip.publish('tx', { attempt: 0, txs: [] });
     await Promise.resolve();
     assert.deepEqual(flushed, []);
     const vote = { type: 'prevote' as const, height: 1, round: 0, blockId: null };
@@ -114,7 +114,7 @@ describe('net/gossip', () => {
     const { gossip, published, log } = setUp();
     gossip.publish('status', { ...status('x', 1), height: -1 });
     const bytes = new Uint8Array(TOPICS.tx.maxBytes);
-    gossip.publish('tx', [{ bytes } as never]);
+    gossip.publish('tx', { attempt: 0, txs: [{ bytes } as never] });
     assert.deepEqual(published, []);
     const reasons = log.lines.filter(({ level }) => level === 'warn').map(({ context }) => context['reason']);
     assert.deepEqual(reasons, ['codec', 'size']);
