@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { multiaddr } from '@multiformats/multiaddr';
 import { TOPIC_CODECS } from '../../protocols/codec.ts';
-import type { SignedStatus } from '../../protocols/messages.ts';
+import type { SignedStatus, TxBatch } from '../../protocols/messages.ts';
 import { TOPICS } from '../../protocols/registry.ts';
 import { topicName } from '../../protocols/topics.ts';
 import type { GossipCode } from '../../protocols/verdicts.ts';
 import { GOSSIP_VERDICTS } from '../../protocols/verdicts.ts';
+import * as any from '../unit/protocols/arbitraries.ts';
 import { waitFor } from '../util/wait.ts';
 import type { TestHost } from './fixtures.ts';
 import { addressOf, devnet, heard, meshed, startHost, status, stopAllHosts } from './fixtures.ts';
@@ -137,6 +139,21 @@ describe('gossip over real hosts', () => {
     await peer.services.gossip.publish(topicName(devnet, 'status'), bytes);
     await waitFor('a later message', () => host.seen.received.length === 1);
     assert.equal(host.host.peers()[0]?.score, 0);
+  });
+
+  it('what nobody was there to hear reaches who comes later when it is said again as another attempt', async () => {
+    const a = await startHost('a');
+    const [tx] = fc.sample(any.transaction, 1);
+    assert.ok(tx);
+    a.net.publish('tx', { attempt: 0, txs: [tx] });
+    const b = await startHost('b', { persistentPeers: [addressOf(a)] });
+    await heard([a, b]);
+    a.net.publish('tx', { attempt: 0, txs: [tx] });
+    a.net.publish('tx', { attempt: 1, txs: [tx] });
+    const attempts = (): unknown[] =>
+      b.seen.received.filter(({ topic }) => topic === 'tx').map(({ message }) => (message as TxBatch).attempt);
+    await waitFor('the second attempt', () => attempts().length > 0);
+    assert.deepEqual(attempts(), [1]);
   });
 
   it('publishing to nobody and repeating a message are no errors', async () => {
