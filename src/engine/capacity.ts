@@ -15,11 +15,13 @@ const WAIT_INTERVALS = 3;
 /** Whatever the last blocks held, so many may wait: one batch of a client on an idle chain, and one of another. */
 export const LEAST_DEPTH = 2_048;
 /**
- * A block holds a little more than what was taken in one interval, so that the next one is larger as long as blocks come
- * in time, and so that they come nearly in time when that is all the chain can do. Who pays more waits for two blocks at
- * most: the one in work and the next.
+ * A block holds more than what was taken in one interval while blocks come in time, and a little less once they come late:
+ * who pays more waits for two blocks at most, the one in work and the next, and so for little more than two intervals.
  */
 const BLOCK_GROWTH = 1.25;
+const LATE_SHARE = 0.95;
+/** Mean time between blocks that counts as late, in intervals: what agreement takes beside a full block is less. */
+const LATE_INTERVALS = 1.1;
 /** What any machine executes within an interval. */
 export const LEAST_BLOCK = 512;
 
@@ -39,11 +41,15 @@ export class Capacity {
 
   /** Transactions a second. */
   get rate(): number {
-    const [first, ...later] = this.#blocks;
-    const last = later.at(-1);
-    if (!first || !last) return 0;
-    const spanMs = Math.max(last.atMs - first.atMs, this.#intervalMs);
-    return (later.reduce((sum, { txs }) => sum + txs, 0) * 1_000) / spanMs;
+    const later = this.#blocks.slice(1);
+    return (later.reduce((sum, { txs }) => sum + txs, 0) * 1_000) / (later.length * this.#gapMs || Infinity);
+  }
+
+  /** Mean time between blocks. */
+  get #gapMs(): number {
+    const first = this.#blocks[0]?.atMs ?? 0;
+    const last = this.#blocks.at(-1)?.atMs ?? 0;
+    return Math.max(this.#intervalMs, (last - first) / Math.max(1, this.#blocks.length - 1));
   }
 
   /** Transactions that may wait before one of a client must pay more than others. */
@@ -54,6 +60,7 @@ export class Capacity {
 
   /** Transactions for the next block of this node. */
   get blockTxs(): number {
-    return Math.max(LEAST_BLOCK, Math.ceil((this.rate * this.#intervalMs * BLOCK_GROWTH) / 1_000));
+    const share = this.#gapMs > LATE_INTERVALS * this.#intervalMs ? LATE_SHARE : BLOCK_GROWTH;
+    return Math.max(LEAST_BLOCK, Math.ceil((share * this.rate * this.#intervalMs) / 1_000));
   }
 }
