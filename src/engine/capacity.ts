@@ -10,10 +10,10 @@ const BLOCKS = 4;
  * wait, and after a flood an idle chain would not be quick again before it is gone. Never below some intervals: what waits
  * is all that a block can hold, so that with less than one the rate could not grow.
  */
-const WAIT_MS = 2_000;
+const WAIT_MS = 3_000;
 const WAIT_INTERVALS = 3;
 /** Whatever the last blocks held, so many may wait: one batch of a client on an idle chain, and one of another. */
-export const LEAST_DEPTH = 2_048;
+export const LEAST_DEPTH = 4_096;
 /**
  * A block holds more than what was taken in one interval while blocks come in time, and a little less once they come late:
  * who pays more waits for two blocks at most, the one in work and the next, and so for little more than two intervals.
