@@ -388,7 +388,8 @@ export class Mempool {
     if (this.#senders.get(bytesKey(tx.senderAddress))?.entries.has(tx.nonce)) return null;
     const rate = this.#marginRate(depth);
     if (outbids(tx.feeUait / tx.bytes.length, rate)) return null;
-    return refuse('POOL_FULL', 'as many wait as the next blocks will hold, and pay as much', { floorRate: rate });
+    const floorRate = Number.isFinite(rate) ? rate : null;
+    return refuse('POOL_FULL', 'as many wait as the next blocks will hold, and pay as much', { floorRate });
   }
 
   /** One scan serves until a block, or until a share of the depth came on top. */
@@ -398,7 +399,8 @@ export class Mempool {
     let at = 0;
     for (const { ready } of this.#senders.values()) for (const { rate } of ready) rates[at++] = rate;
     rates.sort();
-    const rate = rates[Math.max(0, rates.length - Math.max(1, Math.floor(depth)))] ?? 0;
+    // With none ready, those that are coming are the depth, and what they pay is not known.
+    const rate = rates[Math.max(0, rates.length - Math.max(1, Math.floor(depth)))] ?? Infinity;
     this.#margin = { rate, ready: this.#ready };
     return rate;
   }
