@@ -304,7 +304,11 @@ export class Mempool {
     return null;
   }
 
-  #judge(tx: Transaction, view: PoolView, account: Account): { refusal: Refusal | null; replaces?: Entry; costUait: number } {
+  #judge(
+    tx: Transaction,
+    view: PoolView,
+    account: Account,
+  ): { refusal: Refusal | null; replaces?: Entry; costUait: number } {
     const no = (refusal: Refusal): { refusal: Refusal; costUait: number } => ({ refusal, costUait: 0 });
     const fault = this.#judgeAlone(tx, view, account);
     if (fault) return no(fault);
@@ -394,7 +398,8 @@ export class Mempool {
 
   /** One scan serves until a block, or until a share of the depth came on top. */
   #marginRate(depth: number): number {
-    if (this.#margin && this.#ready < this.#margin.ready + Math.max(1, depth * EVICTION_SHARE)) return this.#margin.rate;
+    if (this.#margin && this.#ready < this.#margin.ready + Math.max(1, depth * EVICTION_SHARE))
+      return this.#margin.rate;
     const rates = new Float64Array(this.#ready);
     let at = 0;
     for (const { ready } of this.#senders.values()) for (const { rate } of ready) rates[at++] = rate;
