@@ -164,7 +164,7 @@ describe('rpc lists', () => {
     assert.equal(read(), MAX_SEARCH_BLOCKS + 1);
     holding(Array(MAX_SEARCH_TXS + 1).fill(first));
     assert.equal(cursorOf(await get(path)), `4999.${MAX_SEARCH_TXS}`);
-    assert.equal(read, 2);
+    assert.equal(read(), 2);
   });
 
   it('of blocks answer offsets in the shape of the replaced system', async () => {
