@@ -11,6 +11,8 @@ import type { ChainParams } from './chain/params.ts';
 import { leastFeeUait } from './chain/params.ts';
 import type { Transaction } from './chain/tx.ts';
 import type { ErrorCode, ErrorData } from './errors.ts';
+import { PaymentHeap } from './mempool/payment-heap.ts';
+import { SenderQueue } from './mempool/sender-queue.ts';
 
 export interface MempoolLimits {
   readonly maxTxs: number;
@@ -38,6 +40,8 @@ export const DEFAULT_MEMPOOL_LIMITS: MempoolLimits = {
 const REPLACEMENT_PERCENT = 10;
 /** One scan for the cheapest frees this share of the pool, so that scans are rare under overload. */
 const EVICTION_SHARE = 1 / 64;
+/** What no block can hold takes this share of the pool before more beyond gaps is refused: it must not keep out what fills the gaps. */
+const BEYOND_GAPS_SHARE = 1 / 4;
 
 /** Why a transaction was refused; becomes a NodeError at the faces. Not thrown: overload refuses thousands a second. */
 export interface Refusal {
@@ -67,21 +71,20 @@ interface Entry {
   readonly addedAtMs: number;
 }
 
-interface SenderQueue {
-  readonly address: Address;
-  /** By nonce. */
-  readonly entries: Map<number, Entry>;
-}
+type Queue = SenderQueue<Entry>;
 
 export class Mempool {
   readonly #limits: MempoolLimits;
   readonly #entries = new Map<string, Entry>();
-  readonly #senders = new Map<string, SenderQueue>();
+  readonly #senders = new Map<string, Queue>();
   readonly #rejected = new Map<string, Refusal>();
   #bytes = 0;
   #order = 0;
+  #ready = 0;
   /** While the pool is full: what the cheapest tail paid at the last scan. */
   #floorRate = 0;
+  /** What the last within the depth paid at the last scan, and how many were ready then. */
+  #margin: { readonly rate: number; readonly ready: number } | null = null;
   /** At most one for each transaction added since it was last taken. */
   #displaced: Hash[] = [];
 
@@ -95,6 +98,11 @@ export class Mempool {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Pending transactions that wait for none that is missing, and that their senders can pay. */
+  get ready(): number {
+    return this.#ready;
   }
 
   get(id: Hash): Transaction | undefined {
@@ -122,14 +130,18 @@ export class Mempool {
    * What can be said of a transaction by itself, before its signature is verified: cheap checks come before dear ones,
    * and a full pool costs none. What depends on others pending is left to `add`, because they may be on their way in the
    * same batch.
+   *
+   * @param depth how many may be ready before this one; more, if it pays a tenth more than the last of the best so many
    */
-  check(tx: Transaction, view: PoolView): Refusal | null {
-    return this.#judgeAlone(tx, view, view.account(tx.senderAddress)) ?? this.#noRoom(tx);
+  check(tx: Transaction, view: PoolView, depth = Infinity): Refusal | null {
+    const account = view.account(tx.senderAddress);
+    return this.#judgeAlone(tx, view, account) ?? this.#noRoom(tx) ?? this.#beyondDepth(tx, depth);
   }
 
   /** @returns null when the transaction is now pending */
   add(tx: Transaction, view: PoolView): Refusal | null {
-    const { refusal, replaces, costUait } = this.#judge(tx, view);
+    const account = view.account(tx.senderAddress);
+    const { refusal, replaces, costUait } = this.#judge(tx, view, account);
     if (refusal) return refusal;
     const senderKey = bytesKey(tx.senderAddress);
     const entry: Entry = {
@@ -149,10 +161,12 @@ export class Mempool {
     }
     let queue = this.#senders.get(senderKey);
     if (!queue) {
-      queue = { address: tx.senderAddress, entries: new Map() };
+      queue = new SenderQueue(tx.senderAddress, account);
       this.#senders.set(senderKey, queue);
     }
-    queue.entries.set(tx.nonce, entry);
+    this.#change(queue, (of) => {
+      of.set(tx.nonce, entry, account);
+    });
     this.#entries.set(entry.key, entry);
     this.#bytes += tx.bytes.length;
     this.#rejected.delete(entry.key);
@@ -163,10 +177,10 @@ export class Mempool {
    * Best paying first, each sender's nonces in order, within the limits of a block.
    */
   select(view: PoolView, maxTxs: number, maxBytes: number): Transaction[] {
-    const heads = new Heap();
+    const heads = new PaymentHeap<{ readonly entry: Entry; readonly queue: Queue }>();
     for (const queue of this.#senders.values()) {
       const head = executable(queue, view);
-      if (head) heads.push(head, queue);
+      if (head) heads.push({ entry: head, queue });
     }
     const chosen: Transaction[] = [];
     let bytes = 0;
@@ -176,7 +190,7 @@ export class Mempool {
       chosen.push(entry.tx);
       bytes += entry.tx.bytes.length;
       const following = queue.entries.get(entry.tx.nonce + 1);
-      if (following) heads.push(following, queue);
+      if (following) heads.push({ entry: following, queue });
     }
     return chosen;
   }
@@ -205,14 +219,19 @@ export class Mempool {
     for (const key of touched) {
       const queue = this.#senders.get(key);
       if (!queue) continue;
-      const { nonce } = view.account(queue.address);
+      const account = view.account(queue.address);
+      const { nonce } = account;
       for (const entry of [...queue.entries.values()]) {
         if (entry.tx.nonce >= nonce) continue;
         this.#drop(entry, gone);
         this.reject(entry.tx.id, refuse('BAD_NONCE', 'another transaction with this nonce is final', { nonce }));
       }
+      this.#change(queue, (of) => {
+        of.update(account);
+      });
     }
     this.#floorRate = 0;
+    this.#margin = null;
     return gone;
   }
 
@@ -253,7 +272,7 @@ export class Mempool {
   /** Nonce after the sender's contiguous pending ones: what a client should use next. */
   nextNonce(address: Address, accountNonce: number): number {
     const queue = this.#senders.get(bytesKey(address));
-    let nonce = accountNonce;
+    let nonce = Math.max(accountNonce, queue?.end ?? 0);
     while (queue?.entries.has(nonce)) nonce++;
     return nonce;
   }
@@ -285,9 +304,8 @@ export class Mempool {
     return null;
   }
 
-  #judge(tx: Transaction, view: PoolView): { refusal: Refusal | null; replaces?: Entry; costUait: number } {
+  #judge(tx: Transaction, view: PoolView, account: Account): { refusal: Refusal | null; replaces?: Entry; costUait: number } {
     const no = (refusal: Refusal): { refusal: Refusal; costUait: number } => ({ refusal, costUait: 0 });
-    const account = view.account(tx.senderAddress);
     const fault = this.#judgeAlone(tx, view, account);
     if (fault) return no(fault);
     const queue = this.#senders.get(bytesKey(tx.senderAddress));
@@ -314,8 +332,11 @@ export class Mempool {
     return { refusal: null, ...(replaces && { replaces }), costUait };
   }
 
-  #gapFault(tx: Transaction, queue: SenderQueue | undefined, contiguousEnd: number): Refusal | null {
+  #gapFault(tx: Transaction, queue: Queue | undefined, contiguousEnd: number): Refusal | null {
     if (tx.nonce <= contiguousEnd) return null;
+    if (this.#entries.size - this.#ready >= this.#limits.maxTxs * BEYOND_GAPS_SHARE) {
+      return refuse('POOL_FULL', 'too many transactions wait for missing nonces', { expected: contiguousEnd });
+    }
     let beyond = 0;
     for (const pending of queue?.entries.keys() ?? []) if (pending > contiguousEnd) beyond++;
     if (tx.nonce - contiguousEnd <= this.#limits.maxBeyondGap && beyond < this.#limits.maxBeyondGap) return null;
@@ -361,6 +382,27 @@ export class Mempool {
     return outbids(tx.feeUait / length, this.#floorRate) ? null : poolFull(this.#floorRate);
   }
 
+  /** Do so many wait already that it is not among the best of them? */
+  #beyondDepth(tx: Transaction, depth: number): Refusal | null {
+    if (this.#ready < depth) return null;
+    if (this.#senders.get(bytesKey(tx.senderAddress))?.entries.has(tx.nonce)) return null;
+    const rate = this.#marginRate(depth);
+    if (outbids(tx.feeUait / tx.bytes.length, rate)) return null;
+    return refuse('POOL_FULL', 'as many wait as the next blocks will hold, and pay as much', { floorRate: rate });
+  }
+
+  /** One scan serves until a block, or until a share of the depth came on top. */
+  #marginRate(depth: number): number {
+    if (this.#margin && this.#ready < this.#margin.ready + Math.max(1, depth * EVICTION_SHARE)) return this.#margin.rate;
+    const rates = new Float64Array(this.#ready);
+    let at = 0;
+    for (const { ready } of this.#senders.values()) for (const { rate } of ready) rates[at++] = rate;
+    rates.sort();
+    const rate = rates[Math.max(0, rates.length - Math.max(1, Math.floor(depth)))] ?? 0;
+    this.#margin = { rate, ready: this.#ready };
+    return rate;
+  }
+
   #displace(entry: Entry): void {
     this.#remove(entry);
     this.#displaced.push(entry.tx.id);
@@ -375,8 +417,17 @@ export class Mempool {
     if (!this.#entries.delete(entry.key)) return;
     this.#bytes -= entry.tx.bytes.length;
     const queue = this.#senders.get(entry.senderKey);
-    queue?.entries.delete(entry.tx.nonce);
-    if (queue?.entries.size === 0) this.#senders.delete(entry.senderKey);
+    if (!queue) return;
+    this.#change(queue, (of) => {
+      of.delete(entry.tx.nonce);
+    });
+    if (queue.entries.size === 0) this.#senders.delete(entry.senderKey);
+  }
+
+  #change(queue: Queue, change: (queue: Queue) => void): void {
+    this.#ready -= queue.ready.length;
+    change(queue);
+    this.#ready += queue.ready.length;
   }
 }
 
@@ -384,7 +435,7 @@ export class Mempool {
  * The transaction of a sender that the next block could hold, whatever else is in it. One whose fee the balance no longer
  * covers waits: taken for a reason to make a block, it would wake the chain for nothing, again and again.
  */
-function executable({ address, entries }: SenderQueue, view: PoolView): Entry | undefined {
+function executable({ address, entries }: Queue, view: PoolView): Entry | undefined {
   const { nonce, balanceUait } = view.account(address);
   const head = entries.get(nonce);
   return head && head.tx.feeUait <= balanceUait ? head : undefined;
@@ -407,54 +458,4 @@ function payloadFault({ type }: Transaction): Refusal {
   return isTxType(type)
     ? refuse('CODEC', 'the payload is not canonical', { type })
     : refuse('UNKNOWN_TX_TYPE', 'no module has this transaction type', { type });
-}
-
-/** Binary heap of senders by what their next transaction pays, then by age. */
-class Heap {
-  readonly #items: { entry: Entry; queue: SenderQueue }[] = [];
-
-  push(entry: Entry, queue: SenderQueue): void {
-    const items = this.#items;
-    items.push({ entry, queue });
-    let at = items.length - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!this.#before(at, parent)) break;
-      this.#swap(at, parent);
-      at = parent;
-    }
-  }
-
-  pop(): { entry: Entry; queue: SenderQueue } | undefined {
-    const items = this.#items;
-    const top = items[0];
-    const last = items.pop();
-    if (!top || !last || items.length === 0) return top;
-    items[0] = last;
-    for (let at = 0; ; ) {
-      const left = 2 * at + 1;
-      const right = left + 1;
-      let first = at;
-      if (left < items.length && this.#before(left, first)) first = left;
-      if (right < items.length && this.#before(right, first)) first = right;
-      if (first === at) return top;
-      this.#swap(at, first);
-      at = first;
-    }
-  }
-
-  #before(a: number, b: number): boolean {
-    const left = this.#items[a]?.entry;
-    const right = this.#items[b]?.entry;
-    if (!left || !right) return false;
-    return left.rate > right.rate || (left.rate === right.rate && left.order < right.order);
-  }
-
-  #swap(a: number, b: number): void {
-    const items = this.#items;
-    const [x, y] = [items[a], items[b]];
-    if (!x || !y) return;
-    items[a] = y;
-    items[b] = x;
-  }
 }

@@ -15,6 +15,7 @@ import type { MetricsRegister } from '../metrics.ts';
 import type { ChainNetwork } from '../../protocols/network.ts';
 import type { GossipCode } from '../../protocols/verdicts.ts';
 import type { MempoolJournal } from '../store/types.ts';
+import { Capacity } from './capacity.ts';
 import type { Ledger } from './ledger.ts';
 import { verifyTransactions } from './tx-signatures.ts';
 
@@ -59,6 +60,9 @@ export class TxAdmission {
   readonly #modules: AdmissionModules;
   /** Transactions whose signature was found good; shared with whoever executes blocks. */
   readonly verified = new WeakSet<Transaction>();
+  readonly capacity: Capacity;
+  /** Of clients, while their signatures are checked. */
+  #coming = 0;
   #network: ChainNetwork | null = null;
   #batch: Transaction[] = [];
   #batchBytes = 0;
@@ -77,6 +81,12 @@ export class TxAdmission {
 
   constructor(modules: AdmissionModules) {
     this.#modules = modules;
+    this.capacity = new Capacity(modules.ledger.rules.params.minBlockIntervalMs);
+    modules.metrics.gauge({
+      name: 'aitbc_mempool_depth_limit',
+      help: 'Pending transactions beyond which those of clients must pay more than others',
+      read: () => [{ labels: {}, value: this.capacity.depth }],
+    });
     this.#admitted = modules.metrics.counter({
       name: 'aitbc_mempool_admitted_total',
       help: 'Transactions that became pending',
@@ -113,6 +123,22 @@ export class TxAdmission {
     return () => this.#listeners.delete(listener);
   }
 
+  /** What can be said of clients' transactions at once. @returns for each null, or why it is refused */
+  check(txs: readonly Transaction[]): (Refusal | null)[] {
+    const view = this.view();
+    let depth = this.#depth('client');
+    return txs.map((tx) => {
+      const refusal = this.#modules.pool.check(tx, view, depth);
+      if (refusal === null) depth--;
+      return refusal;
+    });
+  }
+
+  /** What peers took is in their blocks, so it is taken here too: else each block would lack what others refused. */
+  #depth(origin: Origin): number {
+    return origin === 'client' ? this.capacity.depth - this.#coming : Infinity;
+  }
+
   /**
    * @param origin clients' transactions are journalled and gossiped; a peer's are relayed by gossip itself
    * @returns for each transaction null, or why it is not pending
@@ -120,9 +146,12 @@ export class TxAdmission {
   async submit(txs: readonly Transaction[], origin: Origin): Promise<(Refusal | null)[]> {
     const { pool } = this.#modules;
     const before = this.view();
-    const results: (Refusal | null)[] = txs.map((tx) => pool.check(tx, before));
+    const results = origin === 'client' ? this.check(txs) : txs.map((tx) => pool.check(tx, before));
     const open = txs.flatMap((tx, i) => (results[i] === null ? [{ tx, i }] : []));
-    const good = await this.#verify(open.map(({ tx }) => tx));
+    if (origin === 'client') this.#coming += open.length;
+    const good = await this.#verify(open.map(({ tx }) => tx)).finally(() => {
+      if (origin === 'client') this.#coming -= open.length;
+    });
     const view = this.view();
     let added = 0;
     open.forEach(({ tx, i }, at) => {

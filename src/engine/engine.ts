@@ -402,8 +402,9 @@ export class Engine {
 
   /** The tip has moved: tell everyone, then begin the next height. */
   async #advance(applied: readonly AppliedBlock[]): Promise<void> {
-    const { pool, admission, bodies, evidence, metrics, log, ledger } = this.#modules;
+    const { pool, admission, bodies, evidence, metrics, log, ledger, clock } = this.#modules;
     const txs = applied.flatMap(({ block }) => block.txs);
+    admission.capacity.onCommitted(txs.length, clock.monotonic());
     const gone = pool.onCommitted(txs, admission.view());
     admission.forget([...txs.map((tx) => tx.id), ...gone]);
     admission.forget(pool.expire(admission.view()));

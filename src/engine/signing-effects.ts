@@ -53,12 +53,14 @@ export class SigningEffects {
       proposer: validator.publicKey,
       lastCommit: store.head()?.certificate ?? null,
       evidence: evidence.pending(),
-      txs: pool.select(admission.view(), maxBlockTxs, maxBlockBytes),
+      txs: pool.select(admission.view(), Math.min(maxBlockTxs, admission.capacity.blockTxs), maxBlockBytes),
     });
     if (block.txs.length === 0 && block.evidence.length === 0 && !pacer.isDue(timeMs)) {
       log.debug('nothing to propose', { height: block.header.height, round });
       return undefined;
     }
+    // Others would have to ask for what still waits here for company.
+    admission.flush();
     bodies.add(wholeBody(blockId, block), this.#modules.isHeld);
     return blockId;
   }

@@ -151,7 +151,7 @@ function createTxPool({ pool, admission }: RunningChain): TxPool {
     },
     rejection: (id) => pool.rejection(id),
     nextNonce: (address) => pool.nextNonce(address, admission.view().account(address).nonce),
-    check: (tx) => pool.check(tx, admission.view()),
+    check: (txs) => admission.check(txs),
     submit: (txs) => admission.submit(txs, 'client'),
   };
 }

@@ -177,7 +177,7 @@ export interface TxPool {
   /** Nonce after the sender's contiguous pending ones. */
   nextNonce(address: Address): number;
   /** Everything but the signature, without changing the pool. */
-  check(tx: Transaction): Refusal | null;
+  check(txs: readonly Transaction[]): readonly (Refusal | null)[];
   /** Verifies and admits; for each transaction null when it is pending now, or why it is not. */
   submit(txs: readonly Transaction[]): Promise<readonly (Refusal | null)[]>;
 }

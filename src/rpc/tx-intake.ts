@@ -128,7 +128,7 @@ class Intake {
   async one(tx: Transaction, mode: 'async' | 'sync' | 'commit'): Promise<TransactionStatus | null> {
     const { pool, chain } = this.#api;
     if (chain.transaction(tx.id)) return transactionStatus(this.#api, tx.id);
-    const refusal = mode === 'async' ? pool.check(tx) : ((await this.#submit([tx], false))[0] ?? null);
+    const refusal = (mode === 'async' ? pool.check([tx]) : await this.#submit([tx], false))[0] ?? null;
     if (refusal && refusal.code !== 'ALREADY_KNOWN') throw refusalError(refusal, tx);
     if (mode === 'async' && !refusal) this.#later([tx]);
     return null;
@@ -158,8 +158,8 @@ class Intake {
     });
   }
 
-  #checkAll(txs: readonly Transaction[]): (Refusal | null)[] {
-    const refusals = txs.map((tx) => this.#api.pool.check(tx));
+  #checkAll(txs: readonly Transaction[]): readonly (Refusal | null)[] {
+    const refusals = this.#api.pool.check(txs);
     this.#later(txs.filter((_, i) => refusals[i] === null));
     return refusals;
   }

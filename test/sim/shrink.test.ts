@@ -44,6 +44,26 @@ describe('shrinker', function () {
     );
   });
 
+  it('leaves out faults that do nothing but delay the end', async () => {
+    // Fault n comes at moment n. A run has its heights after as many moments, and each fault delays them by two.
+    const faults = 30;
+    const run = (job: Job): Promise<Outcome> => {
+      const heights = job.heights ?? 10;
+      const struck: { name: string; kind: string; atMs: number }[] = [];
+      for (let atMs = 1; atMs <= Math.min(faults, heights + 2 * struck.length); atMs++) {
+        if (passes(job.filter)(String(atMs))) struck.push({ name: String(atMs), kind: 'crash', atMs });
+      }
+      const isHit = struck.some(({ name }) => name === '25');
+      const violations = isHit ? ['agreement: two blocks'] : [];
+      return Promise.resolve({ violations, struck, heights, plan: { heights: 10 } } as unknown as Outcome);
+    };
+    const { outcome } = await shrink(JOB, await run(JOB), { run, maxRuns: 100 });
+    assert.deepEqual(
+      outcome.struck.map(({ name }) => name),
+      ['25'],
+    );
+  });
+
   it('does not take another violation for the same', async () => {
     const judge = (names: readonly string[]): string =>
       names.includes('7') && names.includes('31') ? 'agreement: two blocks' : 'liveness: no block';

@@ -5,6 +5,9 @@
 import type { Job } from './job.ts';
 import type { Outcome } from './simulation.ts';
 
+/** A run that ended before its faults struck is tried with so many times the heights. */
+const LONGER = 2;
+
 export interface ShrinkOptions {
   readonly run: (job: Job) => Promise<Outcome | null>;
   /** Bounds the runs. */
@@ -51,11 +54,16 @@ class Search {
     return this.outcome.struck.map(({ name }) => name);
   }
 
+  /** Heights after which the smallest run ends. */
+  get #heights(): number {
+    return this.job.heights ?? this.outcome.plan.heights;
+  }
+
   /** Ends it at the height it fails at, which leaves less to read. */
   async endEarlier(): Promise<void> {
     for (const heights of [this.outcome.heights, this.outcome.heights + 1]) {
-      if (heights < 1 || heights >= (this.job.heights ?? this.outcome.plan.heights)) continue;
-      if (await this.#try({ ...this.job, heights })) return;
+      if (heights < 1 || heights >= this.#heights) continue;
+      if ((await this.#try({ ...this.job, heights })) === 'fails') return;
     }
   }
 
@@ -82,22 +90,32 @@ class Search {
     return false;
   }
 
-  #keep(items: readonly string[]): Promise<boolean> {
-    return this.#try({ ...this.job, filter: { kind: 'only', items } });
+  /**
+   * With fewer faults a run has its heights sooner, and may end before those that are left have struck. Then it is given
+   * more heights: else every fault would be needed that does nothing but delay the end.
+   */
+  async #keep(items: readonly string[]): Promise<boolean> {
+    const job: Job = { ...this.job, filter: { kind: 'only', items } };
+    const verdict = await this.#try(job);
+    if (verdict !== 'ends early') return verdict === 'fails';
+    return (await this.#try({ ...job, heights: LONGER * this.#heights })) === 'fails';
   }
 
-  /** @returns whether this run breaks the same promise, which makes it the smallest known */
-  async #try(job: Job): Promise<boolean> {
-    if (this.#isSpent()) return false;
+  /** A run that breaks the same promise is the smallest known from then on. */
+  async #try(job: Job): Promise<'fails' | 'passes' | 'ends early'> {
+    if (this.#isSpent()) return 'passes';
     this.runs++;
     const outcome = await this.#options.run(job);
-    if (!outcome || kindOf(outcome) !== this.#kind) return false;
+    if (!outcome) return 'passes';
     // What is named and did not strike before the end is not needed either.
     const items = outcome.struck.map(({ name }) => name);
+    if (kindOf(outcome) !== this.#kind) {
+      return outcome.violations.length === 0 && items.length < (job.filter?.items.length ?? 0) ? 'ends early' : 'passes';
+    }
     this.job = job.filter ? { ...job, filter: { kind: 'only', items } } : job;
     this.outcome = outcome;
     this.#options.onProgress?.(this.runs, items.length);
-    return true;
+    return 'fails';
   }
 
   #isSpent(): boolean {

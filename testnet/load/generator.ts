@@ -1,6 +1,7 @@
 /**
  * Open-loop load: transfers arrive on a fixed schedule whether or not earlier ones are final, so that a stall shows in
- * the latencies instead of thinning out the load. They are signed beforehand and sent in one batch a tick and node.
+ * the latencies instead of thinning out the load. They are signed beforehand and sent in one batch a tick and node. What is
+ * refused for the moment is offered again, as any client does, and its latency still counts from its scheduled time.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fromHex, toHex } from '../../src/bytes.ts';
@@ -11,15 +12,23 @@ import { readSeed } from '../layout.ts';
 import { percentiles } from './percentiles.ts';
 import type { LoadResult, LoadRun, LoadSetup } from './protocol.ts';
 import { accountNonce, blockSummary, headHeight, submitBatch } from './rpc.ts';
+import { Held } from './held.ts';
 import type { LoadAccount } from './transfers.ts';
 import { loadAccounts, roundRobin } from './transfers.ts';
 
 const TICK_MS = 20;
 const WATCH_MS = 20;
+/** What is refused for the moment is offered again after this long: what `Retry-After` says. */
+const RETRY_MS = 1_000;
+const FOR_NOW: ReadonlySet<string> = new Set(['POOL_FULL', 'RATE_LIMITED', 'OVERLOADED', 'NONCE_GAP']);
 /** Requests at once while nonces are read. */
 const NONCE_READS = 16;
 
 interface Scheduled {
+  /** Its place in the plan. */
+  readonly order: number;
+  /** Index of its sender. */
+  readonly sender: number;
   readonly hex: string;
   readonly id: string;
   readonly target: string;
@@ -32,6 +41,7 @@ interface Run {
   readonly measureTo: number;
   /** Scheduled time by transaction id, of transfers not yet seen in a block. */
   readonly waiting: Map<string, number>;
+  readonly held: Held<Scheduled>;
   readonly latencies: number[];
   readonly refused: Record<string, number>;
   readonly blocks: { readonly seenAt: number; readonly ours: number; readonly round: number }[];
@@ -64,13 +74,14 @@ export class LoadGenerator {
       measureFrom,
       measureTo: measureFrom + request.measureMs,
       waiting: new Map(),
+      held: new Held(RETRY_MS),
       latencies: [],
       refused: {},
       blocks: [],
       failedRequests: 0,
       worstLagMs: 0,
     };
-    const sending = this.#send(plan, request.rate, run, onMeasuring);
+    const sending = this.#send(plan, request, run, onMeasuring);
     const watching = this.#watch(run, sending, request.drainMs);
     await sending;
     await watching;
@@ -99,34 +110,35 @@ export class LoadGenerator {
       if (!value) break;
       const { account, tx } = value;
       // One sender always goes to one node, so that its transfers arrive in order.
-      plan.push({ hex: toHex(tx.bytes), id: toHex(tx.id), target: targets[account % targets.length] ?? '' });
+      const target = targets[account % targets.length] ?? '';
+      plan.push({ order: plan.length, sender: account, hex: toHex(tx.bytes), id: toHex(tx.id), target });
     }
     return plan;
   }
 
-  async #send(plan: readonly Scheduled[], rate: number, run: Run, onMeasuring: () => void): Promise<void> {
+  async #send(plan: readonly Scheduled[], request: LoadRun, run: Run, onMeasuring: () => void): Promise<void> {
+    const { rate, drainMs } = request;
+    const endAt = run.measureTo + drainMs;
     let sent = 0;
     let measuring = false;
     const requests = new Set<Promise<void>>();
-    while (sent < plan.length) {
+    while (sent < plan.length || ((run.held.size > 0 || requests.size > 0) && performance.now() < endAt)) {
       const now = performance.now();
       if (!measuring && now >= run.measureFrom) {
         measuring = true;
         onMeasuring();
       }
       const due = Math.min(plan.length, Math.floor(((now - run.startedAt) * rate) / 1000) + 1);
-      const batches = new Map<string, string[]>();
+      const offered = run.held.takeRipe(now);
       for (; sent < due; sent++) {
         const item = plan[sent];
         if (!item) break;
         const scheduledAt = run.startedAt + (sent * 1000) / rate;
         run.worstLagMs = Math.max(run.worstLagMs, now - scheduledAt);
         run.waiting.set(item.id, scheduledAt);
-        const batch = batches.get(item.target);
-        if (batch) batch.push(item.hex);
-        else batches.set(item.target, [item.hex]);
+        if (!run.held.follow(item)) offered.push(item);
       }
-      for (const [target, batch] of batches) {
+      for (const [target, batch] of Map.groupBy(offered, (item) => item.target)) {
         const request = this.#post(target, batch, run).finally(() => requests.delete(request));
         requests.add(request);
       }
@@ -135,13 +147,21 @@ export class LoadGenerator {
     await Promise.all(requests);
   }
 
-  async #post(target: string, batch: readonly string[], run: Run): Promise<void> {
+  async #post(target: string, batch: readonly Scheduled[], run: Run): Promise<void> {
     try {
-      for (const code of await submitBatch(target, batch)) {
-        if (code !== null) run.refused[code] = (run.refused[code] ?? 0) + 1;
-      }
+      const codes = await submitBatch(
+        target,
+        batch.map(({ hex }) => hex),
+      );
+      codes.forEach((code, i) => {
+        const item = batch[i];
+        if (code === null || !item) return;
+        run.refused[code] = (run.refused[code] ?? 0) + 1;
+        if (FOR_NOW.has(code)) run.held.add(item, performance.now());
+      });
     } catch {
       run.failedRequests++;
+      for (const item of batch) run.held.add(item, performance.now());
     }
   }
 

@@ -361,7 +361,7 @@ export class FakeNode implements ChainApi {
       },
       rejection: (id) => mempool.rejection(id),
       nextNonce: (address) => mempool.nextNonce(address, getAccount(this.#reader, address).nonce),
-      check: (tx) => mempool.check(tx, this.poolView),
+      check: (txs) => txs.map((tx) => mempool.check(tx, this.poolView)),
       submit: async (txs) => {
         this.submitted += txs.length;
         await this.verification;
