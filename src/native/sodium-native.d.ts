@@ -7,4 +7,9 @@ declare module 'sodium-native' {
     message: Uint8Array,
     publicKey: Uint8Array,
   ): boolean;
+
+  /** The public key of a private one, X25519. */
+  export function crypto_scalarmult_base(publicKey: Uint8Array, privateKey: Uint8Array): void;
+  /** Throws on a public key of small order. */
+  export function crypto_scalarmult(shared: Uint8Array, privateKey: Uint8Array, publicKey: Uint8Array): void;
 }
