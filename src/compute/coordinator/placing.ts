@@ -22,7 +22,6 @@ import type { MinerRecord } from './miner-record.ts';
 import { isExcluded } from './miner-record.ts';
 import type { Miners, Money } from './ports.ts';
 import { checkQuote, maxAttemptUait, signedRequest } from './quotes.ts';
-import type { Ranked } from './ranking.ts';
 import { rank, seededRandom } from './ranking.ts';
 import { renewalFor } from './renewal.ts';
 import { encodeProgress, put, TABLE } from './rows.ts';
@@ -71,11 +70,6 @@ export interface Held {
   readonly score: number;
 }
 
-interface KnownCandidate extends ShownCandidate {
-  readonly known: KnownMiner;
-  readonly model: OfferedModel;
-}
-
 export interface Quoted {
   readonly held: Held;
   readonly quote: SignedQuote;
@@ -112,25 +106,35 @@ export class Placing {
     const { kind, model: name, inputBytes, maxOutputBytes, executionMs } = job.spec;
     const { leftUait } = job;
     const next = seededRandom(job.id.subarray((job.round % 8) * 4));
-    const candidates: KnownCandidate[] = [];
-    for (const known of index.sample(classOf(kind, name), SAMPLE, next)) {
-      const { key, offer, address: miner, stakedUait } = known;
+    const known: { readonly miner: KnownMiner; readonly model: OfferedModel }[] = [];
+    const candidates: ShownCandidate[] = [];
+    for (const miner of index.sample(classOf(kind, name), SAMPLE, next)) {
+      const { key, offer } = miner;
       const model = modelFor(offer, kind, name);
       const seen = record(key);
       if (!model || asked.has(key) || job.distrusted.has(key) || isExcluded(seen)) continue;
       const costUait = dueUait(model.price, inputBytes, maxOutputBytes);
       const maxUait = Math.min(costUait, leftUait);
+      known.push({ miner, model });
       candidates.push({
-        ...{ miner, known, model, costUait, record: seen, stakedUait, isFree: offer.free > 0 },
-        ...{ bytesPerSecond: model.bytesPerSecond, isWarm: model.warm, isAvoided: job.avoided.has(key) },
+        miner: miner.address,
+        costUait,
+        bytesPerSecond: model.bytesPerSecond,
+        isWarm: model.warm,
+        isFree: offer.free > 0,
+        record: seen,
+        stakedUait: miner.stakedUait,
         hasAgreement: !job.row.isSingle && agreements.hasIdle(key, { executionMs, headMs, maxUait }),
+        isAvoided: job.avoided.has(key),
       });
     }
     const ranked = rank(candidates, leftUait, next);
-    job.ranking = { best: ranked.slice(0, SHOWN_CANDIDATES).map(shown), maxUait: leftUait };
-    return ranked
-      .slice(0, ranked[0]?.candidate.hasAgreement === true ? 1 : FANOUT)
-      .map(({ candidate, score }) => this.#hold(candidate.known, candidate.model, score));
+    job.ranking = { best: ranked.slice(0, SHOWN_CANDIDATES), maxUait: leftUait };
+    const wave = ranked.slice(0, ranked[0]?.candidate.hasAgreement === true ? 1 : FANOUT);
+    return wave.flatMap(({ index: at, score }) => {
+      const found = known[at];
+      return found ? [this.#hold(found.miner, found.model, score)] : [];
+    });
   }
 
   /** @returns null when nobody took it, with the reasons counted */
@@ -413,10 +417,4 @@ export class Placing {
     const leastMs = 2 * executionMs + MARGIN_MS;
     return Math.min(maxTermMs, isSingle ? leastMs : Math.max(leastMs, this.#modules.limits.sessionMs));
   }
-}
-
-/** Without what the match needs of it: jobs are kept for a day. */
-function shown({ candidate, ...ranked }: Ranked<KnownCandidate>): Ranked<ShownCandidate> {
-  const { known: _, model: __, ...seen } = candidate;
-  return { ...ranked, candidate: seen };
 }

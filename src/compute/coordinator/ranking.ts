@@ -25,6 +25,8 @@ export interface Candidate {
 
 export interface Ranked<C extends Candidate = Candidate> {
   readonly candidate: C;
+  /** Among those given. */
+  readonly index: number;
   readonly score: number;
   readonly isExplored: boolean;
 }
@@ -82,11 +84,11 @@ const FACTORS: readonly Factor[] = [
 export function rank<C extends Candidate>(candidates: readonly C[], maxUait: number, next: () => number): Ranked<C>[] {
   const explored = next() < EXPLORATION ? Math.floor(next() * candidates.length) : -1;
   return candidates
-    .map((candidate, i) => {
-      const isExplored = i === explored && !candidate.isAvoided && !isDistrusted(candidate.record);
+    .map((candidate, index) => {
+      const isExplored = index === explored && !candidate.isAvoided && !isDistrusted(candidate.record);
       let score = next() * 0.05 + (isExplored ? MORE_THAN_ANY_SCORE : 0);
       for (const { points } of FACTORS) score += points(candidate, maxUait);
-      return { candidate, score, isExplored };
+      return { candidate, index, score, isExplored };
     })
     .sort((a, b) => b.score - a.score);
 }
