@@ -233,7 +233,9 @@ export class Agreements {
     minerKey: string,
     { maxUait, executionMs, headMs }: { maxUait: number; executionMs: number; headMs: number },
   ): HeldAgreement | undefined {
-    for (const agreement of this.#byMiner.get(minerKey) ?? []) {
+    const ofMiner = this.#byMiner.get(minerKey);
+    if (ofMiner === undefined) return undefined;
+    for (const agreement of ofMiner) {
       if (agreement.phase !== 'open' || agreement.isHeld || agreement.running !== null) continue;
       const isExpiring = agreement.expiresAtMs - headMs <= 2 * executionMs + EXPIRY_MARGIN_MS;
       if (!isExpiring && canBegin(agreement.ledger, maxUait)) return agreement;

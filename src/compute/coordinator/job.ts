@@ -6,8 +6,15 @@ import type { Deadline } from './deadlines.ts';
 import { OutputLog, Signal } from './output-log.ts';
 import type { JobProgress, JobStep } from './job-machine.ts';
 import { isEnded, NEW_JOB } from './job-machine.ts';
+import type { Candidate, Ranked } from './ranking.ts';
+import { reasonsOf } from './ranking.ts';
 import { Reasons } from './reasons.ts';
 import type { JobRow, ProgressRow, ResultRow } from './rows.ts';
+
+export interface ShownCandidate extends Candidate {
+  /** Its address. */
+  readonly miner: Uint8Array;
+}
 
 export class Job {
   readonly id: Hash;
@@ -19,9 +26,8 @@ export class Job {
   sequence = 0;
   endedAtMs: number | null = null;
   readonly reasons: Reasons;
-  /** The best of the last match. */
-  candidates: readonly { readonly miner: Uint8Array; readonly score: number; readonly why: () => readonly string[] }[] =
-    [];
+  /** The best of the last match, and what was left of the maximum price then. */
+  ranking: { readonly best: readonly Ranked<ShownCandidate>[]; readonly maxUait: number } = { best: [], maxUait: 0 };
   output = new OutputLog();
   isOutputDropped = false;
   readonly events: JobEvent[] = [];
@@ -124,7 +130,12 @@ export class Job {
 
   why(offering: number): JobReasons {
     const reasons = this.reasons.list();
-    const candidates = this.candidates.map(({ miner, score, why }) => ({ miner, score, why: why() }));
+    const { best, maxUait } = this.ranking;
+    const candidates = best.map((ranked) => ({
+      miner: ranked.candidate.miner,
+      score: ranked.score,
+      why: reasonsOf(ranked, maxUait),
+    }));
     return { state: this.progress.state, summary: this.#summary(offering), reasons, candidates };
   }
 

@@ -119,7 +119,7 @@ export class Work implements LineUser {
     this.#acknowledgement = result?.acknowledgement ?? null;
     this.#voucher = this.#sign(begin.voucherUait);
     this.job.attempt = this;
-    this.job.exposureUait = () => (this.#isOver ? 0 : exposureUait(this.agreement.ledger));
+    this.job.exposureUait = () => exposureUait(this.agreement.ledger);
   }
 
   get quote(): AttemptRow['quote']['quote'] {
@@ -384,6 +384,8 @@ export class Work implements LineUser {
     else agreements.step(this.agreement, { type: outcome.how === 'refused' ? 'refused' : 'ended' });
     this.agreement.running = null;
     this.job.attempt = null;
+    // It stands for long; what it was done with need not.
+    this.job.exposureUait = () => 0;
     const line = this.#line;
     if (outcome.how === 'done' && line !== null) lines.giveBack(line);
     else this.#dropLine();

@@ -211,6 +211,17 @@ describe('coordinator: bounds', () => {
     assert.equal(archive.outputBytes, 90);
   });
 
+  it('bound: jobs that have ended, also when their outputs are small', () => {
+    const archive = new Archive({ ...DEFAULT_COORDINATOR_LIMITS, maxEndedJobs: 3 });
+    for (let i = 0; i < 50; i++) {
+      const output = new OutputLog();
+      if (i % 3 > 0) output.push(new Uint8Array(30));
+      archive.add({ id: new Uint8Array(32).fill(i), endedAtMs: 0, output, isOutputDropped: false } as unknown as Job);
+      archive.prune(0);
+    }
+    assert.deepEqual([archive.size, archive.withOutput, archive.outputBytes], [3, 2, 60]);
+  });
+
   it('bound: idle streams, by miner, in all, and in time', async () => {
     const clock = manualClock();
     const closed: number[] = [];
