@@ -59,6 +59,8 @@ export class SigningEffects {
       log.debug('nothing to propose', { height: block.header.height, round });
       return undefined;
     }
+    // Others would have to ask for what still waits here for company.
+    admission.flush();
     bodies.add(wholeBody(blockId, block), this.#modules.isHeld);
     return blockId;
   }
