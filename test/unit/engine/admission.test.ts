@@ -133,12 +133,21 @@ describe('admission of transactions', () => {
     const { minBlockIntervalMs } = node.genesis.params;
     const timeMs = node.clock.now();
     const { block } = node.driver.commit([transfer(0, { from: 'account-39' })], [], timeMs);
-    await engine.import(LinkedRange.of(nativeCrypto, [{ block, certificate: node.driver.certificate }]));
+    const { certificate } = node.driver;
+    assert.ok(certificate);
+    await admission.verifyBodies(block.txs);
+    assert.equal((await engine.import(LinkedRange.of(nativeCrypto, [{ block, certificate }]))).count, 1);
     /** Ms after that block at which batches left, while there is company at every moment. */
     const left: number[] = [];
     for (let ms = 0, sent = 0; ms < minBlockIntervalMs; ms++) {
-      const pair = [0, 1].map((i) => transfer(Math.floor(ms / 15), { from: `account-${2 * (ms % 15) + i}` }));
-      await admission.submit(pair, 'client');
+      // Fewer than fill a batch.
+      if (ms % 5 === 0) {
+        const nonce = Math.floor(ms / 90);
+        await admission.submit(
+          [0, 1].map((i) => transfer(nonce, { from: `account-${2 * ((ms / 5) % 18) + i}` })),
+          'client',
+        );
+      }
       await node.advance(1);
       if (node.network.of('tx').length > sent) left.push(node.clock.now() - timeMs);
       sent = node.network.of('tx').length;
