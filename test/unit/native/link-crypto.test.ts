@@ -28,7 +28,12 @@ function sharedByNode(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array
 describe('native/link-crypto', () => {
   it('seals as OpenSSL does, and opens it again', () => {
     for (const size of [0, 1, 100, 1_200, 65_519]) {
-      const [key, nonce, text, associated] = [randomBytes(32), randomBytes(12), randomBytes(size), randomBytes(size % 7)];
+      const [key, nonce, text, associated] = [
+        randomBytes(32),
+        randomBytes(12),
+        randomBytes(size),
+        randomBytes(size % 7),
+      ];
       const sealed = nativeLinkCrypto.seal(key, nonce, text, associated);
       assert.deepEqual(sealed, sealedByNode(key, nonce, text, associated));
       assert.deepEqual(nativeLinkCrypto.open(key, nonce, sealed, associated), plain(text));
