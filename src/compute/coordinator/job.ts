@@ -1,6 +1,8 @@
 /** A job as its coordinator holds it, and what it shows of it. */
 import type { Hash } from '../../bytes.ts';
 import { bytesKey } from '../../bytes.ts';
+import type { BlobRef } from '../../chain/market/blob.ts';
+import { blobsOf, decodeContent } from '../../chain/market/content.ts';
 import type { JobEvent, JobReasons, JobView } from './coordinator.ts';
 import type { Deadline } from './deadlines.ts';
 import { OutputLog, Signal } from './output-log.ts';
@@ -22,6 +24,12 @@ export class Job {
   readonly row: JobRow;
   /** Encoded; null once it has ended. */
   content: Uint8Array | null;
+  /** Of the content as it was. */
+  readonly contentBytes: number;
+  /** Named by the content; those of a job that has ended are not known. */
+  readonly blobs: readonly BlobRef[];
+  /** Blobs are kept no longer for it. */
+  letGo: () => void = () => undefined;
   progress: JobProgress = NEW_JOB;
   sequence = 0;
   endedAtMs: number | null = null;
@@ -66,6 +74,9 @@ export class Job {
     this.key = bytesKey(id);
     this.row = row;
     this.content = content;
+    this.contentBytes = content?.length ?? 0;
+    const hasBlobs = content !== null && content.length < row.job.spec.inputBytes;
+    this.blobs = hasBlobs ? blobsOf(decodeContent(content).parts) : [];
     this.reasons = new Reasons(maxReasons);
   }
 

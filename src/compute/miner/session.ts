@@ -32,11 +32,14 @@ export interface SessionHost {
 }
 
 export class Session implements Listener {
+  readonly peer: string;
   readonly #host: SessionHost;
   readonly #channel: WorkChannel;
   #run: AttemptRun | null = null;
 
-  constructor(host: SessionHost, stream: WorkStream) {
+  /** @param from the node where the stream comes from: the client's, or one that relays it */
+  constructor(host: SessionHost, stream: WorkStream, from: string) {
+    this.peer = from;
     this.#host = host;
     const { chain, sealing, sealKeys } = host;
     this.#channel = acceptWorkChannel({ chain, sealing, stream, keysOf: (publicKey) => sealKeys.find(publicKey) });

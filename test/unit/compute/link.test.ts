@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { encodeQuote, encodeQuoteRequest } from '../../../src/chain/market/quote.ts';
+import { memoryShelf } from '../../../src/compute/blobs/shelf.ts';
 import { createMarketLink } from '../../../src/compute/link.ts';
 import type { MarketLink, MinerDoor } from '../../../src/compute/link.ts';
 import { MAX_ASKED_PEERS, OwnQuotas } from '../../../src/compute/own-quotas.ts';
@@ -46,7 +47,13 @@ describe('compute/link', () => {
   async function linkOf(peer: string): Promise<MarketLink> {
     const link = createMarketLink({
       ...{ chain: world.node.genesis.chain, crypto: nativeCrypto, verifier: new InlineVerifier() },
-      ...{ clock: systemClock, log: nopLogger, metrics: nopRegister, state: () => world.node.chain.tip().state },
+      ...{
+        clock: systemClock,
+        log: nopLogger,
+        metrics: nopRegister,
+        blobs: memoryShelf(nativeCrypto, systemClock),
+        state: () => world.node.chain.tip().state,
+      },
     });
     links.push(link);
     const { handlers } = recorder();

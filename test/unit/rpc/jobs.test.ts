@@ -17,6 +17,7 @@ import { ask, post } from './http.ts';
 import type { JobWorld } from './job-world.ts';
 import { KEYLESS_BUDGET, startJobWorld } from './job-world.ts';
 import { TINY } from './scripted-coordinator.ts';
+import { inlinePart } from '../../util/inline-part.ts';
 
 const LIMIT = 1_000_000;
 
@@ -45,7 +46,9 @@ describe('jobs over RPC', () => {
     assert(last);
     return {
       ...last,
-      parts: last.parts.map(({ role, mediaType, data }) => [role, mediaType, Buffer.from(data).toString('utf8')]),
+      parts: last.parts
+        .map(inlinePart)
+        .map(({ role, mediaType, data }) => [role, mediaType, Buffer.from(data).toString('utf8')]),
     };
   };
 
