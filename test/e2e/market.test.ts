@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ollama } from 'ollama';
@@ -105,6 +105,10 @@ describe('the market', function () {
     writeFileSync(receipt, (await run('job', 'receipt', job.job_id)).stdout);
     writeFileSync(answer, (await run('job', 'result', job.job_id)).stdout);
     assert.equal((await run('receipt', 'verify', receipt, '--output', answer)).code, 0);
+    const settled = await run('receipt', 'verify', receipt, '--settled', '--rpc', rpc, '--json');
+    assert.equal(settled.code, 0, settled.stderr);
+    assert.match(settled.stderr, /The chain holds its root/);
+    assert.equal(JSON.parse(settled.stdout).settlement.paid_uait, job.paid_uait);
   });
 
   it('says at once what nobody offers, and what costs more, and keeps nothing of it', async () => {
@@ -160,6 +164,13 @@ describe('the market', function () {
     writeFileSync(path, await found.text());
     const verified = await run('receipt', 'verify', path, '--rpc', rpc);
     assert.equal(verified.code, 0, verified.stderr);
+    const { anchor: _, ...unsettled } = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, JSON.stringify(unsettled));
+    const refused = await run('receipt', 'verify', path, '--settled', '--rpc', rpc);
+    assert.deepEqual(
+      [refused.code, /✗ the chain holds no root that this file leads to/.test(refused.stderr)],
+      [11, true],
+    );
   });
 
   it('goes on with a job whose client was killed', async () => {

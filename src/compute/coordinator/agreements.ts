@@ -187,14 +187,20 @@ export class Agreements {
   /**
    * In the background. Nothing is kept of it before it is sent: what it sets aside stays the client's, and what a crash forgets
    * of it is read from the chain, or comes back when the agreement is closed.
+   *
+   * @returns whether it is now; null when nothing is done, because one is on its way
    */
-  renew(agreement: HeldAgreement, renewal: Renewal): void {
-    if (agreement.isRenewing || agreement.phase !== 'open') return;
+  renew(agreement: HeldAgreement, renewal: Renewal): Promise<boolean> | null {
+    if (agreement.isRenewing || agreement.phase !== 'open') return null;
     agreement.isRenewing = true;
-    this.#renew(agreement, renewal)
-      .catch((error: unknown) => {
-        this.#modules.log.debug('an agreement was not renewed', { code: toNodeError(error).code });
-      })
+    return this.#renew(agreement, renewal)
+      .then(
+        () => true,
+        (error: unknown) => {
+          this.#modules.log.debug('an agreement was not renewed', { code: toNodeError(error).code });
+          return false;
+        },
+      )
       .finally(() => {
         agreement.isRenewing = false;
       });

@@ -124,7 +124,7 @@ export class Core {
       },
     });
     this.lines = new WorkLines({
-      ...{ chain, miners, sealing, keys, deadlines, maxIdle: limits.maxIdleStreams },
+      ...{ chain, miners, sealing, verifier: crypto, keys, deadlines, maxIdle: limits.maxIdleStreams },
       ...{ maxIdlePerMiner: limits.maxIdleStreamsPerMiner, idleMs: limits.idleStreamMs },
     });
     this.#placing = new Placing({

@@ -321,7 +321,7 @@ export class Placing {
     return agreement;
   }
 
-  /** Ahead of its end: the job at hand fits in, and waits for nothing. */
+  /** Ahead of its end: the job at hand fits in, and waits for nothing. The fee is its own, kept when it is assigned. */
   async #renew(agreement: HeldAgreement, maxUait: number, job: Job, { head, terms }: ChainNow): Promise<void> {
     const { agreements, view } = this.#modules;
     const { capUait, baseUait } = agreement.ledger;
@@ -331,8 +331,14 @@ export class Placing {
       windowMs: this.#termMs(false, job.spec.executionMs, terms),
       balanceUait: await view.balanceUait(),
     });
-    if (!renewal) return;
-    agreements.renew(agreement, renewal);
+    const { openFeeUait, renewFeeUait } = terms;
+    if (!renewal || job.feesUait + renewFeeUait > MAX_OPENINGS * openFeeUait) return;
+    const renewed = agreements.renew(agreement, renewal);
+    if (renewed === null) return;
+    job.feesUait += renewFeeUait;
+    void renewed.then((isRenewed) => {
+      if (!isRenewed && !job.isEnded) job.feesUait -= renewFeeUait;
+    });
     view.forgetBalance();
   }
 

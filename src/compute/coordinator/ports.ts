@@ -44,11 +44,12 @@ export interface Money {
   readonly client: Address;
   /** Signs as the account: a quote request without agreement. */
   signAsAccount(message: Uint8Array): { readonly publicKey: PublicKey; readonly signature: Uint8Array };
-  /** Least cap of an agreement, least stake of a miner, and what opening costs. */
+  /** Least cap of an agreement, least stake of a miner, and what opening and renewing cost. */
   terms(): Promise<{
     readonly minCapUait: number;
     readonly minStakeUait: number;
     readonly openFeeUait: number;
+    readonly renewFeeUait: number;
     readonly maxTermMs: number;
   }>;
   balanceUait(): Promise<number>;

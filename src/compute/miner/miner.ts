@@ -163,6 +163,7 @@ class RunningMiner implements Miner {
         outbox: this.#outbox,
         verifier,
         sealKeys,
+        signer: modules.signer,
         sealing: modules.sealing,
         closed: closedFor,
         onFatal,

@@ -253,7 +253,8 @@ describe('jobs over RPC', () => {
     world.market.answer(fromHex(job_id), 'Vienna.');
     const headers = { authorization: `Bearer ${world.carol}` };
     for (const path of ['', '/result', '/events', '/receipt', '/proof', '/why']) {
-      assert.equal((await ask(world.url, `/v1/jobs/${job_id}${path}`, { headers })).status, 404, path);
+      const { status, json } = await ask(world.url, `/v1/jobs/${job_id}${path}`, { headers });
+      assert.deepEqual([status, json.detail], [404, 'there is no such job'], path);
     }
     for (const method of ['DELETE', 'POST']) {
       const path = method === 'POST' ? '/cancel' : '';

@@ -228,7 +228,7 @@ describe('coordinator: bounds', () => {
     let opened = 0;
     const lines = new WorkLines({
       ...{ chain: CHAIN, sealing: plainSealing, deadlines: new Deadlines(clock), maxIdle: 3, maxIdlePerMiner: 2 },
-      idleMs: 1_000,
+      ...{ idleMs: 1_000, verifier: nativeCrypto },
       keys: { publicKey: new Uint8Array(32), privateKey: new Uint8Array(32) },
       miners: {
         offers: () => [],
@@ -262,6 +262,7 @@ describe('coordinator: bounds', () => {
       ...{
         chain: CHAIN,
         sealing: plainSealing,
+        verifier: nativeCrypto,
         deadlines: new Deadlines(manualClock()),
         maxIdle: 3,
         maxIdlePerMiner: 2,

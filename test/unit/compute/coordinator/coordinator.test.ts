@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { toHex } from '../../../../src/bytes.ts';
+import { LEASE_MS } from '../../../../protocols/market/work-frames.ts';
 import { dueUait } from '../../../../src/chain/market/price.ts';
 import { acknowledgementCheck, receiptCheck } from '../../../../src/chain/market/receipt.ts';
 import { nativeCrypto } from '../../../../src/native/crypto.ts';
@@ -178,6 +179,38 @@ describe('coordinator', () => {
     assert.equal(view.attempt, 1);
     assert.equal(miner.started, 1);
     assert.equal(await world.output(view.id), 'Vienna is the capital.');
+  });
+
+  it('asks another miner at once when a miner has the key of its quote no more', async () => {
+    const other = new TestMiner(2, { price: { outputUaitPerKib: 1_200 } });
+    const miner = new TestMiner(1, { forgetsKeys: 1 });
+    await start(miner, other);
+    const startedMs = world.clock.monotonic();
+    const view = await world.run({ agreement: 'session' });
+    assert.deepEqual([view.state, view.attempt, view.miner], ['completed', 2, other.address]);
+    assert.equal(world.coordinator.why(view.id)?.reasons[0]?.code, 'EXPIRED');
+    assert.ok(world.clock.monotonic() - startedMs < LEASE_MS, 'no lease was waited for');
+    assert.deepEqual([miner.started, miner.takableUait], [0, 0], 'nothing was given to the first one');
+    assert.equal(view.spentUait, other.earnedUait, 'and nothing of the maximum is gone');
+  });
+
+  it('uses the agreement that was opened for a job with a new quote when the key of the first one is gone', async () => {
+    const miner = new TestMiner(1, { forgetsKeys: 1 });
+    await start(miner);
+    const view = await world.run({ agreement: 'single' });
+    assert.deepEqual([view.state, view.attempt, miner.started, world.sent], ['completed', 2, 1, 1]);
+  });
+
+  it('gives up an attempt at once that its miner can take up no more', async () => {
+    const miner = new TestMiner(1, { breakAfter: 2 });
+    await start(miner, new TestMiner(2, { price: { outputUaitPerKib: 1_200 } }));
+    const { id } = await world.coordinator.submit(requestOf());
+    await world.until('output', () => world.view(id).outputBytes > 0, 0);
+    miner.script.forgetsKeys = 1;
+    const startedMs = world.clock.monotonic();
+    await world.until('it goes on elsewhere', () => world.view(id).state === 'completed');
+    assert.deepEqual([world.view(id).attempt, world.coordinator.why(id)?.reasons[0]?.code], [2, 'LEASE_LOST']);
+    assert.ok(world.clock.monotonic() - startedMs < LEASE_MS);
   });
 
   it('sends the same assignment again while the miner does not see the agreement', async () => {

@@ -60,6 +60,8 @@ export interface Script {
   readonly replay?: boolean;
   /** Of what the miner sends, on its way. */
   changeRecord?: (record: Uint8Array, number: number) => Uint8Array;
+  /** Of so many streams it has the key no more. */
+  forgetsKeys?: number;
   readonly kind?: string;
   readonly digest?: Uint8Array;
   /** Does not wait for credit. */
@@ -222,9 +224,16 @@ class Stream {
   constructor(miner: TestMiner, alive: () => void) {
     this.#miner = miner;
     this.#alive = alive;
-    const keysOf = (publicKey: Uint8Array) => ({ publicKey, privateKey: publicKey });
-    this.#channel = acceptWorkChannel({ chain: CHAIN, sealing: plainSealing, stream: this.#own, keysOf });
-    void this.#serve();
+    const { script, signer } = miner;
+    const keysOf = (publicKey: Uint8Array) => {
+      if (!script.forgetsKeys) return { publicKey, privateKey: publicKey };
+      script.forgetsKeys--;
+      return undefined;
+    };
+    this.#channel = acceptWorkChannel({ chain: CHAIN, sealing: plainSealing, stream: this.#own, signer, keysOf });
+    this.#serve().catch(() => {
+      this.end();
+    });
   }
 
   readonly #own: WorkStream = {

@@ -178,7 +178,10 @@ export class World {
       client: CLIENT,
       signAsAccount: (message) => ({ publicKey: ACCOUNT.publicKey, signature: ACCOUNT.sign(message) }),
       terms: () =>
-        Promise.resolve({ minCapUait: 1_000, minStakeUait: 100, openFeeUait: 10, maxTermMs: 30 * 24 * 3_600_000 }),
+        Promise.resolve({
+          ...{ minCapUait: 1_000, minStakeUait: 100, maxTermMs: 30 * 24 * 3_600_000 },
+          ...{ openFeeUait: 10, renewFeeUait: 3 },
+        }),
       balanceUait: () => Promise.resolve(this.balanceUait),
       stakedUait: (miner) =>
         Promise.resolve([...this.miners.values()].find((each) => equalBytes(each.address, miner))?.stakedUait ?? 0),

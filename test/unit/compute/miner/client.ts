@@ -152,7 +152,7 @@ export class TestClient {
       });
     this.channel = await openWorkChannel({
       ...{ chain: this.context, sealing: hpke, stream: client, keys: await this.keys() },
-      minerKey: work.quote.quote.sealKey,
+      ...{ minerKey: work.quote.quote.sealKey, miner: work.quote.quote.miner, verifier: nativeCrypto },
     });
     void this.#read(this.channel);
   }
