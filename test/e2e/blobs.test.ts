@@ -116,7 +116,8 @@ describe('jobs with large inputs', function () {
     assert.ok(miner);
     const shelf = join(miner.home, 'chains', 'ait-devnet', 'market', 'blobs');
     mkdirSync(shelf, { recursive: true });
-    const leaves = (): number => readdirSync(shelf).reduce((sum, root) => sum + readdirSync(join(shelf, root)).length, 0);
+    const leaves = (): number =>
+      readdirSync(shelf).reduce((sum, root) => sum + readdirSync(join(shelf, root)).length, 0);
     const had = leaves();
     await until('the miner fetches', () => Promise.resolve(leaves() > had + 20 || null));
     await at.cluster.kill([miner.name]);
