@@ -24,7 +24,7 @@ interface Done {
 }
 
 describe('jobs with large inputs', function () {
-  this.timeout(120_000);
+  this.timeout(114_000);
   let at: TestCluster;
   let home: string;
   let rpc: string;
@@ -134,7 +134,7 @@ describe('jobs with large inputs', function () {
 
   it('takes uploaded inputs into jobs that a node pays for', async () => {
     const { url, api_key: apiKey } = at.cluster.manifest.gateway ?? { url: '', api_key: '' };
-    const text = new TextEncoder().encode('A long story about a short bridge. '.repeat(20_000));
+    const text = new TextEncoder().encode('A long story about a short bridge. '.repeat(14_000));
     const blob = await uploadInput(createClient({ url, apiKey }), text);
     assert.equal(blob.sha256, toHex(nativeHasher.hash(text)));
     const headers = { 'content-type': 'application/json', 'x-api-key': apiKey };
