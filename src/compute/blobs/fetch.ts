@@ -3,7 +3,7 @@
  * come stays on the shelf, so that neither another stream nor another start asks for it again.
  */
 import type { Hash } from '../../bytes.ts';
-import { bytesKey, equalBytes } from '../../bytes.ts';
+import { equalBytes, toHex } from '../../bytes.ts';
 import type { BlobRef, LeafList } from '../../chain/market/blob.ts';
 import { blobRoot, decodeLeafList, sealedBytesOf } from '../../chain/market/blob.ts';
 import type { Hasher } from '../../chain/crypto/types.ts';
@@ -144,5 +144,5 @@ async function askPart(
 
 /** Whose part of a miner's shelf the inputs of a client take. */
 export function ownerOfClient(client: Uint8Array): string {
-  return `client ${bytesKey(client)}`;
+  return `client ${toHex(client)}`;
 }

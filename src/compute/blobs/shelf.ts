@@ -146,6 +146,17 @@ export class BlobShelf {
     throw notHere();
   }
 
+  /** Somebody still means to use it. */
+  touch(root: Hash): void {
+    const entry = this.#entries.get(bytesKey(root));
+    if (entry) this.#use(entry);
+  }
+
+  /** A job of this side needs it. */
+  isHeld(root: Hash): boolean {
+    return (this.#entries.get(bytesKey(root))?.holds ?? 0) > 0;
+  }
+
   /** Keeps it, if it is there, for a job. @returns ends that */
   hold(root: Hash): () => void {
     const entry = this.#entries.get(bytesKey(root));

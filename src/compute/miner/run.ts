@@ -27,6 +27,8 @@ import { refusal } from './refusal.ts';
 const INPUT_MS = 30_000;
 /** For each leaf of what it names more: 128 KiB a second. A slot waits no longer for who pays only when work begins. */
 const LEAF_MS = 2_000;
+/** What may be the matter with blobs, or with who has them. */
+const OF_BLOBS: ReadonlySet<ErrorCode> = new Set(['BAD_JOB', 'BAD_PROOF', 'NOT_FOUND', 'BUSY', 'UNREACHABLE']);
 /** An executor that has not stopped by then is left behind. */
 const STOP_MS = 5_000;
 
@@ -303,8 +305,8 @@ export class AttemptRun {
       this.#onContent(null);
     } catch (error) {
       const { code, message } = toNodeError(error);
-      // Its own disk is no reason that would hold elsewhere too.
-      const isOwn = code === 'STORAGE' || code === 'INTERNAL';
+      // What is the matter with this miner alone is no reason that holds elsewhere too.
+      const isOwn = !OF_BLOBS.has(code);
       this.#onContent(isOwn ? refusal('BUSY', 'this miner cannot keep the input') : refusal(code, message));
     }
   }

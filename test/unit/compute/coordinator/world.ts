@@ -8,7 +8,7 @@ import type { Coordinator, JobRequest, JobView } from '../../../../src/compute/c
 import { createCoordinator } from '../../../../src/compute/coordinator/create-coordinator.ts';
 import type { CoordinatorLimits } from '../../../../src/compute/coordinator/limits.ts';
 import type { ReplayOptions } from '../../../../src/compute/coordinator/replays.ts';
-import type { Miners, Money, OpenFields, Row, Rows } from '../../../../src/compute/coordinator/ports.ts';
+import type { Blobs, Miners, Money, OpenFields, Row, Rows } from '../../../../src/compute/coordinator/ports.ts';
 import type { Renewal } from '../../../../src/compute/coordinator/renewal.ts';
 import { NodeError } from '../../../../src/errors.ts';
 import { nopLogger } from '../../../../src/log.ts';
@@ -53,6 +53,7 @@ class MemoryRows implements Rows {
 export interface WorldOptions {
   readonly limits?: Partial<CoordinatorLimits>;
   readonly replay?: ReplayOptions;
+  readonly blobs?: Blobs;
 }
 
 export class World {
