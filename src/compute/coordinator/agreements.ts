@@ -119,7 +119,7 @@ export class Agreements {
     return agreement;
   }
 
-  /** Whether the miner has not released one that stood idle meanwhile. */
+  /** Whether neither side has closed one that stood idle meanwhile, or while this coordinator did not run. */
   async isStillOpen(agreement: HeldAgreement): Promise<boolean> {
     if (this.#modules.nowMs() - agreement.usedAtMs < TRUSTED_MS) return true;
     const found = await this.#modules.money.agreement(agreement.id);
@@ -129,6 +129,11 @@ export class Agreements {
     }
     this.retire(agreement);
     return false;
+  }
+
+  /** Before its next job the chain is asked, whenever it was used last. */
+  doubt(agreement: HeldAgreement): void {
+    agreement.usedAtMs = -Infinity;
   }
 
   release(agreement: HeldAgreement): void {
@@ -162,6 +167,7 @@ export class Agreements {
   /** From rows; what was being opened is sent again, the same. */
   restore(id: Hash, row: AgreementRow, ledger: LedgerRow): HeldAgreement {
     const agreement = this.#add(id, { row, ledger });
+    this.doubt(agreement);
     if (agreement.phase === 'opening') this.#sendInBackground(agreement);
     if (agreement.phase === 'retired') this.#checkLater(agreement, RETIRE_CHECK_MS);
     return agreement;

@@ -286,6 +286,7 @@ export class Placing {
       }
       return { held, quote, agreement };
     } catch (error) {
+      if (agreement && toNodeError(error).code === 'NOT_FUNDED') agreements.doubt(agreement);
       if (agreement) agreements.release(agreement);
       throw error;
     }

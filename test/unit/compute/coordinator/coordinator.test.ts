@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { toHex } from '../../../../src/bytes.ts';
+import type { Hash } from '../../../../src/bytes.ts';
+import { bytesKey, toHex } from '../../../../src/bytes.ts';
 import { LEASE_MS } from '../../../../protocols/market/work-frames.ts';
 import { dueUait } from '../../../../src/chain/market/price.ts';
 import { acknowledgementCheck, receiptCheck } from '../../../../src/chain/market/receipt.ts';
@@ -231,6 +232,26 @@ describe('coordinator', () => {
     assert.equal(world.sent, 1);
     assert.equal(view.spentUait, world.coordinator.receipt(view.id)?.receipt.receipt.dueUait);
   });
+
+  for (const [name, isRestarted] of [
+    ['while it was in use', false],
+    ['while the coordinator did not run', true],
+  ] as const) {
+    it(`opens another agreement when that of its session was closed ${name}`, async () => {
+      const closed: Hash[] = [];
+      await start(new TestMiner(1, { closed }));
+      const { agreement } = await world.run();
+      assert.ok(agreement);
+      const held = world.agreements.get(bytesKey(agreement));
+      assert.ok(held);
+      held.agreement = { ...held.agreement, state: { name: 'closed', atHeight: 1, atMs: 1, refundedUait: 0 } };
+      closed.push(agreement);
+      if (isRestarted) await world.crash();
+      const view = await world.run({ queueMs: 5_000 });
+      assert.equal(view.state, 'completed', view.fault?.message);
+      assert.equal(world.sent, 2);
+    });
+  }
 
   it('asks again a miner that was busy, when nothing else happens', async () => {
     await start(new TestMiner(1, { decline: { code: 'BUSY', times: 2, afterMs: 1_000 } }));

@@ -46,6 +46,8 @@ export interface Script {
   readonly slots?: number;
   /** Asked for a quote. */
   readonly decline?: { readonly code: ErrorCode; readonly afterMs?: number; times: number };
+  /** Agreements that were closed: no quote within them. */
+  readonly closed?: readonly Hash[];
   readonly refuse?: { readonly code: ErrorCode; readonly afterMs: number; times: number };
   readonly words?: string;
   readonly fail?: { readonly code: ErrorCode; times: number };
@@ -141,11 +143,14 @@ export class TestMiner {
   async quote(bytes: Uint8Array): Promise<Uint8Array> {
     await Promise.resolve();
     this.quotes++;
-    const { decline, tickUait = 50, model = 'tiny', kind = 'llm.chat', digest = null } = this.script;
+    const { request } = decodeQuoteRequest(bytes);
+    const { decline, closed = [], tickUait = 50, model = 'tiny', kind = 'llm.chat', digest = null } = this.script;
+    if (closed.some((id) => request.agreement !== null && equalBytes(id, request.agreement))) {
+      throw new NodeError('NOT_FUNDED', 'no open agreement', { data: { afterMs: 500 } });
+    }
     if (decline && decline.times-- > 0) {
       throw new NodeError(decline.code, 'declined', { data: { afterMs: decline.afterMs ?? 0 } });
     }
-    const { request } = decodeQuoteRequest(bytes);
     const quote = {
       ...{ request: quoteRequestHash(nativeCrypto, CHAIN, request), kind, model, modelDigest: digest },
       ...{ price: this.price, tickUait, sealKey: new Uint8Array(32).fill(5), validUntilMs: 2_000_000 },
