@@ -17,7 +17,6 @@ import { Listeners } from './chains/listeners.ts';
 import { createServing } from './chains/serving.ts';
 import { syncTarget } from './chains/sync-target.ts';
 import type { BlobShelf } from './compute/blobs/shelf.ts';
-import { memoryShelf } from './compute/blobs/shelf.ts';
 import type { MarketLink } from './compute/link.ts';
 import { createMarketLink } from './compute/link.ts';
 import { votesFrom } from './consensus/selectors.ts';
@@ -253,7 +252,7 @@ class ChainRuntime implements RunningChain {
     this.market = createMarketLink({
       ...ledger.rules,
       ...market,
-      blobs: modules.blobs ?? memoryShelf(modules.crypto, clock),
+      ...(modules.blobs && { blobs: modules.blobs }),
       state: () => ledger.tip.state,
     });
     this.handlers = this.#createHandlers();

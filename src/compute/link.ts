@@ -13,6 +13,7 @@ import type { BlobRequest } from '../../protocols/messages.ts';
 import type { ChainNetwork, PeerId } from '../../protocols/network.ts';
 import type { GossipCode } from '../../protocols/verdicts.ts';
 import type { BlobShelf } from './blobs/shelf.ts';
+import { memoryShelf } from './blobs/shelf.ts';
 import type { Miners, MinerStream } from './coordinator/ports.ts';
 import type { OfferModules } from './offers.ts';
 import { OffersIndex } from './offers.ts';
@@ -40,18 +41,22 @@ interface LinkModules {
   readonly log: Logger;
 }
 
-/** Over the offers that it hears of. */
+/** Over the offers that it hears of. @param blobs swept from time to time; absent: in memory, and as it is */
 export function createMarketLink({
   crypto,
+  blobs,
   ...modules
-}: Omit<OfferModules, 'hasher'> & Pick<LinkModules, 'blobs'> & { readonly crypto: Hasher }): MarketLink {
-  return new MarketLink({ ...modules, index: new OffersIndex({ ...modules, hasher: crypto }) });
+}: Omit<OfferModules, 'hasher'> & { readonly crypto: Hasher; readonly blobs?: BlobShelf }): MarketLink {
+  const index = new OffersIndex({ ...modules, hasher: crypto });
+  const link = new MarketLink({ ...modules, index, blobs: blobs ?? memoryShelf(crypto, modules.clock) });
+  if (blobs) link.sweepBlobs();
+  return link;
 }
 
 export class MarketLink implements Miners {
   readonly index: OffersIndex;
   readonly blobs: BlobShelf;
-  readonly #endSweep: () => void;
+  #endSweep: () => void = () => undefined;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #quotas: OwnQuotas;
@@ -61,11 +66,6 @@ export class MarketLink implements Miners {
   constructor({ index, blobs, clock, log }: LinkModules) {
     this.index = index;
     this.blobs = blobs;
-    this.#endSweep = every(clock, SWEEP_MS, () => {
-      blobs.sweep().catch((error: unknown) => {
-        log.warn('blobs that nobody needs any more were not removed', { error });
-      });
-    });
     this.#clock = clock;
     this.#log = log;
     this.#quotas = new OwnQuotas(clock);
@@ -74,6 +74,15 @@ export class MarketLink implements Miners {
   async connect(network: ChainNetwork): Promise<void> {
     this.#network = network;
     await this.#serve();
+  }
+
+  /** Until it is stopped. */
+  sweepBlobs(): void {
+    this.#endSweep = every(this.#clock, SWEEP_MS, () => {
+      this.blobs.sweep().catch((error: unknown) => {
+        this.#log.warn('blobs that nobody needs any more were not removed', { error });
+      });
+    });
   }
 
   stop(): void {

@@ -88,7 +88,7 @@ async function upload(
   signal: AbortSignal,
 ): Promise<void> {
   const { missing } = await paced(() => client.beginBlob(encodeLeafList(list), signal), signal);
-  const left = missing.filter((at) => at < list.leaves.length).values();
+  const left = new Set(missing.filter((at) => at < list.leaves.length)).values();
   const put = async (): Promise<void> => {
     for (const at of left) {
       const bytes = await leaf(at);

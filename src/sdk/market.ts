@@ -107,8 +107,8 @@ export async function createMarket(options: MarketOptions): Promise<Market> {
     offers: () => miners.offers(),
     close: async () => {
       money.close();
-      blobs.close();
       await jobs.close();
+      blobs.close();
     },
   };
 }

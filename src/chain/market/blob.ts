@@ -9,7 +9,7 @@ import type { Hasher } from '../crypto/types.ts';
 /** What is sealed, of each leaf but the last one, which is shorter or as long. */
 export const LEAF_BYTES = 256 * 1024;
 /** Of AES-256-GCM, at the end of each leaf. */
-export const LEAF_TAG_BYTES = 16;
+const LEAF_TAG_BYTES = 16;
 /** What a whole leaf holds, opened. */
 export const LEAF_TEXT_BYTES = LEAF_BYTES - LEAF_TAG_BYTES;
 /** Opened, of one blob, and of all blobs of a job together. */

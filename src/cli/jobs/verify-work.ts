@@ -76,10 +76,10 @@ export async function verifyWorkFile(context: Context, path: string, replays: bo
 
 /** Of a run, or put beside a file: `blobs/<root>/`. Nothing there is changed. */
 function blobsBeside(folder: string): BlobReader {
-  const { read } = blobFiles(join(folder, BLOBS_FOLDER), nativeCrypto);
+  const files = blobFiles(join(folder, BLOBS_FOLDER), nativeCrypto);
   return (ref) =>
     openBlob(ref, async (leaf) => {
-      const bytes = await read(ref.root, leaf);
+      const bytes = await files.read(ref.root, leaf);
       if (bytes) return bytes;
       throw new NodeError('NOT_FOUND', `the input lies in ${BLOBS_FOLDER}/${toHex(ref.root)}, which is not here`);
     });

@@ -20,7 +20,7 @@ export interface SealedBlob {
   readonly ref: BlobRef;
   readonly list: LeafList;
   /** Sealed anew each time, to the same bytes: nobody holds all of them. */
-  leaf(index: number): Promise<Uint8Array>;
+  readonly leaf: (index: number) => Promise<Uint8Array>;
 }
 
 /** @param key 32 random bytes, of this blob alone @throws NodeError TOO_LARGE | BAD_JOB when there is nothing */

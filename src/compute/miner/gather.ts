@@ -5,7 +5,7 @@ import type { ContentPart, JobPart } from '../../chain/market/content.ts';
 import { blobsOf } from '../../chain/market/content.ts';
 import type { Clock } from '../../clock.ts';
 import { openBlob } from '../blobs/cipher.ts';
-import { fetchBlob, ownerOfClient } from '../blobs/fetch.ts';
+import { fetchBlob, ownerOfClient } from './fetch-blob.ts';
 import type { MinerBlobs } from './ports.ts';
 
 export interface GatherModules {

@@ -2,6 +2,7 @@
  * Inputs too large for the body of a job, or for a work stream: uploaded sealed, leaf by leaf, and asked for by the miner that
  * gets the job. An upload that broke off goes on with what is missing.
  */
+import { createHmac, randomBytes } from 'node:crypto';
 import Type from 'typebox';
 import { fromHex, toHex } from '../../bytes.ts';
 import { decodeLeafList, LEAF_BYTES, MAX_LEAF_LIST_BYTES, MAX_LEAVES } from '../../chain/market/blob.ts';
@@ -13,6 +14,7 @@ import type { Input, Operation } from '../operation.ts';
 import { fresh, OF_CHAIN, operation } from '../operation.ts';
 import { Blob } from '../schemas.ts';
 
+const ADDRESS_KEY = randomBytes(32);
 /** A leaf in base64, with what JSON adds. */
 const MAX_LEAF_BODY_BYTES = Math.ceil((LEAF_BYTES * 4) / 3) + 256;
 const MAX_LIST_BODY_BYTES = 2 * MAX_LEAF_LIST_BYTES + 256;
@@ -39,6 +41,7 @@ export function blobOperations(node: NodeApi): Operation[] {
       },
       answers: { 200: { description: 'What is there of it', schema: Blob } },
       errors: [...OF_CHAIN, 'CODEC', 'BUSY', 'STORAGE'],
+      load: 'write',
       handle: async ({ query, body, ...asker }) => {
         const { blobs } = node.chain(query.chain_id).market;
         const root = await blobs.begin(decodeLeafList(bytesOf(body, 'list', 'hex')), ownerOf(asker));
@@ -105,5 +108,7 @@ function bytesOf(body: unknown, field: string, form: 'hex' | 'base64'): Uint8Arr
 
 /** Whose room it takes: that of an API key, wherever it is used from, else of a client. */
 function ownerOf({ principal, client }: Pick<Input<object, object>, 'principal' | 'client'>): string {
-  return principal.kind === 'key' ? `key ${principal.id}` : `from ${client.key}`;
+  if (principal.kind === 'key') return `key ${principal.id}`;
+  // On the disk nobody's address is to be read.
+  return `from ${createHmac('sha256', ADDRESS_KEY).update(client.key).digest('hex')}`;
 }

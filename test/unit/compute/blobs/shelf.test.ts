@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createCipheriv, createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,6 +51,24 @@ describe('blobs: cipher', () => {
       () => openBlob({ ...ref, textHash: other.ref.textHash }, leaf),
     ];
     for (const [i, open] of bad.entries()) await assert.rejects(open, { code: 'BAD_JOB' }, `${i}`);
+  });
+
+  it('gives the bytes that protocols/README.md says, to whoever writes it anew', async () => {
+    const plain = new Uint8Array(LEAF_TEXT_BYTES + 3).map((_, i) => i % 251);
+    const { ref, list, leaf } = await sealBlob(nativeCrypto, plain, new Uint8Array(32).fill(42));
+    const last = await leaf(1);
+    const cipher = createCipheriv(
+      'aes-256-gcm',
+      new Uint8Array(32).fill(42),
+      Buffer.from('000000000000000100000001', 'hex'),
+    );
+    const sealed = Buffer.concat([cipher.update(plain.subarray(LEAF_TEXT_BYTES)), cipher.final(), cipher.getAuthTag()]);
+    assert.deepEqual(Buffer.from(last), sealed);
+    const hashes = [await leaf(0), last].map((bytes) => createHash('sha256').update(bytes).digest());
+    const size = Buffer.alloc(4);
+    size.writeUInt32BE(LEAF_BYTES + last.length);
+    const root = createHash('sha256').update('\x08AIT/blob').update(size).update(Buffer.concat(hashes)).digest('hex');
+    assert.deepEqual([toHex(ref.root), list.sealedBytes], [root, LEAF_BYTES + 19]);
   });
 
   it('bound: bytes of a blob', async () => {

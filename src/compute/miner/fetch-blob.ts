@@ -12,7 +12,7 @@ import { delay } from '../../clock.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { isNodeError, NodeError, toNodeError } from '../../errors.ts';
 import type { BlobRequest } from '../../../protocols/messages.ts';
-import type { BlobShelf } from './shelf.ts';
+import type { BlobShelf } from '../blobs/shelf.ts';
 
 /** Leaves asked for at once. */
 const WINDOW = 4;
