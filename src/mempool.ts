@@ -304,7 +304,11 @@ export class Mempool {
     return null;
   }
 
-  #judge(tx: Transaction, view: PoolView, account: Account): { refusal: Refusal | null; replaces?: Entry; costUait: number } {
+  #judge(
+    tx: Transaction,
+    view: PoolView,
+    account: Account,
+  ): { refusal: Refusal | null; replaces?: Entry; costUait: number } {
     const no = (refusal: Refusal): { refusal: Refusal; costUait: number } => ({ refusal, costUait: 0 });
     const fault = this.#judgeAlone(tx, view, account);
     if (fault) return no(fault);
@@ -388,17 +392,20 @@ export class Mempool {
     if (this.#senders.get(bytesKey(tx.senderAddress))?.entries.has(tx.nonce)) return null;
     const rate = this.#marginRate(depth);
     if (outbids(tx.feeUait / tx.bytes.length, rate)) return null;
-    return refuse('POOL_FULL', 'as many wait as the next blocks will hold, and pay as much', { floorRate: rate });
+    const floorRate = Number.isFinite(rate) ? rate : null;
+    return refuse('POOL_FULL', 'as many wait as the next blocks will hold, and pay as much', { floorRate });
   }
 
   /** One scan serves until a block, or until a share of the depth came on top. */
   #marginRate(depth: number): number {
-    if (this.#margin && this.#ready < this.#margin.ready + Math.max(1, depth * EVICTION_SHARE)) return this.#margin.rate;
+    if (this.#margin && this.#ready < this.#margin.ready + Math.max(1, depth * EVICTION_SHARE))
+      return this.#margin.rate;
     const rates = new Float64Array(this.#ready);
     let at = 0;
     for (const { ready } of this.#senders.values()) for (const { rate } of ready) rates[at++] = rate;
     rates.sort();
-    const rate = rates[Math.max(0, rates.length - Math.max(1, Math.floor(depth)))] ?? 0;
+    // With none ready, those that are coming are the depth, and what they pay is not known.
+    const rate = rates[Math.max(0, rates.length - Math.max(1, Math.floor(depth)))] ?? Infinity;
     this.#margin = { rate, ready: this.#ready };
     return rate;
   }

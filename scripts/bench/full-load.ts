@@ -44,6 +44,12 @@ export async function startLoad(cluster: Cluster): Promise<LoadProcess> {
   });
 }
 
+/** A rate that is given is not searched for: the nodes get warm in a run that nothing is taken from. */
+export async function warmUp(cluster: Cluster, load: LoadProcess, rate: number): Promise<number> {
+  await measureOnce(cluster, load, rate, TRIAL_MS);
+  return rate;
+}
+
 /** @param onMeasuring called when the warm-up is over */
 export async function measureOnce(
   cluster: Cluster,

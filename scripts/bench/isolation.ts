@@ -16,7 +16,7 @@ import { nextTransfer } from '../../testnet/load/transfers.ts';
 import { withTemporaryCluster } from '../../testnet/temporary-cluster.ts';
 import type { BenchArgs } from './args.ts';
 import type { Trial } from './full-load.ts';
-import { findRate, keepsUp, measureOnce, SENDERS, startLoad, trialLine } from './full-load.ts';
+import { findRate, keepsUp, measureOnce, SENDERS, startLoad, trialLine, warmUp } from './full-load.ts';
 import type { Check } from './result.ts';
 import { atMost, invariant } from './result.ts';
 
@@ -42,7 +42,7 @@ export async function isolation(args: BenchArgs, tell: (line: string) => void): 
     const sampler = new QuietSampler(cluster);
     const load = await startLoad(cluster);
     try {
-      const rate = args.rate ?? (await fullRate(cluster, load, tell));
+      const rate = await (args.rate === undefined ? fullRate(cluster, load, tell) : warmUp(cluster, load, args.rate));
       for (let i = 0; i < WARM_UP; i++) await sampler.once();
       const alone: number[] = [];
       const loaded: number[] = [];

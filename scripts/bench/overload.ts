@@ -15,7 +15,7 @@ import type { LoadProcess } from '../../testnet/load/client.ts';
 import type { OverloadResult } from '../../testnet/load/protocol.ts';
 import type { BenchArgs } from './args.ts';
 import type { Trial } from './full-load.ts';
-import { findRate, keepsUp, measureOnce, SENDERS, startLoad, trialLine } from './full-load.ts';
+import { findRate, keepsUp, measureOnce, SENDERS, startLoad, trialLine, warmUp } from './full-load.ts';
 import type { NodeUsage } from './node-usage.ts';
 import { measureUsage } from './node-usage.ts';
 import type { Check } from './result.ts';
@@ -23,7 +23,7 @@ import { atLeast, atMost, invariant } from './result.ts';
 
 const TIMES = 3;
 /** Signed beforehand, of what the peak rate would take. */
-const SIGNED_SHARE = 1.3;
+const SIGNED_SHARE = 1.6;
 const PEAK_MS = 15_000;
 /** Honest senders: they pay more than the flood, and send one transfer at a time. */
 const HONEST = 20;
@@ -52,7 +52,9 @@ export async function overload(
     const intervalMs = clusterGenesis(cluster.dataDir).params.minBlockIntervalMs;
     const load = await startLoad(cluster);
     try {
-      const peak = args.rate ?? (await measurePeak(cluster, load, intervalMs, tell));
+      const peak = await (args.rate === undefined
+        ? measurePeak(cluster, load, intervalMs, tell)
+        : warmUp(cluster, load, args.rate));
       const { flood, honest, usage } = await floodAndSend(cluster, load, peak, args.seconds, tell);
       const recoveredMs = await recovery(cluster);
       const compared = await compareNodes(cluster);

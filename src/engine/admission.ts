@@ -90,6 +90,16 @@ export class TxAdmission {
       help: 'Pending transactions beyond which those of clients must pay more than others',
       read: () => [{ labels: {}, value: this.capacity.depth }],
     });
+    modules.metrics.gauge({
+      name: 'aitbc_mempool_ready_txs',
+      help: 'Pending transactions that wait for no missing one and that their senders can pay',
+      read: () => [{ labels: {}, value: modules.pool.ready }],
+    });
+    modules.metrics.gauge({
+      name: 'aitbc_block_txs_limit',
+      help: 'Transactions that this node puts into its next block at most',
+      read: () => [{ labels: {}, value: this.capacity.blockTxs }],
+    });
     this.#admitted = modules.metrics.counter({
       name: 'aitbc_mempool_admitted_total',
       help: 'Transactions that became pending',
@@ -128,18 +138,20 @@ export class TxAdmission {
 
   /** What can be said of clients' transactions at once. @returns for each null, or why it is refused */
   check(txs: readonly Transaction[]): (Refusal | null)[] {
+    const refusals = this.#check(txs, 'client');
+    for (const refusal of refusals) if (refusal) this.#refused.inc({ reason: refusal.code });
+    return refusals;
+  }
+
+  /** What peers took will be in their blocks, so it is taken here too: else each block would lack what others refused. */
+  #check(txs: readonly Transaction[], origin: Origin): (Refusal | null)[] {
     const view = this.view();
-    let depth = this.#depth('client');
+    let depth = origin === 'client' ? this.capacity.depth - this.#coming : Infinity;
     return txs.map((tx) => {
       const refusal = this.#modules.pool.check(tx, view, depth);
       if (refusal === null) depth--;
       return refusal;
     });
-  }
-
-  /** What peers took is in their blocks, so it is taken here too: else each block would lack what others refused. */
-  #depth(origin: Origin): number {
-    return origin === 'client' ? this.capacity.depth - this.#coming : Infinity;
   }
 
   /**
@@ -148,8 +160,7 @@ export class TxAdmission {
    */
   async submit(txs: readonly Transaction[], origin: Origin): Promise<(Refusal | null)[]> {
     const { pool } = this.#modules;
-    const before = this.view();
-    const results = origin === 'client' ? this.check(txs) : txs.map((tx) => pool.check(tx, before));
+    const results = this.#check(txs, origin);
     const open = txs.flatMap((tx, i) => (results[i] === null ? [{ tx, i }] : []));
     if (origin === 'client') this.#coming += open.length;
     const good = await this.#verify(open.map(({ tx }) => tx)).finally(() => {

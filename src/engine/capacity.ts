@@ -3,7 +3,7 @@
  * of this node. Both are this node's own choice and make no block invalid.
  */
 
-/** Gaps between blocks that are looked at: few, so that it follows a change within some intervals. */
+/** Blocks that are looked at: few, so that it follows a change within some intervals. */
 const BLOCKS = 4;
 /**
  * What clients send waits for so long at most once it is taken, as long as it pays as much as the others: more would only
@@ -12,44 +12,53 @@ const BLOCKS = 4;
  */
 const WAIT_MS = 3_000;
 const WAIT_INTERVALS = 3;
-/** Whatever the last blocks held, so many may wait: one batch of a client on an idle chain, and one of another. */
+/** Whatever the last blocks held, so many may wait: batches of a few clients on an idle chain. */
 export const LEAST_DEPTH = 4_096;
 /**
- * A block holds more than what was taken in one interval while blocks come in time, and a little less once they come late:
- * who pays more waits for two blocks at most, the one in work and the next, and so for little more than two intervals.
+ * A block holds more than what was taken in the time between two small ones while blocks come in that time, and a little less
+ * once they come late: who pays more waits for two blocks at most, the one in work and the next.
  */
 const BLOCK_GROWTH = 1.25;
 const LATE_SHARE = 0.95;
-/** Mean time between blocks that counts as late, in intervals: what agreement takes beside a full block is less. */
-const LATE_INTERVALS = 1.1;
-/** What any machine executes within an interval. */
+/** So much longer than between small blocks is late. */
+const LATE = 1.1;
+/** A small block: what any machine executes within an interval. What it takes is distance and other work, not its size. */
 export const LEAST_BLOCK = 512;
+/** Small blocks of which the quickest counts, because any may have been held up. */
+const SMALL_BLOCKS = 8;
 
 export class Capacity {
   readonly #intervalMs: number;
-  readonly #blocks: { readonly txs: number; readonly atMs: number }[] = [];
+  readonly #blocks: { readonly txs: number; readonly tookMs: number }[] = [];
+  readonly #smallTookMs: number[] = [];
+  /** When the last block left some that wait, so that the next one began at once. */
+  #begunAtMs: number | null = null;
 
   constructor(intervalMs: number) {
     this.#intervalMs = intervalMs;
   }
 
-  /** @param nowMs monotonic */
-  onCommitted(txs: number, nowMs: number): void {
-    this.#blocks.push({ txs, atMs: nowMs });
-    if (this.#blocks.length > BLOCKS + 1) this.#blocks.shift();
+  /**
+   * @param nowMs monotonic
+   * @param isMoreWaiting whether the next block can begin at once: other blocks wait for transactions, and tell nothing of the time one takes
+   */
+  onCommitted(txs: number, nowMs: number, isMoreWaiting: boolean): void {
+    const began = this.#begunAtMs;
+    this.#begunAtMs = isMoreWaiting ? nowMs : null;
+    const tookMs = Math.max(this.#intervalMs, began === null ? 0 : nowMs - began);
+    keep(this.#blocks, { txs, tookMs }, BLOCKS);
+    if (began !== null && txs <= LEAST_BLOCK) keep(this.#smallTookMs, tookMs, SMALL_BLOCKS);
   }
 
-  /** Transactions a second. */
+  /** Transactions a second, while some wait. */
   get rate(): number {
-    const later = this.#blocks.slice(1);
-    return (later.reduce((sum, { txs }) => sum + txs, 0) * 1_000) / (later.length * this.#gapMs || Infinity);
+    const txs = this.#blocks.reduce((sum, block) => sum + block.txs, 0);
+    return (txs * 1_000) / (this.#blocks.length * this.#tookMs || Infinity);
   }
 
-  /** Mean time between blocks. */
-  get #gapMs(): number {
-    const first = this.#blocks[0]?.atMs ?? 0;
-    const last = this.#blocks.at(-1)?.atMs ?? 0;
-    return Math.max(this.#intervalMs, (last - first) / Math.max(1, this.#blocks.length - 1));
+  /** What a block took, on average. */
+  get #tookMs(): number {
+    return this.#blocks.reduce((sum, { tookMs }) => sum + tookMs, 0) / Math.max(1, this.#blocks.length);
   }
 
   /** Transactions that may wait before one of a client must pay more than others. */
@@ -60,7 +69,13 @@ export class Capacity {
 
   /** Transactions for the next block of this node. */
   get blockTxs(): number {
-    const share = this.#gapMs > LATE_INTERVALS * this.#intervalMs ? LATE_SHARE : BLOCK_GROWTH;
-    return Math.max(LEAST_BLOCK, Math.ceil((share * this.rate * this.#intervalMs) / 1_000));
+    const smallMs = this.#smallTookMs.length === 0 ? this.#intervalMs : Math.min(...this.#smallTookMs);
+    const share = this.#tookMs > LATE * smallMs ? LATE_SHARE : BLOCK_GROWTH;
+    return Math.max(LEAST_BLOCK, Math.ceil((share * this.rate * smallMs) / 1_000));
   }
+}
+
+function keep<T>(list: T[], item: T, most: number): void {
+  list.push(item);
+  if (list.length > most) list.shift();
 }

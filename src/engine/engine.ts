@@ -404,10 +404,10 @@ export class Engine {
   async #advance(applied: readonly AppliedBlock[]): Promise<void> {
     const { pool, admission, bodies, evidence, metrics, log, ledger, clock } = this.#modules;
     const txs = applied.flatMap(({ block }) => block.txs);
-    admission.capacity.onCommitted(txs.length, clock.monotonic());
     const gone = pool.onCommitted(txs, admission.view());
     admission.forget([...txs.map((tx) => tx.id), ...gone]);
     admission.forget(pool.expire(admission.view()));
+    admission.capacity.onCommitted(txs.length, clock.monotonic(), pool.ready > 0);
     evidence.onCommitted();
     bodies.clear();
     this.proposals.clear();

@@ -218,7 +218,7 @@ const HINTS: Readonly<Record<string, string>> = {
   BAD_SIGNATURE: 'sign for the chain id and genesis hash that /rpc/status shows',
   EXPIRED: 'sign again with a higher valid_until_height',
   UNDERPRICED: 'pay a tenth more than the pending transaction of the same nonce',
-  POOL_FULL: 'pay a higher fee, or try again later',
+  POOL_FULL: 'send it again in a second, or pay a tenth more than floorRate, in uait a byte',
 };
 
 export function refusalError(refusal: Refusal, tx: Transaction): NodeError {

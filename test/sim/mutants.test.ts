@@ -9,7 +9,7 @@ const QUICK = [
   'a precommit takes no lock',
   'guard checks nothing and is not read',
 ];
-const SEEDS = 16;
+const SEEDS = 32;
 
 describe('mutants', function () {
   this.timeout(300_000);

@@ -110,7 +110,9 @@ class Search {
     // What is named and did not strike before the end is not needed either.
     const items = outcome.struck.map(({ name }) => name);
     if (kindOf(outcome) !== this.#kind) {
-      return outcome.violations.length === 0 && items.length < (job.filter?.items.length ?? 0) ? 'ends early' : 'passes';
+      return outcome.violations.length === 0 && items.length < (job.filter?.items.length ?? 0)
+        ? 'ends early'
+        : 'passes';
     }
     this.job = job.filter ? { ...job, filter: { kind: 'only', items } } : job;
     this.outcome = outcome;

@@ -199,6 +199,52 @@ describe('mempool', () => {
     assert.equal(p.check(late, view), null);
   });
 
+  it('bound: depth; one on top must pay a tenth more than the last of the best so many', () => {
+    const { view } = chain();
+    const p = pool();
+    const one = (from: string, feeUait: number): Transaction => tx(0, { from, feeUait });
+    for (let i = 0; i < 4; i++) assert.equal(p.add(one(`s${i}`, least * (i + 1)), view), null);
+    assert.equal(p.ready, 4);
+    assert.equal(p.check(one('x', least), view, 5), null);
+    assert.equal(code(p.check(one('x', least), view, 4)), 'POOL_FULL');
+    assert.equal(p.check(one('x', 2 * least), view, 4), null);
+    // The best two pay three and four times the least.
+    const { view: later } = chain();
+    const q = pool();
+    for (let i = 0; i < 4; i++) q.add(one(`s${i}`, least * (i + 1)), later);
+    assert.equal(code(q.check(one('x', 3 * least), later, 2)), 'POOL_FULL');
+    assert.equal(q.check(one('x', 4 * least), later, 2), null);
+    assert.equal(q.check(one('s0', 2 * least), later, 2), null, 'a replacement takes no room');
+    // Once per block it is looked at anew: nothing but the best is beaten where more are coming than may wait.
+    q.onCommitted([], later);
+    assert.equal(code(q.check(one('x', 4 * least), later, -7)), 'POOL_FULL');
+  });
+
+  it('ready are those that no missing one holds up, and that their sender can pay together', () => {
+    const { view, set } = chain();
+    const p = pool();
+    for (const nonce of [0, 1, 3, 4]) assert.equal(p.add(tx(nonce), view), null);
+    assert.equal(p.ready, 2);
+    assert.equal(p.add(tx(2), view), null);
+    assert.equal(p.ready, 5);
+    set('a', { nonce: 1, balanceUait: 2 * (least + 1) });
+    p.onCommitted([tx(0)], view);
+    assert.equal(p.size, 4);
+    assert.equal(p.ready, 2);
+    p.expire({ ...view, nextHeight: 2000 });
+    assert.equal(p.ready, 0);
+  });
+
+  it('bound: what waits beyond gaps, in all', () => {
+    const { view } = chain();
+    const p = pool({ maxTxs: 8 });
+    assert.equal(p.add(tx(1, { from: 's1' }), view), null);
+    assert.equal(p.add(tx(1, { from: 's2' }), view), null);
+    assert.equal(code(p.add(tx(1, { from: 's3' }), view)), 'POOL_FULL');
+    assert.equal(p.add(tx(0, { from: 's1' }), view), null);
+    assert.equal(p.add(tx(1, { from: 's3' }), view), null);
+  });
+
   it('bound: bytes', () => {
     const { view } = chain();
     const size = tx(0).bytes.length;

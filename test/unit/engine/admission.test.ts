@@ -7,6 +7,7 @@ import { assembleTransaction, decodeTransaction } from '../../../src/chain/tx.ts
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import type { TransferOptions } from '../../util/chain-fixture.ts';
 import { makeTransfer } from '../../util/chain-fixture.ts';
+import { LEAST_DEPTH } from '../../../src/engine/capacity.ts';
 import { NodeUnderTest, settle } from './node-under-test.ts';
 
 describe('admission of transactions', () => {
@@ -52,6 +53,33 @@ describe('admission of transactions', () => {
       ['FEE_TOO_LOW', 'INSUFFICIENT_FUNDS', 'EXPIRED', 'NONCE_GAP'],
     );
     assert.equal(node.verifier.checked, before);
+  });
+
+  it('bound: depth; clients are told while signatures are still checked, and peers are not bound by it', async () => {
+    const { admission } = await node.start();
+    const senders = [...Array(39).keys()];
+    const many = senders.flatMap((i) =>
+      [...Array(256).keys()].map((nonce) => transfer(nonce, { from: `account-${i}`, to: 'account-39' })),
+    );
+    const first = many.slice(0, LEAST_DEPTH);
+    const coming = admission.submit(first, 'client');
+    const [next] = many.slice(LEAST_DEPTH);
+    assert.ok(next);
+    assert.equal(admission.check([next])[0]?.code, 'POOL_FULL');
+    assert.ok((await coming).every((refusal) => refusal === null));
+    assert.equal((await admission.submit([next], 'client'))[0]?.code, 'POOL_FULL');
+    const dear = transfer(0, { from: 'account-38', to: 'account-39', feeUait: 2 * next.feeUait });
+    assert.deepEqual(await admission.submit([dear], 'client'), [null]);
+    assert.deepEqual(await admission.submit([next], 'peer'), [null]);
+  });
+
+  it('bound: depth, within one batch', async () => {
+    const { admission } = await node.start();
+    const batch = [...Array(20).keys()].flatMap((i) =>
+      [...Array(256).keys()].map((nonce) => transfer(nonce, { from: `account-${i}`, to: 'account-39' })),
+    );
+    const taken = admission.check(batch).filter((refusal) => refusal === null).length;
+    assert.equal(taken, LEAST_DEPTH);
   });
 
   it('gossip: one bad signature condemns a batch, also beside good ones', async () => {

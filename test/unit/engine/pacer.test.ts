@@ -4,6 +4,7 @@ import { addressOf } from '../../../src/chain/address.ts';
 import { duplicateVote } from '../../../src/chain/evidence.ts';
 import { openAgreement } from '../../../src/chain/modules/compute/agreement-client.ts';
 import { stake } from '../../../src/chain/modules/compute/stake.ts';
+import { LEAST_BLOCK } from '../../../src/engine/capacity.ts';
 import { MAX_ALARM_MS } from '../../../src/engine/pacer.ts';
 import { makeTransfer, signer } from '../../util/chain-fixture.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
@@ -53,6 +54,18 @@ describe('pace of blocks', () => {
     assert.equal(height(), 2);
     const [first, second] = [node.store.block(1), node.store.block(2)];
     assert.ok(first && second && second.header.timeMs - first.header.timeMs >= INTERVAL_MS);
+  });
+
+  it('a block holds what an interval takes; the rest comes in the next', async () => {
+    await node.start();
+    const many = ['account-0', 'account-1', 'account-2'].flatMap((from) =>
+      [...Array(256).keys()].map((nonce) => makeTransfer(node.genesis, { from, to: 'account-3', nonce })),
+    );
+    await node.chain.admission.submit(many, 'client');
+    await node.advance(LINGER_MS);
+    await node.advance(INTERVAL_MS);
+    const held = [1, 2].map((at) => node.store.block(at)?.txs.length);
+    assert.deepEqual(held, [LEAST_BLOCK, many.length - LEAST_BLOCK]);
   });
 
   it('what no block can hold yet wakes nobody', async () => {
