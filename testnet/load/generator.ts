@@ -14,7 +14,8 @@ import { accountNonce, blockSummary, headHeight, submitBatch } from './rpc.ts';
 import type { LoadAccount } from './transfers.ts';
 import { loadAccounts, roundRobin } from './transfers.ts';
 
-const TICK_MS = 20;
+/** What falls due meanwhile goes to each node in one request, as clients with many senders do; latencies include it. */
+const TICK_MS = 50;
 const WATCH_MS = 20;
 /** Requests at once while nonces are read. */
 const NONCE_READS = 16;
