@@ -412,11 +412,9 @@ class LibP2pHost implements Host {
     return this.#libp2p;
   }
 
-  /** None for what is no peer id: others tell them too. */
+  /** By text, which the library keeps: making a peer id of it costs more than all the rest of a request here. */
   #connections(peer: PeerId): Connection[] {
-    const id = peerIdOf(peer);
-    if (!id) return [];
-    return this.#libp2p?.getConnections(id).filter(({ status }) => status === 'open') ?? [];
+    return this.#open().filter(({ remotePeer }) => remotePeer.toString() === peer);
   }
 
   #open(): Connection[] {

@@ -53,7 +53,7 @@ function cheaplyRead<T extends SecuredConnection>(secured: T): T {
 function noiseCrypto(hasher: Hasher, crypto: LinkCrypto): ICryptoInterface {
   return {
     hashSHA256: (data) => hasher.hash(data.subarray()),
-    getHKDF: pureJsCrypto.getHKDF,
+    getHKDF: (chainingKey, input) => pureJsCrypto.getHKDF(chainingKey, input),
     generateX25519KeyPair: () => crypto.keyPair(),
     generateX25519KeyPairFromSeed: (seed) => crypto.keyPair(seed),
     generateX25519SharedKey: (privateKey, publicKey) => crypto.sharedKey(privateKey.subarray(), publicKey.subarray()),
