@@ -28,6 +28,7 @@ import {
   writeVote,
 } from '../src/chain/votes.ts';
 import { NodeError } from '../src/errors.ts';
+import { cappedBlobResponse, decodeBlobRequest, encodeBlobRequest } from './blob.ts';
 import type {
   Answer,
   BlocksRequest,
@@ -122,6 +123,10 @@ export const METHOD_CODECS: {
   quote: {
     request: { encode: encodeQuoteRequest, decode: (_, bytes) => decodeQuoteRequest(bytes) },
     response: { encode: encodeQuote, decode: (_, bytes) => decodeQuote(bytes) },
+  },
+  blob: {
+    request: { encode: encodeBlobRequest, decode: (_, bytes) => decodeBlobRequest(bytes) },
+    response: { encode: cappedBlobResponse, decode: (_, bytes) => cappedBlobResponse(bytes) },
   },
   join: {
     request: { encode: () => new Uint8Array(), decode: (_, bytes) => decodeJoinRequest(bytes) },

@@ -111,6 +111,12 @@ export interface ChunkRequest {
   readonly index: number;
 }
 
+/** Of a blob: part 0 is the list of its leaves, part n its leaf n − 1. */
+export interface BlobRequest {
+  readonly root: Hash;
+  readonly part: number;
+}
+
 /** Request and response of each method of a chain; `answer` where the side that answers has it in another form. */
 export interface Methods {
   status: { request: PeerStatus; response: PeerStatus };
@@ -121,6 +127,7 @@ export interface Methods {
   snapshot: { request: SnapshotRequest; response: StateManifest | null };
   chunk: { request: ChunkRequest; response: Uint8Array };
   quote: { request: SignedQuoteRequest; response: SignedQuote };
+  blob: { request: BlobRequest; response: Uint8Array };
   /** The text of the join document, in UTF-8; null asks for nothing in particular. */
   join: { request: null; response: Uint8Array };
 }

@@ -4,6 +4,7 @@
  */
 import { MAX_BLOCK_TXS } from '../src/chain/block.ts';
 import { MAX_BLOCK_BYTES } from '../src/chain/block.ts';
+import { LEAF_BYTES } from '../src/chain/market/blob.ts';
 import { MAX_OFFER_BYTES } from '../src/chain/market/offer.ts';
 import { MAX_QUOTE_BYTES, MAX_QUOTE_REQUEST_BYTES } from '../src/chain/market/quote.ts';
 import { MAX_CHUNK_BYTES, MAX_MANIFEST_BYTES } from '../src/chain/state-chunks.ts';
@@ -154,6 +155,20 @@ export const METHODS: { readonly [M in Method]: MethodRule<M> } = {
       refillPerSecond: 256,
       unit: 'quotes',
       reason: 'one for each job that a coordinator considers a miner for, and a node relays those of its clients',
+    },
+    cost: one,
+  },
+  blob: {
+    name: 'blob',
+    maxRequestBytes: 64,
+    maxResponseBytes: LEAF_BYTES,
+    timeoutMs: 30_000,
+    maxInFlight: 8,
+    quota: {
+      capacity: 512,
+      refillPerSecond: 128,
+      unit: 'parts',
+      reason: 'of 256 KiB: the two largest inputs at once, then what one asker may draw in bytes',
     },
     cost: one,
   },

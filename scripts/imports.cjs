@@ -12,7 +12,7 @@ const levels = [
   { protocols: '^protocols/(?!market/)' },
   { native: '^src/native/', store: '^src/store/', net: '^src/net/' },
   { config: '^src/config(\\.ts$|/)' },
-  { engine: '^src/engine(\\.ts$|/)', sync: '^src/sync(\\.ts$|/)', compute: '^src/compute/(?!coordinator/)' },
+  { engine: '^src/engine(\\.ts$|/)', sync: '^src/sync(\\.ts$|/)', compute: '^src/compute/(?!coordinator/|blobs/)' },
   { chains: '^src/chains(\\.ts$|/)', rpc: '^src/rpc/' },
   { node: '^src/node(\\.ts$|/)' },
   { cli: '^src/cli/' },
@@ -47,14 +47,21 @@ const browserParts = {
       'scripts',
     ],
   },
+  // Inputs too large to travel with a job, on either side.
+  blobs: {
+    path: '^src/compute/blobs/',
+    mayImport: ['base', 'chain'],
+    // store: the files of a shelf.
+    importers: ['store', 'compute', 'coordinator', 'chains', 'rpc', 'node', 'sdk', 'cli', 'testnet', 'scripts'],
+  },
   coordinator: {
     path: '^src/compute/coordinator/',
-    mayImport: ['base', 'chain', 'marketWire'],
+    mayImport: ['base', 'chain', 'marketWire', 'blobs'],
     importers: ['compute', 'chains', 'rpc', 'node', 'sdk', 'cli', 'testnet', 'scripts', 'explorer'],
   },
   sdk: {
     path: '^src/sdk/',
-    mayImport: ['base', 'chain', 'marketWire', 'coordinator'],
+    mayImport: ['base', 'chain', 'marketWire', 'blobs', 'coordinator'],
     // rpc: login texts, of which the SDK has both sides.
     importers: ['rpc', 'cli', 'testnet', 'scripts', 'explorer'],
   },

@@ -16,6 +16,7 @@ import type { Timeouts } from './consensus/types.ts';
 import { Listeners } from './chains/listeners.ts';
 import { createServing } from './chains/serving.ts';
 import { syncTarget } from './chains/sync-target.ts';
+import type { BlobShelf } from './compute/blobs/shelf.ts';
 import type { MarketLink } from './compute/link.ts';
 import { createMarketLink } from './compute/link.ts';
 import { votesFrom } from './consensus/selectors.ts';
@@ -70,6 +71,8 @@ export interface ChainModules {
   readonly joining: (JoinOptions & { readonly folder: JoinFolder }) | null;
   /** What others join with; absent where none is kept. @throws NodeError NOT_FOUND | STORAGE */
   readonly joinDocument?: () => Promise<JsonObject>;
+  /** Sealed inputs of jobs; absent: in memory. */
+  readonly blobs?: BlobShelf;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: MetricsRegister;
@@ -246,7 +249,12 @@ class ChainRuntime implements RunningChain {
       neededFrom: () => modules.snapshots?.held[0]?.height ?? Infinity,
     });
     const market = { verifier, clock, metrics, log: log.child('market') };
-    this.market = createMarketLink({ ...ledger.rules, ...market, state: () => ledger.tip.state });
+    this.market = createMarketLink({
+      ...ledger.rules,
+      ...market,
+      ...(modules.blobs && { blobs: modules.blobs }),
+      state: () => ledger.tip.state,
+    });
     this.handlers = this.#createHandlers();
   }
 
@@ -465,6 +473,7 @@ class ChainRuntime implements RunningChain {
         ...createServing({ ledger: this.ledger, snapshots, find: (id) => this.#transaction(id), joinDocument }),
         votes: (request, from) => Promise.resolve(this.#intake.answer(request, from)),
         quote: (request, from) => this.market.onQuote(request, from),
+        blob: (request) => this.market.onBlob(request),
       },
       onPeer: (peer) => {
         this.#peerChanges.tell();

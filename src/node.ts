@@ -15,6 +15,7 @@ import { chainLogger } from './log.ts';
 import type { ExposedRegister } from './metrics.ts';
 import { chainRegister, createRegister } from './metrics.ts';
 import { nativeCrypto } from './native/crypto.ts';
+import { nativeLinkCrypto } from './native/link-crypto.ts';
 import type { VerifyPool } from './native/verify-pool.ts';
 import { createVerifyPool } from './native/verify-pool.ts';
 import type { Host } from './net/host.ts';
@@ -225,6 +226,7 @@ async function openHost(folder: DataFolder, config: NodeConfig, log: Logger, met
     persistentPeers: config.p2p.peers,
     clock: systemClock,
     hasher: nativeCrypto,
+    linkCrypto: nativeLinkCrypto,
     agent: `aitbc/${VERSION}`,
     log: log.child('net'),
     metrics: createNetMetrics(metrics),

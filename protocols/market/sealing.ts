@@ -2,7 +2,7 @@
  * Sealing of what travels over work streams: HPKE (RFC 9180) in auth mode with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and
  * AES-256-GCM. One context seals one direction of one stream, in its order; README.md is normative.
  */
-import type { AeadInterface, RecipientContext, SenderContext } from '@hpke/core';
+import type { RecipientContext, SenderContext } from '@hpke/core';
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
 import { Writer } from '../../src/chain/codec.ts';
 import type { ChainContext } from '../../src/chain/signing.ts';
@@ -61,48 +61,52 @@ export interface Sealing {
   createOpener(from: OpenFrom): Promise<Opener>;
 }
 
-/** @param aead AES-256-GCM, by whatever does it best here */
-export function createSealing(aead: AeadInterface): Sealing {
-  const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead });
-  const importPair = async ({ publicKey, privateKey }: SealKeyPair): Promise<CryptoKeyPair> => ({
-    publicKey: await suite.kem.deserializePublicKey(publicKey.slice()),
-    privateKey: await suite.kem.deserializePrivateKey(privateKey.slice()),
-  });
-  return {
-    deriveSealKeys: async (secret) => {
-      const { publicKey, privateKey } = await suite.kem.deriveKeyPair(secret.slice());
-      return {
-        publicKey: new Uint8Array(await suite.kem.serializePublicKey(publicKey)),
-        privateKey: new Uint8Array(await suite.kem.serializePrivateKey(privateKey)),
-      };
-    },
-    createSeal: async ({ chain, keys, recipientKey, ephemeralSecret }) => {
-      const context = await proven('not keys to seal with', async () =>
-        suite.createSenderContext({
-          recipientPublicKey: await suite.kem.deserializePublicKey(recipientKey.slice()),
-          senderKey: await importPair(keys),
-          info: infoOf(chain),
-          ...(ephemeralSecret && { ekm: ephemeralSecret.slice() }),
-        }),
-      );
-      return sealOf(context);
-    },
-    createOpener: async ({ chain, keys, senderKey, encapsulation }) => {
-      const context = await proven('not an encapsulation for these keys', async () =>
-        suite.createRecipientContext({
-          recipientKey: await importPair(keys),
-          senderPublicKey: await suite.kem.deserializePublicKey(senderKey.slice()),
-          enc: encapsulation.slice(),
-          info: infoOf(chain),
-        }),
-      );
-      return openerOf(context);
-    },
-  };
-}
+const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
 
 /** By WebCrypto, which browsers and Node have. */
-export const hpke: Sealing = createSealing(new Aes256Gcm());
+export const hpke: Sealing = {
+  deriveSealKeys: async (secret) => {
+    const { publicKey, privateKey } = await suite.kem.deriveKeyPair(secret.slice());
+    return {
+      publicKey: new Uint8Array(await suite.kem.serializePublicKey(publicKey)),
+      privateKey: new Uint8Array(await suite.kem.serializePrivateKey(privateKey)),
+    };
+  },
+  createSeal: async ({ chain, keys, recipientKey, ephemeralSecret }) => {
+    const context = await proven('not keys to seal with', async () =>
+      suite.createSenderContext({
+        recipientPublicKey: await suite.kem.deserializePublicKey(recipientKey.slice()),
+        senderKey: await importPair(keys),
+        info: sealingInfo(chain),
+        ...(ephemeralSecret && { ekm: ephemeralSecret.slice() }),
+      }),
+    );
+    return sealOf(context);
+  },
+  createOpener: async ({ chain, keys, senderKey, encapsulation }) => {
+    const context = await proven('not an encapsulation for these keys', async () =>
+      suite.createRecipientContext({
+        recipientKey: await importPair(keys),
+        senderPublicKey: await suite.kem.deserializePublicKey(senderKey.slice()),
+        enc: encapsulation.slice(),
+        info: sealingInfo(chain),
+      }),
+    );
+    return openerOf(context);
+  },
+};
+
+/** What the contexts of both directions are for. */
+export function sealingInfo({ chainId, genesisHash }: ChainContext): Uint8Array {
+  return new Writer(96).ascii8('AIT/work').ascii8(chainId).fixed(genesisHash, 32).finish();
+}
+
+async function importPair({ publicKey, privateKey }: SealKeyPair): Promise<CryptoKeyPair> {
+  return {
+    publicKey: await suite.kem.deserializePublicKey(publicKey.slice()),
+    privateKey: await suite.kem.deserializePrivateKey(privateKey.slice()),
+  };
+}
 
 function sealOf(context: SenderContext): Seal {
   const inOrder = createQueue();
@@ -127,10 +131,6 @@ function openerOf(context: RecipientContext): Opener {
         }),
       ),
   };
-}
-
-function infoOf({ chainId, genesisHash }: ChainContext): Uint8Array {
-  return new Writer(96).ascii8('AIT/work').ascii8(chainId).fixed(genesisHash, 32).finish();
 }
 
 async function proven<T>(message: string, work: () => Promise<T>): Promise<T> {

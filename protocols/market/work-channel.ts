@@ -4,14 +4,18 @@
  * README.md is normative.
  */
 import { concatBytes } from '../../src/bytes.ts';
+import type { PublicKey } from '../../src/bytes.ts';
 import { Reader, Writer } from '../../src/chain/codec.ts';
+import type { Signer, Verifier } from '../../src/chain/crypto/types.ts';
 import type { ChainContext } from '../../src/chain/signing.ts';
+import type { ErrorCode } from '../../src/errors.ts';
 import { NodeError } from '../../src/errors.ts';
 import type { Opener, Seal, Sealing, SealKeyPair } from './sealing.ts';
+import { decodeStreamRefusal, encodeStreamRefusal } from './stream-refusal.ts';
 import { MAX_WORK_FRAME_BYTES } from './work-frames.ts';
 import type { WorkStream } from './work-stream.ts';
 
-const RECORD = { hello: 1, sealed: 2, ping: 3 } as const;
+const RECORD = { hello: 1, sealed: 2, ping: 3, refusal: 4 } as const;
 const VERSION = 2;
 /** What sealing adds. */
 const SEAL_BYTES = 16;
@@ -28,13 +32,16 @@ export const PING_RECORD: Uint8Array = Uint8Array.of(RECORD.ping);
 export interface WorkChannel {
   /** X25519, proven once a frame of it was read; null before its hello. */
   readonly otherKey: Uint8Array | null;
+  /** What `read` throws when the miner itself, and nobody else, says why it does not take the stream; before any frame left. */
+  readonly refusal: NodeError | null;
   /** Resolves when more may be sent; calls are sent in their order, what waits together. @throws NodeError UNREACHABLE | TOO_LARGE */
   send(frame: Uint8Array): Promise<void>;
   /**
    * The next frame; null when the other side ended the stream, or this one. One call at a time.
    *
    * @throws NodeError BAD_PROOF when what came is not what the other side sealed here, next: who carries the stream may have
-   *   made it; CODEC when the other side sealed what holds no frames; what the stream throws
+   *   made it; CODEC when the other side sealed what holds no frames; EXPIRED when the miner has the chosen key no more, by
+   *   its own word, before any frame left; what the stream throws
    */
   read(): Promise<Uint8Array | null>;
   /** What was given to send goes out first. Safe to call again. */
@@ -49,14 +56,22 @@ export interface ChannelOptions {
   readonly onHeard?: () => void;
 }
 
+export interface OpenOptions extends ChannelOptions {
+  readonly keys: SealKeyPair;
+  /** Of its quote. */
+  readonly minerKey: Uint8Array;
+  /** Its account. */
+  readonly miner: PublicKey;
+  readonly verifier: Verifier;
+}
+
 /** @throws NodeError BAD_PROOF when the miner's key is none */
-export async function openWorkChannel(
-  options: ChannelOptions & { readonly keys: SealKeyPair; readonly minerKey: Uint8Array },
-): Promise<WorkChannel> {
+export async function openWorkChannel(options: OpenOptions): Promise<WorkChannel> {
   const { chain, sealing, keys, minerKey } = options;
   const seal = await sealing.createSeal({ chain, keys, recipientKey: minerKey });
   const hello = writeHello(seal).fixed(keys.publicKey, 32).fixed(minerKey, 32).finish();
   const channel = new Channel(options, async (record) => {
+    if (record[0] === RECORD.refusal) return { refusal: readRefusal(options, record, hello) };
     const [encapsulation = NONE] = readHello(record, 0);
     const opener = await sealing.createOpener({ chain, keys, senderKey: minerKey, encapsulation });
     return { seal, opener, otherKey: minerKey, bound: concatBytes([hello, record]), reply: null };
@@ -65,20 +80,39 @@ export async function openWorkChannel(
   return channel;
 }
 
-/** @param keysOf the miner's own, by their public key */
-export function acceptWorkChannel(
-  options: ChannelOptions & { readonly keysOf: (publicKey: Uint8Array) => SealKeyPair | undefined },
-): WorkChannel {
-  const { chain, sealing, keysOf } = options;
+export interface AcceptOptions extends ChannelOptions {
+  /** The miner's own, by their public key. */
+  readonly keysOf: (publicKey: Uint8Array) => SealKeyPair | undefined;
+  /** Of the miner's account. */
+  readonly signer: Pick<Signer, 'sign'>;
+}
+
+export function acceptWorkChannel(options: AcceptOptions): WorkChannel {
+  const { chain, sealing, stream, keysOf, signer } = options;
   return new Channel(options, async (record) => {
     const [encapsulation = NONE, otherKey = NONE, minerKey = NONE] = readHello(record, 2);
     const keys = keysOf(minerKey);
-    if (!keys) throw new NodeError('EXPIRED', 'the stream is sealed to a key that this miner has no more');
+    if (!keys) {
+      const refusal = encodeStreamRefusal(chain, signer, record, 'EXPIRED');
+      await stream.send(concatBytes([Uint8Array.of(RECORD.refusal), refusal]));
+      return { refusal: refused('EXPIRED') };
+    }
     const opener = await sealing.createOpener({ chain, keys, senderKey: otherKey, encapsulation });
     const seal = await sealing.createSeal({ chain, keys, recipientKey: otherKey });
     const reply = writeHello(seal).finish();
     return { seal, opener, otherKey, bound: concatBytes([record, reply]), reply };
   });
+}
+
+/** @throws NodeError BAD_PROOF when the miner did not sign it, for this hello */
+function readRefusal({ chain, miner, verifier }: OpenOptions, record: Uint8Array, hello: Uint8Array): NodeError {
+  try {
+    const { code, check } = decodeStreamRefusal(chain, record.subarray(1), hello, miner);
+    if (verifier.verify(check.message, check.signature, check.publicKey)) return refused(code);
+  } catch {
+    // Whoever carries the stream made it.
+  }
+  throw new NodeError('BAD_PROOF', 'a refusal that the miner did not sign for this stream');
 }
 
 /** Both contexts, and the two hellos to which everything is bound: neither side takes what was recorded on another stream. */
@@ -90,6 +124,8 @@ interface Agreed {
   readonly reply: Uint8Array | null;
 }
 
+type Agree = (hello: Uint8Array) => Promise<Agreed | { readonly refusal: NodeError }>;
+
 interface Waiting {
   readonly frame: Uint8Array;
   readonly resolve: () => void;
@@ -99,15 +135,16 @@ interface Waiting {
 class Channel implements WorkChannel {
   readonly #stream: WorkStream;
   readonly #onHeard: () => void;
-  readonly #agree: (hello: Uint8Array) => Promise<Agreed>;
+  readonly #agree: Agree;
   #agreed: Agreed | null = null;
+  refusal: NodeError | null = null;
   /** Opened and not read yet. */
   #frames: Uint8Array[] = [];
   #waiting: Waiting[] = [];
   #isSending = false;
   #isClosed = false;
 
-  constructor({ stream, onHeard = () => undefined }: ChannelOptions, agree: (hello: Uint8Array) => Promise<Agreed>) {
+  constructor({ stream, onHeard = () => undefined }: ChannelOptions, agree: Agree) {
     this.#stream = stream;
     this.#onHeard = onHeard;
     this.#agree = agree;
@@ -159,6 +196,7 @@ class Channel implements WorkChannel {
       case RECORD.ping:
         return;
       case RECORD.hello:
+      case RECORD.refusal:
         await this.#hello(record);
         return;
       case RECORD.sealed:
@@ -172,6 +210,10 @@ class Channel implements WorkChannel {
   async #hello(record: Uint8Array): Promise<void> {
     if (this.#agreed) throw new NodeError('BAD_PROOF', 'a second hello on one work stream');
     const agreed = await this.#agree(record);
+    if ('refusal' in agreed) {
+      this.refusal = agreed.refusal;
+      throw agreed.refusal;
+    }
     if (agreed.reply) await this.#stream.send(agreed.reply);
     this.#agreed = agreed;
     void this.#sendAll();
@@ -228,10 +270,14 @@ function writeHello({ encapsulation }: Seal): Writer {
 
 /** @param keys how many follow the encapsulation @throws NodeError BAD_PROOF */
 function readHello(record: Uint8Array, keys: number): Uint8Array[] {
-  if (record.length !== 34 + 32 * keys || record[1] !== VERSION) {
+  if (record[0] !== RECORD.hello || record.length !== 34 + 32 * keys || record[1] !== VERSION) {
     throw new NodeError('BAD_PROOF', 'not a hello of this version of work streams', { data: { version: VERSION } });
   }
   return Array.from({ length: 1 + keys }, (_, i) => record.subarray(2 + 32 * i, 34 + 32 * i));
+}
+
+function refused(code: ErrorCode): NodeError {
+  return new NodeError(code, `the miner does not take the stream (${code}): it has the chosen sealing key no more`);
 }
 
 function closed(): NodeError {

@@ -89,6 +89,7 @@ function lyingHandlers(lie: PeerLie, store: ChainStore, genesisHash: Uint8Array)
       light: nothing,
       snapshot: () => Promise.resolve(null),
       chunk: nothing,
+      blob: nothing,
       quote: nothing,
       join: nothing,
     },

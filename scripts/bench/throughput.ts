@@ -18,7 +18,7 @@ import {
 } from './full-load.ts';
 import { cpuPerTransfer } from './node-usage.ts';
 import type { NodeProfile } from './profile/record.ts';
-import { orderProfiles, recordProfiles } from './profile/record.ts';
+import { orderProfiles, recordProfiles, topOwners } from './profile/record.ts';
 import type { Check } from './result.ts';
 import { atLeast, below, invariant } from './result.ts';
 
@@ -27,6 +27,7 @@ const RATIO_BARS = { alone: 0.4, several: 0.1 };
 
 /** Sampling slows the nodes down, so that what is judged is measured without it. */
 const PROFILE_MS = 10_000;
+const TOP_OWNERS = 16;
 
 export async function throughput(
   args: BenchArgs,
@@ -55,8 +56,7 @@ export async function throughput(
         final = await trial(Math.floor(final.result.rate * 0.9), args.seconds * 1000);
       }
       const profiles = profile === undefined ? undefined : await profiled(cluster, load, final.result.rate, profile);
-      if (profile !== undefined)
-        tell(`  profiles and flame graphs of a run of ${PROFILE_MS / 1000} s lie in ${profile}`);
+      if (profiles) tell(profileLines(profiles, profile ?? ''));
       const { result, usage } = final;
       const ratio = result.committed_per_s / partsAlonePerSecond;
       const { p99 } = result.submit_to_final_ms;
@@ -89,13 +89,21 @@ export async function throughput(
           usage,
           ...(profiles && { profiles }),
           measured_as:
-            'open loop, 250-byte transfers of 1000 senders over all nodes; from the scheduled time to the sight of the block at node 1, polled every 20 ms',
+            'open loop, 250-byte transfers of 1000 senders over all nodes, one request for what came in 50 ms to each; from the scheduled time to the sight of the block at node 1, polled every 20 ms',
         },
       };
     } finally {
       await load.close();
     }
   });
+}
+
+function profileLines(profiles: readonly NodeProfile[], folder: string): string {
+  const owners = topOwners(profiles, TOP_OWNERS).map(
+    ({ owner, percent }) => `    ${percent.toFixed(1).padStart(5)} %  ${owner}`,
+  );
+  const where = `  profiles and flame graphs of a run of ${PROFILE_MS / 1000} s lie in ${folder}; whose code the main threads ran:`;
+  return [where, ...owners].join('\n');
 }
 
 async function profiled(cluster: Cluster, load: LoadProcess, rate: number, folder: string): Promise<NodeProfile[]> {

@@ -185,11 +185,12 @@ async function streamVectors(ofClient: readonly Uint8Array[], ofMiner: readonly 
   const [keys, minerKeys] = [await hpke.deriveSealKeys(hashOf('seal to')), await hpke.deriveSealKeys(hashOf('seal'))];
   const [toMiner, toClient] = [createWay(), createWay()];
   const served = acceptWorkChannel({
-    ...{ chain, sealing: fixedSealing('miner'), keysOf: () => minerKeys },
+    ...{ chain, sealing: fixedSealing('miner'), signer: miner, keysOf: () => minerKeys },
     stream: { send: toClient.send, read: toMiner.read, close: () => undefined },
   });
   const opened = await openWorkChannel({
     ...{ chain, sealing: fixedSealing('client'), keys, minerKey: minerKeys.publicKey },
+    ...{ miner: miner.publicKey, verifier: pureCrypto },
     stream: { send: toMiner.send, read: toClient.read, close: () => undefined },
   });
   const sending = Promise.all(ofClient.map((frame) => opened.send(frame)));

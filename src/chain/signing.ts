@@ -19,6 +19,7 @@ export type SignKind =
   | 'quote-request'
   | 'quote'
   | 'assignment'
+  | 'stream-refusal'
   | 'tick'
   | 'receipt'
   | 'acknowledgement'

@@ -1,19 +1,27 @@
 /** The market of one chain as a node is part of it: what miners offer, and the way to them, its own miner included. */
 import type { Hasher } from '../chain/crypto/types.ts';
+import { encodeLeafList } from '../chain/market/blob.ts';
 import type { Offer, SignedOffer } from '../chain/market/offer.ts';
 import type { SignedQuote, SignedQuoteRequest } from '../chain/market/quote.ts';
 import { decodeQuoteRequest, encodeQuote } from '../chain/market/quote.ts';
 import type { Clock } from '../clock.ts';
+import { every } from '../clock.ts';
 import { NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { WorkStream } from '../../protocols/market/work-stream.ts';
+import type { BlobRequest } from '../../protocols/messages.ts';
 import type { ChainNetwork, PeerId } from '../../protocols/network.ts';
 import type { GossipCode } from '../../protocols/verdicts.ts';
+import type { BlobShelf } from './blobs/shelf.ts';
+import { memoryShelf } from './blobs/shelf.ts';
 import type { Miners, MinerStream } from './coordinator/ports.ts';
 import type { OfferModules } from './offers.ts';
 import { OffersIndex } from './offers.ts';
 import { OwnQuotas } from './own-quotas.ts';
 import { workStreamPair } from './stream-pair.ts';
+
+/** How often blobs that nobody needs are looked for. */
+const SWEEP_MS = 60_000;
 
 /** The miner of this node as clients reach it; `from` is this node's own id for those of the node itself. */
 export interface MinerDoor {
@@ -27,28 +35,37 @@ export interface MinerDoor {
 
 interface LinkModules {
   readonly index: OffersIndex;
+  /** Of the clients of this node, and of its miner. */
+  readonly blobs: BlobShelf;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
-/** Over the offers that it hears of. */
+/** Over the offers that it hears of. @param blobs swept from time to time; absent: in memory, and as it is */
 export function createMarketLink({
   crypto,
+  blobs,
   ...modules
-}: Omit<OfferModules, 'hasher'> & { readonly crypto: Hasher }): MarketLink {
-  return new MarketLink({ ...modules, index: new OffersIndex({ ...modules, hasher: crypto }) });
+}: Omit<OfferModules, 'hasher'> & { readonly crypto: Hasher; readonly blobs?: BlobShelf }): MarketLink {
+  const index = new OffersIndex({ ...modules, hasher: crypto });
+  const link = new MarketLink({ ...modules, index, blobs: blobs ?? memoryShelf(crypto, modules.clock) });
+  if (blobs) link.sweepBlobs();
+  return link;
 }
 
 export class MarketLink implements Miners {
   readonly index: OffersIndex;
+  readonly blobs: BlobShelf;
+  #endSweep: () => void = () => undefined;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #quotas: OwnQuotas;
   #network: ChainNetwork | null = null;
   #door: MinerDoor | null = null;
 
-  constructor({ index, clock, log }: LinkModules) {
+  constructor({ index, blobs, clock, log }: LinkModules) {
     this.index = index;
+    this.blobs = blobs;
     this.#clock = clock;
     this.#log = log;
     this.#quotas = new OwnQuotas(clock);
@@ -59,8 +76,18 @@ export class MarketLink implements Miners {
     await this.#serve();
   }
 
+  /** Until it is stopped. */
+  sweepBlobs(): void {
+    this.#endSweep = every(this.#clock, SWEEP_MS, () => {
+      this.blobs.sweep().catch((error: unknown) => {
+        this.#log.warn('blobs that nobody needs any more were not removed', { error });
+      });
+    });
+  }
+
   stop(): void {
     this.#network = null;
+    this.#endSweep();
     this.index.stop();
   }
 
@@ -100,6 +127,25 @@ export class MarketLink implements Miners {
   async onQuote(request: SignedQuoteRequest, from: PeerId): Promise<SignedQuote> {
     if (!this.#door) throw new NodeError('METHOD_DISABLED', 'this node has no miner on this chain');
     return this.#door.quote(request, from);
+  }
+
+  /** @throws NodeError NOT_FOUND | STORAGE */
+  async onBlob({ root, part }: BlobRequest): Promise<Uint8Array> {
+    if (part > 0) return this.blobs.leaf(root, part - 1);
+    const list = this.blobs.list(root);
+    if (!list) throw new NodeError('NOT_FOUND', 'no such blob is here');
+    return encodeLeafList(list);
+  }
+
+  /** Of this node's own clients too. @throws NodeError of the peer or of the way to it */
+  async blobPart(peer: PeerId, request: BlobRequest, signal: AbortSignal): Promise<Uint8Array> {
+    const network = this.#running();
+    return peer === network.self ? this.onBlob(request) : network.request(peer, 'blob', request, signal);
+  }
+
+  /** A peer gave what no honest node does. */
+  reportLie(peer: PeerId, reason: string): void {
+    if (this.#network && peer !== this.#network.self) this.#network.report(peer, 'lie', reason);
   }
 
   // The way to miners

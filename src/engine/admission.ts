@@ -6,6 +6,7 @@ import type { Hash } from '../bytes.ts';
 import { bytesKey } from '../bytes.ts';
 import { getAccount } from '../chain/accounts.ts';
 import type { BatchVerifier } from '../chain/crypto/types.ts';
+import { earliestTimeMs } from '../chain/execute.ts';
 import type { Transaction } from '../chain/tx.ts';
 import type { Clock } from '../clock.ts';
 import { every } from '../clock.ts';
@@ -25,7 +26,9 @@ import { verifyTransactions } from './tx-signatures.ts';
  * second, four times as long means a fourth of the messages.
  */
 const BATCH_MS = 15;
-const MAX_BATCH_MS = 100;
+const MAX_BATCH_MS = 250;
+/** One batch leaves so long before the next block may be built, so that all have it by then: two for each block at 500 ms. */
+const DEPARTURE_MS = 50;
 /** Transactions that make a batch worth the wait. */
 const COMPANY = 2;
 const BATCH_BYTES = 48 * 1024;
@@ -313,9 +316,16 @@ export class TxAdmission {
     if (this.#batch.length >= BATCH_TXS || this.#batchBytes + tx.bytes.length > BATCH_BYTES) this.flush();
     this.#batch.push(tx);
     this.#batchBytes += tx.bytes.length;
-    this.#cancelFlush ??= this.#modules.clock.after(this.#batchMs, () => {
+    this.#cancelFlush ??= this.#modules.clock.after(this.#waitMs(), () => {
       this.flush();
     });
+  }
+
+  /** No longer than `#batchMs`, and so that the last of equal waits ends at the departure. */
+  #waitMs(): number {
+    const { ledger, clock } = this.#modules;
+    const untilMs = earliestTimeMs(ledger.rules, ledger.tip) - DEPARTURE_MS - clock.now();
+    return untilMs > 0 ? untilMs / Math.ceil(untilMs / this.#batchMs) : this.#batchMs;
   }
 
   #count(txs: readonly Transaction[], results: readonly (Refusal | null)[], added: number, origin: Origin): void {

@@ -6,7 +6,7 @@ import { HELLO_PROTOCOL, MAX_CHAINS } from '../../protocols/hello.ts';
 import type { ChainHandlers, ChainNetwork, PeerId } from '../../protocols/network.ts';
 import { RECORDS_PROTOCOL } from '../../protocols/records.ts';
 import { ADDRESSES_QUOTA } from '../../protocols/registry.ts';
-import type { Hasher } from '../chain/crypto/types.ts';
+import type { Hasher, LinkCrypto } from '../chain/crypto/types.ts';
 import type { ChainContext } from '../chain/signing.ts';
 import type { Clock } from '../clock.ts';
 import { every, systemClock } from '../clock.ts';
@@ -62,6 +62,8 @@ export interface HostOptions {
   readonly mdns?: boolean;
   readonly pings?: PingTimes;
   readonly hasher: Hasher;
+  /** The library's own when absent. */
+  readonly linkCrypto?: LinkCrypto;
   /** Program and version, told in the handshake. */
   readonly agent?: string;
   readonly clock?: Clock;
@@ -371,6 +373,8 @@ class LibP2pHost implements Host {
       listen: this.#options.listen,
       announced: (found) => this.#addresses.told(found),
       links: this.#links,
+      hasher: this.#options.hasher,
+      linkCrypto: this.#options.linkCrypto,
       metrics: this.#metrics.library,
       gater: createGater({
         limits,
@@ -408,11 +412,9 @@ class LibP2pHost implements Host {
     return this.#libp2p;
   }
 
-  /** None for what is no peer id: others tell them too. */
+  /** By text, which the library keeps: making a peer id of it costs more than all the rest of a request here. */
   #connections(peer: PeerId): Connection[] {
-    const id = peerIdOf(peer);
-    if (!id) return [];
-    return this.#libp2p?.getConnections(id).filter(({ status }) => status === 'open') ?? [];
+    return this.#open().filter(({ remotePeer }) => remotePeer.toString() === peer);
   }
 
   #open(): Connection[] {

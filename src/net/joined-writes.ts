@@ -1,10 +1,9 @@
 /**
  * Fewer and larger writes below the streams. The libraries write every frame by itself, in up to five pieces of which each
  * is a call of the system and a packet, and answer every data frame with a window update. Here the frames of one turn of
- * the event loop become one noise message, each message one write, and window updates wait until they matter.
+ * the event loop become one noise message, which noise.ts makes one write, and window updates wait until they matter.
  */
-import { noise } from '@chainsafe/libp2p-noise';
-import type { ConnectionEncrypter, MessageStream } from '@libp2p/interface';
+import type { MessageStream } from '@libp2p/interface';
 import { Uint8ArrayList } from 'uint8arraylist';
 
 /** Frames wait for each other up to this size: the largest noise message is a little less. */
@@ -21,26 +20,6 @@ export const MAX_WITHHELD_STREAMS = 256;
 /** The yamux frame header: version, type, u16 flags, u32 stream, u32 length (hashicorp/yamux spec.md). */
 const HEADER_BYTES = 12;
 const WINDOW_UPDATE = 1;
-
-type NoiseFactory = ReturnType<typeof noise>;
-
-/** Noise that hands each message to the transport in one piece. */
-export function joinedNoise(): NoiseFactory {
-  return (components) => {
-    const inner = noise()(components);
-    const whole = (stream: MessageStream): MessageStream => {
-      const send = stream.send.bind(stream);
-      stream.send = (data) => send(data.subarray());
-      return stream;
-    };
-    const joined: ConnectionEncrypter = {
-      protocol: inner.protocol,
-      secureInbound: (stream, options) => inner.secureInbound(whole(stream), options),
-      secureOutbound: (stream, options) => inner.secureOutbound(whole(stream), options),
-    };
-    return joined as typeof inner;
-  };
-}
 
 export interface JoinedWrites {
   /** Sends what waits. */

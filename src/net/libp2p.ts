@@ -11,11 +11,12 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import type { PeerId } from '../../protocols/network.ts';
 import { WORK } from '../../protocols/registry.ts';
+import type { Hasher, LinkCrypto } from '../chain/crypto/types.ts';
 import { NodeError } from '../errors.ts';
 import { fenced } from './fence.ts';
 import { createGossipService } from './gossip-service.ts';
-import { joinedNoise } from './joined-writes.ts';
 import type { Links } from './links.ts';
+import { createNoise } from './noise.ts';
 import { relayTransport } from './relay/transport.ts';
 
 /**
@@ -45,6 +46,8 @@ export interface Libp2pOptions {
   /** What others are told, of the addresses that the node finds for itself. */
   readonly announced: (found: Multiaddr[]) => Multiaddr[];
   readonly links: Links;
+  readonly hasher: Hasher;
+  readonly linkCrypto: LinkCrypto | undefined;
   readonly metrics: Metrics;
   readonly gater: ConnectionGater;
   /** The library's own, above which it closes connections by itself: the gater holds ours, which knows named peers. */
@@ -67,7 +70,7 @@ export function createNode(options: Libp2pOptions): Promise<HostLibp2p> {
     nodeInfo: { userAgent: agent },
     addresses: { listen: [...listen], announceFilter: announced },
     transports: [tcp({ dialOpts: socket, listenOpts: socket }), relayTransport(options.takesFromRelay)],
-    connectionEncrypters: [joinedNoise()],
+    connectionEncrypters: [createNoise(options.hasher, options.linkCrypto)],
     streamMuxers: [options.links.muxer(MUXER)],
     metrics: () => options.metrics,
     connectionGater: gater,

@@ -98,6 +98,7 @@ function createMarketApi(market: MarketLink): MarketApi {
     offers: () => market.offers(),
     quote: async (miner, request, signal) => market.quote(offerOf(miner), request, signal),
     openWork: async (miner, signal) => market.open(offerOf(miner), signal),
+    blobs: market.blobs,
   };
 }
 

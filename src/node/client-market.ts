@@ -9,9 +9,11 @@ import { formatAddress } from '../chain/address.ts';
 import type { BatchVerifier } from '../chain/crypto/types.ts';
 import { systemClock } from '../clock.ts';
 import { MAX_OPENINGS } from '../compute/coordinator/placing.ts';
+import type { BlobShelf } from '../compute/blobs/shelf.ts';
+import type { Blobs } from '../compute/coordinator/ports.ts';
 import { createCoordinator } from '../compute/coordinator/create-coordinator.ts';
 import type { NodeConfig } from '../config.ts';
-import { toNodeError } from '../errors.ts';
+import { NodeError, toNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { MetricsRegister } from '../metrics.ts';
 import { createNativeSigner, nativeCrypto } from '../native/crypto.ts';
@@ -81,7 +83,7 @@ async function startCoordinator(
     const replay = replayPercent > 0 && { replayer: createNodeReplayer(log), sharePercent: replayPercent };
     const coordinator = await createCoordinator({
       ...{ chain: chain.genesis.chain, crypto: nativeCrypto, createSigner: createNativeSigner, verifier },
-      ...{ sealing: nativeSealing, miners: chain.market, money, rows },
+      ...{ sealing: nativeSealing, miners: chain.market, money, rows, blobs: ownBlobs(chain.market.blobs) },
       ...{ clock: systemClock, random: (count) => new Uint8Array(randomBytes(count)), log, metrics },
       ...(replay && { replay }),
     });
@@ -97,4 +99,15 @@ async function startCoordinator(
     await rows.close();
     throw error;
   }
+}
+
+/** Miners ask this node itself. */
+function ownBlobs(shelf: BlobShelf): Blobs {
+  return {
+    shelf,
+    offer: (root) => {
+      if (shelf.isWhole(root)) return Promise.resolve();
+      return Promise.reject(new NodeError('NOT_FOUND', 'the input of the job is not all here any more'));
+    },
+  };
 }

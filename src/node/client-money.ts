@@ -82,7 +82,8 @@ export function createNodeMoney({ chain, crypto, signer, clock }: MoneyModules):
     signAsAccount: (message) => ({ publicKey: signer.publicKey, signature: signer.sign(message) }),
     terms: () => {
       const { minCapUait, minStakeUait, maxTermMs } = getComputeParams(state());
-      return Promise.resolve({ minCapUait, minStakeUait, maxTermMs, openFeeUait: openFee() });
+      const renewFeeUait = leastFee(RENEWAL_PAYLOAD_BYTES);
+      return Promise.resolve({ minCapUait, minStakeUait, maxTermMs, openFeeUait: openFee(), renewFeeUait });
     },
     balanceUait: () => Promise.resolve(getAccount(state(), client).balanceUait),
     stakedUait: (miner) => Promise.resolve(getStake(state(), miner).stakedUait),

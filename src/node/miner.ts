@@ -91,6 +91,14 @@ async function start(parts: NodeMinerParts, ends: Ends): Promise<NodeMiner> {
         },
       },
       rows,
+      blobs: {
+        shelf: chain.market.blobs,
+        ask: (...asked) => chain.market.blobPart(...asked),
+        onLie: (peer, reason) => {
+          log.warn('a peer gave what is not the input of a job', { peer, reason });
+          chain.market.reportLie(peer, reason);
+        },
+      },
       executors: {
         prepare: (...asked) => executors.prepare(...asked),
         run: (...asked) => executors.run(...asked),

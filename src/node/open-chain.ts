@@ -10,12 +10,14 @@ import { openChain } from '../chains.ts';
 import type { OpenedChain } from '../chains/chain-set.ts';
 import { systemClock } from '../clock.ts';
 import type { NodeConfig } from '../config.ts';
+import { openShelf } from '../compute/blobs/shelf.ts';
 import { retainedBlocks } from '../engine/pruner.ts';
 import { isNodeError, NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { DEFAULT_MEMPOOL_LIMITS } from '../mempool.ts';
 import type { MetricsRegister } from '../metrics.ts';
 import { createNativeSigner, nativeCrypto } from '../native/crypto.ts';
+import { blobFiles } from '../store/blob-files.ts';
 import { openChainStore } from '../store/chain-store.ts';
 import type { ChainFolder } from '../store/data-folder.ts';
 import type { SignGuard } from '../store/guard.ts';
@@ -28,6 +30,9 @@ import { isEncrypted, readStoreKey, storeKeySource } from '../store/store-key.ts
 import type { ChainStore } from '../store/types.ts';
 import { Snapshots } from '../store/snapshots.ts';
 import { JoinDocumentFile } from './join-document-file.ts';
+
+/** Sixteen of the largest inputs; none longer than a client may take to upload it, or to come back for its job. */
+const BLOB_LIMITS = { maxBytes: 1024 * 1024 * 1024, idleMs: 10 * 60_000 };
 
 export interface ChainParts {
   readonly folder: ChainFolder;
@@ -61,6 +66,10 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
     const joinFile = new JoinDocumentFile({ path, crypto: nativeCrypto, genesis, genesisJson });
     const joinDocument = (): Promise<JsonObject> => joinFile.read(systemClock.now());
     const { consensus, mempool } = config;
+    const blobs = await openShelf({
+      ...{ bytes: blobFiles(folder.market.blobs, nativeCrypto), hasher: nativeCrypto, clock: systemClock },
+      limits: BLOB_LIMITS,
+    });
     const chain = await openChain(
       {
         timeouts: consensus,
@@ -76,6 +85,7 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
         snapshots,
         joining: joining(parts, joinFolder),
         joinDocument,
+        blobs,
         clock: systemClock,
         log,
         metrics,

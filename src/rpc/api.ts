@@ -11,6 +11,7 @@ import type { StateProof } from '../chain/tree-proof.ts';
 import type { Transaction } from '../chain/tx.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
+import type { BlobShelf } from '../compute/blobs/shelf.ts';
 import type { Coordinator } from '../compute/coordinator/coordinator.ts';
 import type { MinerStatus } from '../compute/miner/status.ts';
 import type { Step } from '../consensus/types.ts';
@@ -96,6 +97,8 @@ export interface MarketApi {
   quote(miner: Address, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
   /** @throws NodeError NO_MINER | UNREACHABLE | RATE_LIMITED */
   openWork(miner: Address, signal: AbortSignal): Promise<WorkStream>;
+  /** Sealed inputs of jobs, which miners ask this node for. */
+  readonly blobs: BlobShelf;
 }
 
 /** Money of the node for whoever tries a chain of development. */

@@ -64,6 +64,7 @@ function addRoute(app: RpcApp, operation: Operation, { limits, clock }: HttpModu
         body: request.body,
         requestId: request.id,
         principal: request.principal,
+        client: request.client,
         headers: request.headers,
         host: request.headers.host?.toLowerCase() ?? '',
         gone: () => goneSignal(reply),

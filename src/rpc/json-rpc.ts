@@ -9,6 +9,7 @@ import type { Call, Method } from './json-rpc-methods.ts';
 import type { Problem } from './problem.ts';
 import { toProblem } from './problem.ts';
 import { loadOf } from './rate-guard.ts';
+import type { Client } from './clients.ts';
 import type { Load } from './rate-limits.ts';
 
 /** Calls of one batch. */
@@ -19,6 +20,7 @@ export const MAX_BATCH_ANSWER_BYTES = 10 * 1024 * 1024;
 export interface RequestContext {
   readonly requestId: string;
   readonly principal: Principal;
+  readonly client: Client;
   readonly headers: IncomingHttpHeaders;
   readonly host: string;
   /** Aborts when the client has gone. */

@@ -7,6 +7,7 @@ import type { Static, TObject, TSchema } from 'typebox';
 import type { ErrorCode } from '../errors.ts';
 import type { ScopeRule } from './access/guard.ts';
 import type { Principal } from './access/principal.ts';
+import type { Client } from './clients.ts';
 import type { LoadRule } from './rate-guard.ts';
 import type { Load } from './rate-limits.ts';
 
@@ -18,6 +19,7 @@ export interface Input<Params, Query> {
   readonly body: unknown;
   readonly requestId: string;
   readonly principal: Principal;
+  readonly client: Client;
   readonly headers: IncomingHttpHeaders;
   /** Under which the node was asked, with the port; one of its own names. */
   readonly host: string;

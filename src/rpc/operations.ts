@@ -8,6 +8,7 @@ import type { JobDesks } from './jobs/desk.ts';
 import type { Described, Operation } from './operation.ts';
 import { accountOperations } from './routes/accounts.ts';
 import { apiKeyOperations } from './routes/api-keys.ts';
+import { blobOperations } from './routes/blobs.ts';
 import { chainOperations } from './routes/chain.ts';
 import { chainActOperations, chainsOperation } from './routes/chains.ts';
 import { documentOperations } from './routes/documents.ts';
@@ -53,6 +54,7 @@ export function createOperations(node: NodeApi, modules: OperationModules): read
     ...listOperations(node),
     ...marketOperations(node),
     ...minerOperations(node),
+    ...blobOperations(node),
     ...jobOperations(node, jobDesks, clock),
     ...receiptOperations(node, jobDesks),
     ...openAiOperations(work),

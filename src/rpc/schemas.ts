@@ -194,6 +194,12 @@ export const MarketStats = strict({
   models: count,
 });
 export const QuoteAnswer = strict({ quote: hex });
+export const Blob = strict({
+  root: hex32,
+  sealed_bytes: count,
+  leaves: count,
+  missing: Type.Array(count, { description: 'numbers of leaves that have not come, from 0 on' }),
+});
 
 const TransactionProof = strict({
   height,
@@ -443,6 +449,7 @@ export const CHAIN_COMPONENTS: Readonly<Record<string, TSchema>> = {
   Offers,
   MarketStats,
   QuoteAnswer,
+  Blob,
   TransactionProof,
   Transaction,
   BatchResults,

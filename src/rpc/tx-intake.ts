@@ -1,5 +1,6 @@
 /** Between a request and the pool: transactions of every form, alone or many, and the waits for them to be final. */
 import { fromHex, toHex } from '../bytes.ts';
+import { getAccount } from '../chain/accounts.ts';
 import { checkKeys, jsonArray, jsonObject, jsonString } from '../chain/json.ts';
 import type { Json } from '../chain/modules/types.ts';
 import { transactionFromJson } from '../chain/tx-json.ts';
@@ -145,7 +146,7 @@ class Intake {
     const open: Transaction[] = [];
     const results = items.map((item): BatchResult | null => {
       if (item instanceof NodeError) return { hash: null, status: 'rejected', code: item.code, reason: item.message };
-      const final = finalOutcome(this.#api, item.id);
+      const final = this.#outcome(item);
       if (!final) open.push(item);
       return final ?? null;
     });
@@ -156,6 +157,12 @@ class Intake {
       const tx = open[at];
       return batchResult(tx, refusals[at++] ?? null);
     });
+  }
+
+  /** What is final used its nonce up: for what did not, the store is not asked. */
+  #outcome(tx: Transaction): BatchResult | undefined {
+    const { nonce } = getAccount(this.#api.chain.tip().state, tx.senderAddress);
+    return nonce > tx.nonce ? finalOutcome(this.#api, tx.id) : undefined;
   }
 
   #checkAll(txs: readonly Transaction[]): readonly (Refusal | null)[] {

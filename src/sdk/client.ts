@@ -5,6 +5,7 @@ import { isErrorCode, isNodeError, NodeError } from '../errors.ts';
 import type { ApiKeyResponse, ApiKeysResponse, NewApiKey, NewApiKeyResponse } from './access-types.ts';
 import type {
   AgreementResponse,
+  BlobResponse,
   MarketParamsResponse,
   MarketStatsResponse,
   MinersResponse,
@@ -46,6 +47,8 @@ import type {
 const DEFAULT_TIMEOUT_MS = 10_000;
 /** The node holds a `commit` request up to 10 s. */
 const COMMIT_TIMEOUT_MS = 15_000;
+/** For a leaf of 256 KiB over a slow line. */
+const UPLOAD_TIMEOUT_MS = 60_000;
 const DEFAULT_WAIT_MS = 30_000;
 const FIRST_POLL_MS = 40;
 const LONGEST_POLL_MS = 1000;
@@ -97,6 +100,10 @@ export interface Client {
   marketStats(): Promise<MarketStatsResponse>;
   /** @param request canonical bytes of a signed quote request @throws NodeError with the miner's code */
   quote(miner: string, request: Uint8Array, signal?: AbortSignal): Promise<{ readonly quote: string }>;
+  /** @param list of leaves, encoded; again to go on with an upload @throws NodeError BUSY when there is no room */
+  beginBlob(list: Uint8Array, signal?: AbortSignal): Promise<BlobResponse>;
+  /** @throws NodeError NOT_FOUND without its list | BAD_PROOF */
+  putLeaf(root: string, leaf: number, bytes: Uint8Array, signal?: AbortSignal): Promise<BlobResponse>;
   /** Jobs that the node pays for, of the API key that asks; newest first. */
   jobs(page?: { readonly limit?: number }): Promise<JobPageResponse>;
   /** @throws NodeError NOT_FOUND, as those below */
@@ -168,6 +175,11 @@ export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS, api
     requestOver<T>(travel, base, path, withKey(init, apiKey), withinMs);
   const get = <T>(path: string, query: Query = {}): Promise<T> =>
     request<T>(path + queryText({ ...query, chain_id: chainId }), {});
+  const postBytes = <T>(path: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<T> => {
+    const headers = { 'content-type': 'application/octet-stream' };
+    const init = { method: 'POST', headers, body: bytes.slice(), ...(signal && { signal }) };
+    return request(path + queryText({ chain_id: chainId }), init, Math.max(timeoutMs, UPLOAD_TIMEOUT_MS));
+  };
   const operate = (id: string, verb: string): Promise<ChainSummaryResponse> =>
     request(`/api/chains/${encodeURIComponent(id)}/${verb}`, { method: 'POST' });
   const client: Client = {
@@ -196,6 +208,9 @@ export function createClient({ url, chainId, timeoutMs = DEFAULT_TIMEOUT_MS, api
         ...posted({ request: toHex(bytes) }),
         ...(signal && { signal }),
       }),
+    beginBlob: (list, signal) => postBytes('/v1/blobs', list, signal),
+    putLeaf: (root, leaf, bytes, signal) =>
+      postBytes(`/v1/blobs/${encodeURIComponent(root)}/leaves/${leaf}`, bytes, signal),
     jobs: ({ limit } = {}) => get('/v1/jobs', { limit: limit === undefined ? undefined : String(limit) }),
     job: (id) => get(`/v1/jobs/${encodeURIComponent(id)}`),
     jobReasons: (id) => get(`/v1/jobs/${encodeURIComponent(id)}/why`),

@@ -22,6 +22,7 @@ import { createTurns } from './market-turns.ts';
 
 /** Encoded `agreement.open`: signer, miner, cap, expiry. */
 const OPEN_PAYLOAD_BYTES = 68;
+const RENEWAL_PAYLOAD_BYTES = 40;
 
 export interface ClientMoneyOptions {
   readonly client: Pick<Client, 'nonce' | 'sendTransaction' | 'transaction'>;
@@ -65,7 +66,8 @@ export function createClientMoney({ client, reads, signing, exclusive }: ClientM
     terms: async () => {
       const { minCapUait, minStakeUait, minOpenFeeUait, maxTermMs } = await market();
       const openFeeUait = Math.max(minOpenFeeUait, leastFeeUait(params, MIN_TX_BYTES + OPEN_PAYLOAD_BYTES));
-      return { minCapUait, minStakeUait, openFeeUait, maxTermMs };
+      const renewFeeUait = leastFeeUait(params, MIN_TX_BYTES + RENEWAL_PAYLOAD_BYTES);
+      return { minCapUait, minStakeUait, openFeeUait, renewFeeUait, maxTermMs };
     },
     balanceUait: () => reads.balanceUait(payer),
     stakedUait: (miner) => reads.stakedUait(miner),

@@ -110,6 +110,15 @@ export interface MarketStatsResponse {
   readonly models: number;
 }
 
+/** What a node has of a sealed input. */
+export interface BlobResponse {
+  readonly root: string;
+  readonly sealed_bytes: number;
+  readonly leaves: number;
+  /** Numbers of leaves, from 0 on. */
+  readonly missing: readonly number[];
+}
+
 /** The miner of a node, as its operator sees it. */
 export interface OwnMinerResponse {
   readonly address: string;

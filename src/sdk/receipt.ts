@@ -15,7 +15,7 @@ import type { ReceiptDocument, ReceiptPlace } from '../chain/market/receipt-json
 import { receiptFromJson } from '../chain/market/receipt-json.ts';
 import type { SignedReceipt, WorkReceipt } from '../chain/market/receipt.ts';
 import { acknowledgementCheck, receiptCheck, receiptId } from '../chain/market/receipt.ts';
-import { MAX_CONTENT_BYTES } from '../chain/market/content.ts';
+import { MAX_INPUT_BYTES } from '../chain/market/content.ts';
 import type { Agreement } from '../chain/modules/compute/agreement.ts';
 import { agreementId } from '../chain/modules/compute/agreement.ts';
 import type { OpenAgreement } from '../chain/modules/compute/agreement-client.ts';
@@ -164,7 +164,7 @@ function checkNumbers(crypto: Crypto, receipt: WorkReceipt): void {
   if (!numbers.every((value) => Number.isSafeInteger(value) && value >= 0)) {
     throw badReceipt('numbers', 'its numbers are not integers');
   }
-  if (attempt === 0 || inputBytes > MAX_CONTENT_BYTES || outputBytes > MAX_OUTPUT_BYTES || chunks > outputBytes) {
+  if (attempt === 0 || inputBytes > MAX_INPUT_BYTES || outputBytes > MAX_OUTPUT_BYTES || chunks > outputBytes) {
     throw badReceipt('numbers', 'its counts are out of range', { attempt, inputBytes, outputBytes, chunks });
   }
   if (endedAtMs < startedAtMs)

@@ -33,8 +33,8 @@ export interface ChainFolder {
   /** What a node that joins by a snapshot has fetched. */
   readonly joinFolder: string;
   readonly validatorKeyFile: string;
-  /** Databases of the market's sides, which nobody else has. */
-  readonly market: { readonly miner: string; readonly coordinator: string };
+  /** Databases of the market's sides, which nobody else has, and sealed inputs of jobs. */
+  readonly market: { readonly miner: string; readonly coordinator: string; readonly blobs: string };
   /** The miner's account; the usual place, which the configuration may replace. */
   readonly minerKeyFile: string;
   /** Of the whole home; the usual place, which the configuration may replace. */
@@ -109,7 +109,11 @@ export function chainFolderOf(home: string, chainId: string): ChainFolder {
     snapshotsFolder: join(folder, 'snapshots'),
     joinFolder: join(folder, 'joining'),
     validatorKeyFile: join(folder, 'validator_key'),
-    market: { miner: join(folder, 'market', 'miner'), coordinator: join(folder, 'market', 'coordinator') },
+    market: {
+      miner: join(folder, 'market', 'miner'),
+      coordinator: join(folder, 'market', 'coordinator'),
+      blobs: join(folder, 'market', 'blobs'),
+    },
     minerKeyFile: join(folder, 'miner_key'),
     storeKeyFile: join(resolve(home), 'identity', 'store_key'),
   };

@@ -5,7 +5,7 @@ import { toHex } from '../../src/bytes.ts';
 import { compareNodes } from '../../testnet/compare.ts';
 import { nodeLayout } from '../../testnet/layout.ts';
 import type { TestCluster } from './support.ts';
-import { aitbc, get, height, makeTransfer, nonceOf, startCluster, submit, until, untilFinal } from './support.ts';
+import { aitbc, get, height, makeTransfer, nonceOf, startCluster, submitFinal, until, untilFinal } from './support.ts';
 
 describe('a validator whose database is damaged', function () {
   this.timeout(120_000);
@@ -14,8 +14,8 @@ describe('a validator whose database is damaged', function () {
     const { signer, address } = at.account('alice');
     const nonce = await nonceOf(at.rpc(1), address);
     const tx = makeTransfer(at.genesis, signer, at.account('bob').address, { nonce });
-    assert.equal((await submit(at.rpc(1), tx, 'commit')).json.status, 'final');
-    await untilFinal([at.rpc(1), at.rpc(2)], toHex(tx.id));
+    await submitFinal(at.rpc(1), tx);
+    await untilFinal([at.rpc(2)], toHex(tx.id));
   };
   before(async () => {
     at = await startCluster({ validators: 3 });
@@ -56,7 +56,7 @@ describe('a validator whose database is damaged', function () {
     const { signer, address } = at.account('alice');
     const nonce = await nonceOf(at.rpc(1), address);
     const tx = makeTransfer(at.genesis, signer, at.account('bob').address, { nonce });
-    assert.equal((await submit(at.rpc(1), tx, 'commit')).json.status, 'final');
+    await submitFinal(at.rpc(1), tx);
     assert.ok((await height(at.rpc(1))) > before);
     await at.cluster.restart([2]);
     assert.ok((await compareNodes(at.cluster)).equal);

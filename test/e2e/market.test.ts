@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ollama } from 'ollama';
 import OpenAI from 'openai';
-import { REPOSITORY } from '../../testnet/layout.ts';
 import type { ManifestMiner } from '../../testnet/manifest.ts';
+import { Program } from './program.ts';
 import type { Finished, TestCluster } from './support.ts';
 import { get, startCluster, until } from './support.ts';
 
@@ -105,6 +103,10 @@ describe('the market', function () {
     writeFileSync(receipt, (await run('job', 'receipt', job.job_id)).stdout);
     writeFileSync(answer, (await run('job', 'result', job.job_id)).stdout);
     assert.equal((await run('receipt', 'verify', receipt, '--output', answer)).code, 0);
+    const settled = await run('receipt', 'verify', receipt, '--settled', '--rpc', rpc, '--json');
+    assert.equal(settled.code, 0, settled.stderr);
+    assert.match(settled.stderr, /The chain holds its root/);
+    assert.equal(JSON.parse(settled.stdout).settlement.paid_uait, job.paid_uait);
   });
 
   it('says at once what nobody offers, and what costs more, and keeps nothing of it', async () => {
@@ -160,6 +162,13 @@ describe('the market', function () {
     writeFileSync(path, await found.text());
     const verified = await run('receipt', 'verify', path, '--rpc', rpc);
     assert.equal(verified.code, 0, verified.stderr);
+    const { anchor: _, ...unsettled } = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, JSON.stringify(unsettled));
+    const refused = await run('receipt', 'verify', path, '--settled', '--rpc', rpc);
+    assert.deepEqual(
+      [refused.code, /✗ the chain holds no root that this file leads to/.test(refused.stderr)],
+      [11, true],
+    );
   });
 
   it('goes on with a job whose client was killed', async () => {
@@ -216,35 +225,6 @@ describe('the market', function () {
     return new Program(home, args).finished;
   }
 });
-
-/** The command line as a process that can be watched and ended. */
-class Program {
-  readonly child: ChildProcess;
-  readonly finished: Promise<Finished>;
-  #stderr = '';
-
-  constructor(home: string, args: readonly string[]) {
-    this.child = spawn(process.execPath, [join(REPOSITORY, 'src/cli/main.ts'), ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, AITBC_HOME: home },
-    });
-    let stdout = '';
-    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
-    this.finished = new Promise((resolve) => {
-      this.child.on('close', (code) => {
-        resolve({ code, stdout, stderr: this.#stderr });
-      });
-    });
-  }
-
-  says(pattern: RegExp): Promise<RegExpExecArray> {
-    return until(`${String(pattern)} on stderr`, () => {
-      if (this.child.exitCode !== null) throw new Error(this.#stderr);
-      return Promise.resolve(pattern.exec(this.#stderr));
-    });
-  }
-}
 
 /** A WASI module that counts up to a number and ends. */
 function counting(to: bigint): Buffer {

@@ -7,7 +7,7 @@ import { nodeLayout } from '../../testnet/layout.ts';
 import { nodePorts } from '../../testnet/create.ts';
 import { HOST } from '../../testnet/ports.ts';
 import type { TestCluster } from './support.ts';
-import { aitbc, get, height, makeTransfer, nonceOf, startCluster, submit, until, untilFinal } from './support.ts';
+import { aitbc, get, height, makeTransfer, nonceOf, startCluster, submitFinal, until, untilFinal } from './support.ts';
 
 /** Starts node `index` as a program of its own; it is expected to refuse and end. */
 function startAlone(at: TestCluster, index: number): ReturnType<typeof aitbc> {
@@ -21,8 +21,7 @@ describe('a node refuses', function () {
     const { signer, address } = at.account('alice');
     const rpc = at.rpc(rpcIndex);
     const tx = makeTransfer(at.genesis, signer, at.account('bob').address, { nonce: await nonceOf(rpc, address) });
-    const { json } = await submit(rpc, tx, 'commit');
-    assert.equal(json.status, 'final', JSON.stringify(json));
+    await submitFinal(rpc, tx);
     return toHex(tx.id);
   };
   const guardFolderOf = (index: number): string => {

@@ -1,4 +1,5 @@
 /** Clusters of real processes for the end-to-end tests, and what the tests ask of them. */
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -168,6 +169,14 @@ export function makeTransfer(genesis: Genesis, signer: Signer, to: string, optio
 
 export function submit(rpc: string, tx: Transaction | Uint8Array, mode: 'async' | 'sync' | 'commit'): Promise<Answer> {
   return post(`${rpc}/rpc/transactions?mode=${mode}`, { tx: toHex(tx instanceof Uint8Array ? tx : tx.bytes) });
+}
+
+/** @returns its status once it is final at that node, which may take longer than `commit` waits */
+export async function submitFinal(rpc: string, tx: Transaction): Promise<Answer['json']> {
+  const { status, json } = await submit(rpc, tx, 'commit');
+  assert.ok(status === 200 || status === 202, JSON.stringify(json));
+  await untilFinal([rpc], toHex(tx.id));
+  return (await get(`${rpc}/rpc/transactions/${toHex(tx.id)}`)).json;
 }
 
 // Programs

@@ -8,7 +8,18 @@ import { isNodeError } from '../../src/errors.ts';
 import { trustGenesis, verifyAccountProof } from '../../src/sdk/verify.ts';
 import { compareNodes } from '../../testnet/compare.ts';
 import type { TestCluster } from './support.ts';
-import { get, head, makeTransfer, nonceOf, post, startCluster, submit, until, untilFinal } from './support.ts';
+import {
+  get,
+  head,
+  makeTransfer,
+  nonceOf,
+  post,
+  startCluster,
+  submit,
+  submitFinal,
+  until,
+  untilFinal,
+} from './support.ts';
 
 describe('three validators', function () {
   this.timeout(120_000);
@@ -153,7 +164,7 @@ describe('three validators', function () {
 
     it('and go on', async () => {
       const tx = makeTransfer(at.genesis, at.account('alice').signer, at.account('bob').address, { nonce });
-      assert.equal((await submit(rpc, tx, 'commit')).json.status, 'final');
+      await submitFinal(rpc, tx);
       await untilFinal(rpcs, toHex(tx.id));
       assert.ok((await compareNodes(at.cluster)).equal);
       for (const url of rpcs) await until('ready', async () => (await fetch(`${url}/readyz`)).status === 200);

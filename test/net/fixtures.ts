@@ -73,6 +73,7 @@ export function recorder(code: GossipCode = 'OK'): Recorder {
         snapshot: async (request, from) => (await out.requests.snapshot?.(request, from)) ?? null,
         chunk: (request, from) => answered(out.requests.chunk?.(request, from)),
         quote: (request, from) => answered(out.requests.quote?.(request, from)),
+        blob: (request, from) => answered(out.requests.blob?.(request, from)),
         join: (request, from) => answered(out.requests.join?.(request, from)),
       },
       onPeer: (peer) => out.joined.push(peer),

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { multiaddr } from '@multiformats/multiaddr';
 import { BAN_MS } from '../../protocols/peer-actions.ts';
 import { nativeHasher } from '../../src/native/hasher.ts';
+import { nativeLinkCrypto } from '../../src/native/link-crypto.ts';
 import { createHost } from '../../src/net/host.ts';
 import { waitFor } from '../util/wait.ts';
 import { addressOf, devnet, heard, meshed, recorder, seedOf, startHost, stopAllHosts, stopHost } from './fixtures.ts';
@@ -79,6 +80,21 @@ describe('host', () => {
       },
     );
     assert.equal(a.host.peers()[0]?.direct, false);
+  });
+
+  it('with either cryptography of links, hosts understand each other', async () => {
+    const a = await startHost('a', { linkCrypto: nativeLinkCrypto });
+    const b = await startHost('b', { persistentPeers: [addressOf(a)] });
+    const c = await startHost('c', { persistentPeers: [addressOf(a)], linkCrypto: nativeLinkCrypto });
+    await waitFor('hosts to share the chain', () => a.net.peers().length === 2);
+    // More than one noise message.
+    const document = Uint8Array.from({ length: 200_000 }, (_, i) => i % 251);
+    for (const one of [a, b, c]) one.seen.requests.join = () => Promise.resolve(document);
+    const ways = [[a, b] as const, [b, a] as const, [a, c] as const, [c, a] as const];
+    for (const [from, to] of ways) {
+      await waitFor('both sides to know', () => from.net.peers().includes(to.host.peerId));
+      assert.deepEqual(await from.net.request(to.host.peerId, 'join', null), document);
+    }
   });
 
   it('bans by named actions, disconnects, refuses the banned, and forgives with time', async () => {

@@ -3,8 +3,10 @@ import fc from 'fast-check';
 import type { ClientFrame, MinerFrame } from '../../protocols/market/work-frames.ts';
 import { MAX_PIECE_BYTES } from '../../protocols/market/work-frames.ts';
 import type { SignedAssignment } from '../../src/chain/market/assignment.ts';
+import type { BlobRef } from '../../src/chain/market/blob.ts';
+import { MAX_BLOB_BYTES } from '../../src/chain/market/blob.ts';
 import type { JobContent } from '../../src/chain/market/content.ts';
-import { MAX_CONTENT_BYTES } from '../../src/chain/market/content.ts';
+import { MAX_INPUT_BYTES } from '../../src/chain/market/content.ts';
 import type { SignedJob } from '../../src/chain/market/job.ts';
 import { MAX_JOB_MS } from '../../src/chain/market/job.ts';
 import type { OfferedModel, SignedOffer } from '../../src/chain/market/offer.ts';
@@ -34,13 +36,23 @@ export const price: fc.Arbitrary<Price> = fc.record({
   outputUaitPerKib: fc.nat(MAX_PRICE_UAIT),
 });
 
+const blobRef: fc.Arbitrary<BlobRef> = fc.record({
+  root: bytes(32),
+  bytes: fc.integer({ min: 1, max: MAX_BLOB_BYTES / 4 }),
+  key: bytes(32),
+  textHash: bytes(32),
+});
+
 export const content: fc.Arbitrary<JobContent> = fc.record({
   salt: bytes(32),
   params: fc.array(fc.record({ name: ascii(0, 64), value: fc.string({ unit: 'grapheme', maxLength: 40 }) }), {
     maxLength: 4,
   }),
   parts: fc.array(
-    fc.record({ role: ascii(0, 32), mediaType: ascii(0, 128), data: fc.uint8Array({ maxLength: 300 }) }),
+    fc.oneof(
+      fc.record({ role: ascii(0, 32), mediaType: ascii(0, 128), data: fc.uint8Array({ maxLength: 300 }) }),
+      fc.record({ role: ascii(0, 32), mediaType: ascii(0, 128), blob: blobRef }),
+    ),
     { maxLength: 4 },
   ),
 });
@@ -55,7 +67,7 @@ export const job: fc.Arbitrary<SignedJob> = fc.record({
     kind: ascii(1, 32),
     model: ascii(0, 128),
     inputHash: hash,
-    inputBytes: fc.nat(MAX_CONTENT_BYTES),
+    inputBytes: fc.nat(MAX_INPUT_BYTES),
     maxOutputBytes: fc.nat(MAX_OUTPUT_BYTES),
     maxPriceUait: u64,
     createdAtMs: u64,
@@ -72,7 +84,7 @@ export const quoteRequest: fc.Arbitrary<SignedQuoteRequest> = fc.record({
     agreement: nullable(hash),
     kind: ascii(0, 32),
     model: ascii(0, 128),
-    inputBytes: fc.nat(MAX_CONTENT_BYTES),
+    inputBytes: fc.nat(MAX_INPUT_BYTES),
     maxOutputBytes: fc.nat(MAX_OUTPUT_BYTES),
     maxPriceUait: u64,
     atMs: u64,

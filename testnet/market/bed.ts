@@ -1,6 +1,7 @@
 /** Three validators, a miner, and clients, with proxies on every way between them: what is killed and cut. */
 import { readFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fetchOver } from '../../src/cli/admin-socket.ts';
 import { homeLayout } from '../../src/config/home.ts';
 import type { Cluster } from '../cluster.ts';
 import { nodePorts } from '../create.ts';
@@ -16,7 +17,7 @@ import { NOWHERE, ProxyNetwork } from '../proxy/network.ts';
 import { minerPorts } from '../settings.ts';
 import { keepUnless, withTemporaryCluster } from '../temporary-cluster.ts';
 import { waitUntil } from '../wait.ts';
-import { CommandJob } from './command-job.ts';
+import { CommandJob, WORK } from './command-job.ts';
 import { DoorJob } from './door-job.ts';
 import { KillOrders } from './kill-order.ts';
 import type { Cut, Script } from './plan.ts';
@@ -33,6 +34,10 @@ const QUIET_MS = 400;
 const MAX_QUIET_MS = 40_000;
 
 export type MarketJob = CommandJob | DoorJob;
+
+interface MinerAnswer {
+  readonly models: readonly { readonly kind: string; readonly bytes_per_second: number }[];
+}
 
 export class MarketBed {
   readonly cluster: Cluster;
@@ -94,6 +99,17 @@ export class MarketBed {
       if (!(await waitUntil(isOffered, WHOLE_MS))) faults.push(`n1 does not know the offer of ${name}`);
     }
     return faults;
+  }
+
+  /** Bytes a second of the work, by the miner's own measure; 0 before the first. */
+  async pace(): Promise<number> {
+    const { miners = [], chain_id: chainId } = this.cluster.manifest;
+    const [{ home = '' } = {}] = miners;
+    const ask = fetchOver(homeLayout(home, chainId).adminSocket);
+    const answer = await ask('http://miner/api/miner', {}).catch(() => null);
+    if (answer?.ok !== true) return 0;
+    const { models } = (await answer.json()) as MinerAnswer;
+    return Math.max(0, ...models.filter(({ kind }) => kind === WORK.kind).map((model) => model.bytes_per_second));
   }
 
   /** Waits until neither side of the market has anything left to write. */

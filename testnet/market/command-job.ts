@@ -79,8 +79,10 @@ export class CommandJob {
       if (performance.now() > deadline) throw new Error(`the job did not end: exit ${ended.code}, ${lastLine(ended)}`);
       if (resumed > 0) await sleep(AGAIN_MS);
       const id = run?.record.job.job_id;
-      // Nothing was kept: it was never begun.
-      this.#running = id === undefined ? this.#run('job', 'run', this.#specPath) : this.#run('job', 'watch', id);
+      const isUnsent = errorCodeOf(ended) === 'NOT_FOUND';
+      // Nothing was kept, or nothing had left: it was never begun.
+      this.#running =
+        id === undefined || isUnsent ? this.#run('job', 'run', this.#specPath) : this.#run('job', 'watch', id);
     }
   }
 
@@ -113,6 +115,12 @@ export class CommandJob {
       });
     });
   }
+}
+
+/** Of what was told as JSON at the end. */
+function errorCodeOf({ stderr }: Ended): string | undefined {
+  const last = stderr.trim().split('\n').at(-1) ?? '';
+  return last.startsWith('{') ? (JSON.parse(last) as { error?: { code?: string } }).error?.code : undefined;
 }
 
 function lastLine({ stderr }: Ended): string {

@@ -58,7 +58,8 @@ export class DoorJob {
     let known: JobJson | undefined;
     let last = '';
     while (!this.#isAborted) {
-      if (performance.now() > deadline) throw new Error(`the job did not end: ${known?.state ?? last}`);
+      if (performance.now() > deadline)
+        throw new Error(`the job did not end: ${known ? await this.#why(known) : last}`);
       try {
         if (!known) {
           known = await this.#ask<JobJson>('/v1/jobs', { method: 'POST', body });
@@ -77,6 +78,11 @@ export class DoorJob {
       await sleep(POLL_MS);
     }
     throw new Error('the test was ended');
+  }
+
+  async #why({ job_id: id, state }: JobJson): Promise<string> {
+    const { summary } = await this.#ask<{ summary: string }>(`/v1/jobs/${id}/why`).catch(() => ({ summary: '' }));
+    return `${state}: ${summary}`;
   }
 
   /** @throws Error when nobody answers, or otherwise than with 2xx */

@@ -10,7 +10,7 @@ export interface Judgement {
   readonly priced_uait: number;
   /** The most that one job's client counts beyond what was paid, or the other way round. */
   readonly most_unmatched_uait: number;
-  /** What a miner may send before it is paid: a second of output, by the fastest of the receipts. */
+  /** What a miner may send before it is paid: a second of output, at the fastest pace that it said. */
   readonly tick_uait: number;
   readonly lost_jobs: number;
   readonly paid_twice: number;
@@ -34,11 +34,8 @@ export function judge(
 ): Judgement {
   const faults: string[] = [];
   const outcomes = results.map(({ outcome }) => outcome).filter((outcome) => outcome !== null);
-  const bytesPerSecond = Math.max(
-    LEAST_TICK_BYTES,
-    ...outcomes.filter(({ workMs }) => workMs > 0).map(({ outputBytes, workMs }) => (outputBytes * 1000) / workMs),
-  );
-  const tickUait = Math.ceil((bytesPerSecond * outputUaitPerKib) / KIB);
+  const tickBytes = Math.max(LEAST_TICK_BYTES, ...results.map(({ bytesPerSecond }) => bytesPerSecond + 1));
+  const tickUait = Math.ceil((tickBytes * outputUaitPerKib) / KIB);
   let [mostUnmatchedUait, paidTwice] = [0, 0];
   const match = (what: string, paidUait: number, cases: readonly CaseResult[], isSettled: boolean): void => {
     const jobs = cases.map(({ outcome }) => outcome).filter((outcome) => outcome !== null);

@@ -7,8 +7,6 @@ export interface JobOutcome {
   readonly spentUait: number;
   /** What its receipt says. */
   readonly priceUait: number;
-  readonly outputBytes: number;
-  readonly workMs: number;
   /** How often somebody had to ask again, after whoever was asked had ended. */
   readonly resumed: number;
   /** What does not hold, one line each. */
@@ -17,7 +15,6 @@ export interface JobOutcome {
 
 interface ReceiptFile {
   readonly price: number;
-  readonly metadata: { readonly attempt: number; readonly started_at_ms: number; readonly ended_at_ms: number };
 }
 
 export function outcomeOf(
@@ -44,8 +41,6 @@ export function outcomeOf(
     attempts: job.attempt,
     spentUait: Number(job.spent_uait),
     priceUait: receipt?.price ?? 0,
-    outputBytes: expected.length,
-    workMs: receipt ? receipt.metadata.ended_at_ms - receipt.metadata.started_at_ms : 0,
     resumed,
     faults,
   };

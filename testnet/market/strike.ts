@@ -24,6 +24,8 @@ export interface CaseResult {
   readonly fromHeight: number;
   readonly toHeight: number;
   readonly tookMs: number;
+  /** Of the miner's work, as it counts: what its next quotes ask credit for. */
+  readonly bytesPerSecond: number;
   readonly faults: readonly string[];
 }
 
@@ -106,7 +108,8 @@ async function oneCase(
   faults.push(...(await bed.whole()));
   await bed.quiet();
   const toHeight = await bed.height();
-  return { script, outcome, killed, fromHeight, toHeight, tookMs: performance.now() - startedAt, faults };
+  const tookMs = performance.now() - startedAt;
+  return { script, outcome, killed, fromHeight, toHeight, tookMs, bytesPerSecond: await bed.pace(), faults };
 }
 
 function writerName(script: Script, writer: Writer): string {

@@ -83,7 +83,7 @@ class Stream {
       },
       close: () => undefined,
     };
-    this.#channel = acceptWorkChannel({ chain: CHAIN, sealing: nativeSealing, stream, keysOf: () => sealKeys });
+    this.#channel = acceptWorkChannel({ chain: CHAIN, sealing: nativeSealing, stream, signer, keysOf: () => sealKeys });
     void this.#serve();
   }
 

@@ -161,7 +161,10 @@ export function simulatedMoney(): Money {
     client,
     signAsAccount: (message) => ({ publicKey: account.publicKey, signature: account.sign(message) }),
     terms: () =>
-      Promise.resolve({ minCapUait: 1_000_000, minStakeUait: 1, openFeeUait: 1, maxTermMs: 30 * 24 * 3_600_000 }),
+      Promise.resolve({
+        ...{ minCapUait: 1_000_000, minStakeUait: 1, maxTermMs: 30 * 24 * 3_600_000 },
+        ...{ openFeeUait: 1, renewFeeUait: 1 },
+      }),
     balanceUait: () => Promise.resolve(RICH_UAIT),
     stakedUait: () => Promise.resolve(RICH_UAIT),
     agreement: () => Promise.resolve(null),

@@ -6,7 +6,7 @@ import { waitUntil } from '../../../testnet/wait.ts';
 import type { CpuProfile } from './cpu-profile.ts';
 import { profileTree } from './cpu-profile.ts';
 import { flameGraph } from './flame-graph.ts';
-import { stageTimes } from './stages.ts';
+import { ownerTimes, stageTimes } from './stages.ts';
 
 /** A profile is some 10 MiB of JSON, which a node under load takes a while to write. */
 const WRITE_MS = 60_000;
@@ -16,6 +16,8 @@ export interface NodeProfile {
   /** Of the main thread, idle time left out. */
   readonly busy_ms: number;
   readonly stages_ms: Readonly<Record<string, number>>;
+  /** By package, or folder of ours. */
+  readonly owners_ms: Readonly<Record<string, number>>;
 }
 
 /** Before the cluster starts. @param folder made when absent */
@@ -41,15 +43,33 @@ export function recordProfiles(cluster: Cluster, folder: string, title: string):
       await waitUntil(() => existsSync(path), WRITE_MS);
       const tree = profileTree(JSON.parse(readFileSync(path, 'utf8')) as CpuProfile);
       writeFileSync(join(folder, `${name}.svg`), flameGraph(tree, `${name} · ${title}`));
-      const stages = [...stageTimes(tree)].map(([stage, us]) => [stage, Math.round(us / 1000)] as const);
+      const stages = milliseconds(stageTimes(tree));
       profiles.push({
         name,
         busy_ms: stages.reduce((sum, [, ms]) => sum + ms, 0),
         stages_ms: Object.fromEntries(stages),
+        owners_ms: Object.fromEntries(milliseconds(ownerTimes(tree))),
       });
     }
     return profiles;
   };
+}
+
+function milliseconds(times: ReadonlyMap<string, number>): (readonly [string, number])[] {
+  return [...times].map(([name, us]) => [name, Math.round(us / 1000)] as const).filter(([, ms]) => ms > 0);
+}
+
+/** The mean share of all nodes, the largest first. */
+export function topOwners(profiles: readonly NodeProfile[], count: number): { owner: string; percent: number }[] {
+  const busyMs = profiles.reduce((sum, { busy_ms }) => sum + busy_ms, 0);
+  const times = new Map<string, number>();
+  for (const { owners_ms } of profiles) {
+    for (const [owner, ms] of Object.entries(owners_ms)) times.set(owner, (times.get(owner) ?? 0) + ms);
+  }
+  return [...times]
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, count)
+    .map(([owner, ms]) => ({ owner, percent: Math.round((ms / busyMs) * 1000) / 10 }));
 }
 
 function pathOf(folder: string, name: string): string {

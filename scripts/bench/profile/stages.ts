@@ -27,18 +27,37 @@ const OTHER = 'other';
 
 /** Time by stage in µs, idle time left out, the longest first. */
 export function stageTimes(root: ProfileNode): Map<string, number> {
+  return timesBy(root, stageOf);
+}
+
+/** Likewise by whose code it is: a package, a folder or file of ours, the collector. Node's own belongs to its caller. */
+export function ownerTimes(root: ProfileNode): Map<string, number> {
+  return timesBy(root, ownerOf);
+}
+
+function timesBy(root: ProfileNode, nameOf: (frame: CallFrame) => string | undefined): Map<string, number> {
   const times = new Map<string, number>();
-  const visit = (node: ProfileNode, callerStage: string): void => {
+  const visit = (node: ProfileNode, caller: string): void => {
     if (isIdle(node.frame)) return;
-    const stage = stageOf(node.frame) ?? callerStage;
-    times.set(stage, (times.get(stage) ?? 0) + node.selfUs);
-    for (const child of node.children) visit(child, stage);
+    const name = nameOf(node.frame) ?? caller;
+    times.set(name, (times.get(name) ?? 0) + node.selfUs);
+    for (const child of node.children) visit(child, name);
   };
   visit(root, OTHER);
   return new Map([...times].filter(([, us]) => us > 0).sort(([, a], [, b]) => b - a));
 }
 
-function stageOf({ url, functionName }: CallFrame): string | undefined {
-  if (url === '' && functionName === '(garbage collector)') return GC;
-  return STAGES.find(([, pattern]) => pattern.test(url))?.[0];
+function stageOf(frame: CallFrame): string | undefined {
+  return isCollector(frame) ? GC : STAGES.find(([, pattern]) => pattern.test(frame.url))?.[0];
+}
+
+function ownerOf(frame: CallFrame): string | undefined {
+  if (isCollector(frame)) return GC;
+  const inModules = frame.url.lastIndexOf('/node_modules/');
+  if (inModules >= 0) return /^(?:@[^/]+\/)?[^/]+/.exec(frame.url.slice(inModules + '/node_modules/'.length))?.[0];
+  return /\/((?:src|testnet)\/[^/]+|protocols)(?:\/|$)/.exec(frame.url)?.[1];
+}
+
+function isCollector({ url, functionName }: CallFrame): boolean {
+  return url === '' && functionName === '(garbage collector)';
 }

@@ -50,3 +50,15 @@ export interface BatchVerifier {
   // eslint-disable-next-line no-restricted-syntax -- a type for those above; nothing in this folder waits for it
   verifyBatch(checks: readonly SignatureCheck[], options?: VerifyBatchOptions): Promise<boolean[]>;
 }
+
+/** What the connections between nodes are encrypted with: X25519 (RFC 7748) and ChaCha20-Poly1305 (RFC 8439). */
+export interface LinkCrypto {
+  /** Both keys 32 bytes. @param seed 32 bytes, the private key; random when absent */
+  keyPair(seed?: Uint8Array): { readonly publicKey: Uint8Array; readonly privateKey: Uint8Array };
+  /** 32 bytes. @throws Error when the public key is of small order */
+  sharedKey(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array;
+  /** Ciphertext and tag of 16 bytes. @param key 32 bytes @param nonce 12 bytes */
+  seal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, associated: Uint8Array): Uint8Array;
+  /** @throws Error when it does not open */
+  open(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, associated: Uint8Array): Uint8Array;
+}

@@ -4,7 +4,7 @@ import { Reader, Writer } from '../codec.ts';
 import type { Hasher, SignatureCheck, Signer } from '../crypto/types.ts';
 import type { ChainContext } from '../signing.ts';
 import { signBytesWriter } from '../signing.ts';
-import { MAX_CONTENT_BYTES } from './content.ts';
+import { MAX_INPUT_BYTES } from './content.ts';
 import { MAX_OUTPUT_BYTES } from './price.ts';
 
 export interface JobSpec {
@@ -19,6 +19,7 @@ export interface JobSpec {
   readonly model: string;
   /** Of the encoded content, which is sealed to the miner. */
   readonly inputHash: Hash;
+  /** Of the encoded content, and of what its blobs hold. */
   readonly inputBytes: number;
   readonly maxOutputBytes: number;
   /** Over all attempts. */
@@ -117,7 +118,7 @@ export function readJob(reader: Reader): SignedJob {
     totalMs: reader.u32(),
   };
   const tooLong = [spec.queueMs, spec.executionMs, spec.totalMs].some((ms) => ms === 0 || ms > MAX_JOB_MS);
-  if (tooLong || spec.inputBytes > MAX_CONTENT_BYTES || spec.maxOutputBytes > MAX_OUTPUT_BYTES || spec.kind === '') {
+  if (tooLong || spec.inputBytes > MAX_INPUT_BYTES || spec.maxOutputBytes > MAX_OUTPUT_BYTES || spec.kind === '') {
     throw reader.reject('out-of-range');
   }
   return { spec, signature: reader.fixed(64) };

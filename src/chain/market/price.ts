@@ -4,13 +4,13 @@ import type { Reader, Writer } from '../codec.ts';
 export interface Price {
   /** For the attempt as such, whatever comes of it. */
   readonly fixedUait: number;
-  /** For 1,024 bytes of encoded content, begun ones in proportion, rounded up. */
+  /** For 1,024 bytes of input, begun ones in proportion, rounded up. */
   readonly inputUaitPerKib: number;
   /** For 1,024 bytes of output. */
   readonly outputUaitPerKib: number;
 }
 
-/** Largest price of 1,024 bytes, and of an attempt: times the largest output it stays an exact integer. */
+/** Largest price of 1,024 bytes, and of an attempt. */
 export const MAX_PRICE_UAIT = 1_000_000_000;
 export const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 
@@ -18,11 +18,13 @@ const KIB = 1024;
 
 /** What an attempt costs up to here. */
 export function dueUait(price: Price, inputBytes: number, outputBytes: number): number {
-  return (
-    price.fixedUait +
-    Math.ceil((price.inputUaitPerKib * inputBytes) / KIB) +
-    Math.ceil((price.outputUaitPerKib * outputBytes) / KIB)
-  );
+  return price.fixedUait + costUait(price.inputUaitPerKib, inputBytes) + costUait(price.outputUaitPerKib, outputBytes);
+}
+
+/** Whole KiB and the rest apart: the price of the largest input times its bytes is no exact integer any more, its cost is. */
+function costUait(uaitPerKib: number, bytes: number): number {
+  const rest = bytes % KIB;
+  return uaitPerKib * ((bytes - rest) / KIB) + Math.ceil((uaitPerKib * rest) / KIB);
 }
 
 /** How many bytes of output a sum pays, fixed price and input first; −1 when it does not pay even those. */

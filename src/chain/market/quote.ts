@@ -4,7 +4,7 @@ import { Reader, Writer } from '../codec.ts';
 import type { Hasher, SignatureCheck, Signer } from '../crypto/types.ts';
 import type { ChainContext } from '../signing.ts';
 import { signBytesWriter } from '../signing.ts';
-import { MAX_CONTENT_BYTES } from './content.ts';
+import { MAX_INPUT_BYTES } from './content.ts';
 import { MAX_KIND, MAX_MODEL } from './job.ts';
 import type { Price } from './price.ts';
 import { MAX_OUTPUT_BYTES, readPrice, writePrice } from './price.ts';
@@ -99,7 +99,7 @@ export function decodeQuoteRequest(bytes: Uint8Array): SignedQuoteRequest {
     maxPriceUait: reader.u64(),
     atMs: reader.u64(),
   };
-  if (request.inputBytes > MAX_CONTENT_BYTES || request.maxOutputBytes > MAX_OUTPUT_BYTES) {
+  if (request.inputBytes > MAX_INPUT_BYTES || request.maxOutputBytes > MAX_OUTPUT_BYTES) {
     throw reader.reject('out-of-range');
   }
   const signed = { request, publicKey: reader.fixed(32), signature: reader.fixed(64) };

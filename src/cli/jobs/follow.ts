@@ -27,7 +27,7 @@ const FIRST_LOOK_MS = 50;
 const LONGEST_LOOK_MS = 1000;
 
 export interface FollowOptions {
-  readonly market: Market;
+  readonly market: Omit<Market, 'submit'>;
   readonly run: Run;
   readonly job: Hash;
   readonly chain: ChainContext;

@@ -2,12 +2,13 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { utf8 } from '../../bytes.ts';
+import { MAX_BLOB_BYTES } from '../../chain/market/blob.ts';
 import type { ContentParam, ContentPart } from '../../chain/market/content.ts';
 import { MAX_CONTENT_BYTES } from '../../chain/market/content.ts';
 import { MAX_JOB_MS } from '../../chain/market/job.ts';
 import { MAX_OUTPUT_BYTES } from '../../chain/market/price.ts';
-import type { JobRequest } from '../../compute/coordinator/coordinator.ts';
 import { NodeError } from '../../errors.ts';
+import type { InlineRequest } from '../../sdk/market.ts';
 import { parseAmount } from '../amount.ts';
 import { duration } from '../options.ts';
 import { readSmallText } from '../small-file.ts';
@@ -21,8 +22,9 @@ const TOKEN_BYTES = 16;
 const DEFAULT_QUEUE_MS = 2 * 60_000;
 const DEFAULT_EXECUTION_MS = 5 * 60_000;
 const MAX_SPEC_BYTES = MAX_CONTENT_BYTES + 64 * 1024;
+const WASM_KIND = 'wasm.run';
 const SPEC_KEYS = new Set(
-  'kind model prompt system messages parts params max_price max_output_bytes queue execution total idempotency_key'.split(
+  'kind model prompt system messages parts input_file module_file params max_price max_output_bytes queue execution total idempotency_key'.split(
     ' ',
   ),
 );
@@ -38,8 +40,8 @@ export interface JobOptions {
 }
 
 /** @param prompt "-": stdin @throws NodeError USAGE */
-export async function requestOfPrompt(prompt: string, options: JobOptions): Promise<JobRequest> {
-  const text = prompt === '-' ? await readSmallText('-', MAX_CONTENT_BYTES, 'a prompt', 'USAGE') : prompt;
+export async function requestOfPrompt(prompt: string, options: JobOptions): Promise<InlineRequest> {
+  const text = prompt === '-' ? await readSmallText('-', MAX_BLOB_BYTES, 'a prompt', 'USAGE') : prompt;
   if (text.trim() === '')
     throw new NodeError('USAGE', 'the prompt is empty', { hint: 'aitbc submit "What is 2 plus 2?"' });
   const isChat = options.kind === DEFAULT_KIND;
@@ -65,7 +67,7 @@ export async function requestOfPrompt(prompt: string, options: JobOptions): Prom
 }
 
 /** @param path YAML, JSON being some; "-": stdin @throws NodeError USAGE naming the field */
-export async function requestOfSpec(path: string): Promise<JobRequest> {
+export async function requestOfSpec(path: string): Promise<InlineRequest> {
   const [{ parse }, text] = await Promise.all([import('yaml'), readSmallText(path, MAX_SPEC_BYTES, 'a job', 'USAGE')]);
   let spec: Fields;
   try {
@@ -104,9 +106,9 @@ export async function requestOfSpec(path: string): Promise<JobRequest> {
   });
 }
 
-type Asked = Pick<JobRequest, 'kind' | 'model' | 'parts' | 'params' | 'maxPriceUait'> & Partial<JobRequest>;
+type Asked = Pick<InlineRequest, 'kind' | 'model' | 'parts' | 'params' | 'maxPriceUait'> & Partial<InlineRequest>;
 
-function requestOf(asked: Asked): JobRequest {
+function requestOf(asked: Asked): InlineRequest {
   const { queueMs = DEFAULT_QUEUE_MS, executionMs = DEFAULT_EXECUTION_MS } = asked;
   return {
     maxOutputBytes: DEFAULT_OUTPUT_BYTES,
@@ -122,18 +124,24 @@ function requestOf(asked: Asked): JobRequest {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** `parts` as they are, else `messages` of a conversation, else `system` and `prompt`. */
+/** `parts` as they are, else `messages` of a conversation, else `system` with `prompt` or a file; a module before its input. */
 async function partsOf(spec: Fields, kind: string, folder: string): Promise<ContentPart[]> {
-  if ([spec['parts'], spec['messages'], spec['prompt']].filter((value) => value !== undefined).length !== 1) {
-    throw wrong('prompt', 'given once: as prompt, as messages, or as parts');
+  const module = textOf(spec['module_file'], 'module_file');
+  if (module !== undefined) return modulePartsOf(spec, kind, folder, module);
+  const forms = [spec['parts'], spec['messages'], spec['prompt'], spec['input_file']];
+  if (forms.filter((value) => value !== undefined).length !== 1) {
+    throw wrong('prompt', 'given once: as prompt, as messages, as input_file, or as parts');
   }
   if (spec['parts'] !== undefined) {
     return Promise.all(listOf(spec['parts'], 'parts').map((part, i) => partOf(part, `parts[${i}]`, folder)));
   }
   const system = textOf(spec['system'], 'system');
   const first = system === undefined ? [] : [textPart('system', system)];
+  const role = kind === DEFAULT_KIND ? 'user' : '';
   const prompt = textOf(spec['prompt'], 'prompt');
-  if (prompt !== undefined) return [...first, textPart(kind === DEFAULT_KIND ? 'user' : '', prompt)];
+  if (prompt !== undefined) return [...first, textPart(role, prompt)];
+  const file = textOf(spec['input_file'], 'input_file');
+  if (file !== undefined) return [...first, await filePart(role, 'text/plain', resolve(folder, file))];
   return [
     ...first,
     ...listOf(spec['messages'], 'messages').map((message, i) => {
@@ -142,6 +150,26 @@ async function partsOf(spec: Fields, kind: string, folder: string): Promise<Cont
       return textPart(requiredText(role, `${at}.role`), requiredText(content, `${at}.content`));
     }),
   ];
+}
+
+/** A module and, from a file or as text, its standard input. */
+async function modulePartsOf(spec: Fields, kind: string, folder: string, module: string): Promise<ContentPart[]> {
+  if (kind !== WASM_KIND) throw wrong('module_file', `of a job of kind ${WASM_KIND}`);
+  if (spec['parts'] !== undefined || spec['messages'] !== undefined || spec['system'] !== undefined) {
+    throw wrong('module_file', 'alone, or beside input_file or prompt, its standard input');
+  }
+  const input = textOf(spec['input_file'], 'input_file');
+  const prompt = textOf(spec['prompt'], 'prompt');
+  if (input !== undefined && prompt !== undefined) throw wrong('prompt', 'given once: as prompt, or as input_file');
+  return [
+    await filePart('', 'application/wasm', resolve(folder, module)),
+    ...(input === undefined ? [] : [await filePart('', 'application/octet-stream', resolve(folder, input))]),
+    ...(prompt === undefined ? [] : [textPart('', prompt)]),
+  ];
+}
+
+async function filePart(role: string, mediaType: string, path: string): Promise<ContentPart> {
+  return { role, mediaType, data: await readPart(path) };
 }
 
 /** `{role, media_type, text | base64 | file}`, a file beside the specification. */
@@ -154,7 +182,7 @@ async function partOf(value: unknown, at: string, folder: string): Promise<Conte
   const base64 = textOf(part['base64'], `${at}.base64`);
   if (base64 !== undefined) return { role, mediaType, data: new Uint8Array(Buffer.from(base64, 'base64')) };
   const file = resolve(folder, requiredText(part['file'], `${at}.file`));
-  return { role, mediaType, data: await readPart(file) };
+  return filePart(role, mediaType, file);
 }
 
 function mediaTypeOf(part: Fields, at: string): string | undefined {
@@ -163,8 +191,8 @@ function mediaTypeOf(part: Fields, at: string): string | undefined {
 
 async function readPart(path: string): Promise<Uint8Array> {
   try {
-    if ((await stat(path)).size > MAX_CONTENT_BYTES) {
-      throw new NodeError('TOO_LARGE', `${path} is larger than a job may be`, { data: { limit: MAX_CONTENT_BYTES } });
+    if ((await stat(path)).size > MAX_BLOB_BYTES) {
+      throw new NodeError('TOO_LARGE', `${path} is larger than a job may be`, { data: { limit: MAX_BLOB_BYTES } });
     }
     return new Uint8Array(await readFile(path));
   } catch (error) {

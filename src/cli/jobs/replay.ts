@@ -2,7 +2,7 @@
 import { toHex } from '../../bytes.ts';
 import { addressOf, formatAddress } from '../../chain/address.ts';
 import type { WorkDocument } from '../../chain/market/work-json.ts';
-import type { Replayer, ReplayVerdict } from '../../compute/coordinator/replay.ts';
+import type { BlobReader, Replayer, ReplayVerdict } from '../../compute/coordinator/replay.ts';
 import { replayWork } from '../../compute/coordinator/replay.ts';
 import { loadConfig } from '../../config.ts';
 import { NodeError } from '../../errors.ts';
@@ -21,8 +21,13 @@ export interface ReplayJson {
 /** Up to what a job may take; a second Ctrl-C is not needed for less. */
 const LEAST_MS = 30_000;
 
-/** Never fails for what this machine cannot do: that is `unknown`. @throws NodeError BAD_RECEIPT */
-export async function replayHere(context: Context, work: WorkDocument): Promise<ReplayVerdict> {
+/**
+ * Never fails for what this machine cannot do: that is `unknown`.
+ *
+ * @param read of the blobs that the input names
+ * @throws NodeError BAD_RECEIPT
+ */
+export async function replayHere(context: Context, work: WorkDocument, read: BlobReader): Promise<ReplayVerdict> {
   const { job, content, receipt } = work;
   const { kind, model, modelDigest } = receipt.signed.receipt;
   const signal = AbortSignal.timeout(job.spec.executionMs + LEAST_MS);
@@ -30,7 +35,7 @@ export async function replayHere(context: Context, work: WorkDocument): Promise<
   const paid = { job, content, receipt: receipt.signed.receipt };
   const simple = createNodeReplayer(log);
   if (modelDigest === null || simple.covers(kind, model, modelDigest)) {
-    return replayWork(nativeCrypto, receipt.chain, paid, simple, signal);
+    return replayWork(nativeCrypto, receipt.chain, paid, simple, signal, read);
   }
   const [{ openExecutors }, { createReplayer }] = await Promise.all([
     import('../../node/executors.ts'),
@@ -41,7 +46,7 @@ export async function replayHere(context: Context, work: WorkDocument): Promise<
   try {
     const { capabilities } = await executors.probe(signal);
     const replayer: Replayer = createReplayer({ capabilities, run: (each, io) => executors.run(each, io) });
-    return await replayWork(nativeCrypto, receipt.chain, paid, replayer, signal);
+    return await replayWork(nativeCrypto, receipt.chain, paid, replayer, signal, read);
   } finally {
     await executors.close();
   }

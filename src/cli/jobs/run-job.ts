@@ -2,14 +2,14 @@
 import { toHex } from '../../bytes.ts';
 import { formatAddress } from '../../chain/address.ts';
 import type { Hash } from '../../bytes.ts';
-import { encodeContent } from '../../chain/market/content.ts';
-import type { JobRequest, JobView } from '../../compute/coordinator/coordinator.ts';
+import { inputBytesOf } from '../../compute/blobs/split.ts';
+import type { JobView } from '../../compute/coordinator/coordinator.ts';
 import { isEnded, plainState } from '../../compute/coordinator/coordinator.ts';
 import { checkOffered } from '../../compute/coordinator/offered.ts';
 import { NodeError } from '../../errors.ts';
 import type { Rows } from '../../compute/coordinator/ports.ts';
 import { jobView } from '../../rpc/jobs/views.ts';
-import type { Market } from '../../sdk/market.ts';
+import type { InlineRequest, Market } from '../../sdk/market.ts';
 import { formatAit } from '../amount.ts';
 import type { Context } from '../context.ts';
 import type { KeyOptions } from '../signer.ts';
@@ -23,7 +23,7 @@ import type { Payer } from './session.ts';
 import { findPayer } from './session.ts';
 
 /** @throws NodeError JOB_FAILED | BAD_RECEIPT | what keeps a job from being submitted */
-export async function runJob(given: Context, request: JobRequest, options: KeyOptions): Promise<void> {
+export async function runJob(given: Context, request: InlineRequest, options: KeyOptions): Promise<void> {
   const payer = await findPayer(given, options);
   await payer.requireFunds();
   const run = await createRun(payer.context.home, payer.chain, Date.now());
@@ -31,9 +31,9 @@ export async function runJob(given: Context, request: JobRequest, options: KeyOp
   try {
     const rows = recordingRows(run.rows, (view) => recordFirst(payer, run, view));
     await withMarket(payer, run, rows, async (market) => {
-      const inputBytes = encodeContent({ salt: new Uint8Array(32), ...request }).length;
+      const inputBytes = inputBytesOf(request.params, request.parts);
       checkOffered(market.offers(), { ...request, inputBytes });
-      const { id } = await market.jobs.submit(request);
+      const { id } = await market.submit(request);
       isSubmitted = true;
       payer.context.out.note(`Job ${toHex(id)}`);
       await finish(payer, run, market, id);
@@ -68,7 +68,7 @@ function recordFirst({ context, chain, address: client }: Payer, run: Run, view:
 
 async function withMarket(payer: Payer, run: Run, rows: Rows, use: (market: Market) => Promise<void>): Promise<void> {
   try {
-    const market = await payer.open(rows);
+    const market = await payer.open(rows, run.shelf);
     try {
       await use(market);
     } finally {

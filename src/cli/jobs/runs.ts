@@ -1,6 +1,6 @@
 /**
  * Jobs of this home: <home>/jobs/<chain>-<genesis8>/<begun>-<random>/, one folder a run, 0700. `rows` is what the job's
- * coordinator keeps, and what a run that was killed goes on from; `job.json`, `receipt.json` and `result` are for people, and
+ * coordinator keeps, and what a run that was killed goes on from, with large inputs, sealed, in `blobs`; `job.json`, `receipt.json` and `result` are for people, and
  * for programs. Runs share nothing, so that any number go on at once.
  */
 import { randomBytes } from 'node:crypto';
@@ -8,8 +8,13 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHex } from '../../bytes.ts';
 import type { ChainContext } from '../../chain/signing.ts';
+import { systemClock } from '../../clock.ts';
+import type { BlobShelf } from '../../compute/blobs/shelf.ts';
+import { openShelf } from '../../compute/blobs/shelf.ts';
 import { isNodeError, NodeError, toNodeError } from '../../errors.ts';
 import { nopLogger } from '../../log.ts';
+import { nativeCrypto } from '../../native/crypto.ts';
+import { blobFiles } from '../../store/blob-files.ts';
 import { ensurePrivateFolder, replaceFile } from '../../store/files.ts';
 import { lockFolder } from '../../store/folder-lock.ts';
 import type { RowFile } from '../../store/row-file.ts';
@@ -24,6 +29,8 @@ const LEAST_PREFIX = 8;
 export interface Run {
   readonly folder: string;
   readonly rows: RowFile;
+  /** Kept as long as the run: doing the work again needs it. */
+  readonly shelf: BlobShelf;
   record(record: Omit<JobRecord, 'format'>): Promise<void>;
   keep(name: KeptFile, bytes: Uint8Array): Promise<void>;
   /** Lets others go on with it. */
@@ -41,6 +48,9 @@ export const RESULT_FILE = 'result';
 export const RECEIPT_FILE = 'receipt.json';
 /** All that doing the work again takes. */
 export const WORK_FILE = 'work.json';
+
+/** Large inputs, sealed. */
+export const BLOBS_FOLDER = 'blobs';
 
 export type KeptFile = keyof typeof KEPT;
 
@@ -65,9 +75,11 @@ export async function openRun(folder: string): Promise<Run> {
       await lock.release();
       throw error;
     });
+    const shelf = await openBlobs(folder);
     return {
       folder,
       rows,
+      shelf,
       record: (record) => replaceFile(join(folder, 'job.json'), jsonBytes({ format: FORMAT, ...record })),
       keep: (name, bytes) => replaceFile(join(folder, name), bytes),
       close: async () => {
@@ -80,6 +92,16 @@ export async function openRun(folder: string): Promise<Run> {
     if (isNodeError(error)) throw error.code === 'DATA_LOCKED' ? inUse(error) : error;
     throw storageError(error, 'keep a job', folder);
   }
+}
+
+function openBlobs(folder: string): Promise<BlobShelf> {
+  const bytes = blobFiles(join(folder, BLOBS_FOLDER), nativeCrypto);
+  return openShelf({
+    bytes,
+    hasher: nativeCrypto,
+    clock: systemClock,
+    limits: { maxBytes: Infinity, idleMs: Infinity },
+  });
 }
 
 /** Of all chains, the newest first; a folder that is none of a run is left out. */

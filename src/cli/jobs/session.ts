@@ -14,6 +14,7 @@ import { connectRelay } from '../../sdk/market-relay.ts';
 import { createMarketReads } from '../../sdk/market-reads.ts';
 import { ensurePrivateFolder } from '../../store/files.ts';
 import { lockFolder } from '../../store/folder-lock.ts';
+import type { BlobShelf } from '../../compute/blobs/shelf.ts';
 import type { Rows } from '../../compute/coordinator/ports.ts';
 import type { Context } from '../context.ts';
 import { requireMeantChain, requireSameChain } from '../deliver.ts';
@@ -35,7 +36,7 @@ export interface Payer {
   /** @throws NodeError INSUFFICIENT_FUNDS when it has nothing */
   requireFunds(): Promise<void>;
   /** @param rows of one run */
-  open(rows: Rows): Promise<Market>;
+  open(rows: Rows, shelf: BlobShelf): Promise<Market>;
 }
 
 /** Node and key of the options, or those that are near. @throws NodeError UNREACHABLE | USAGE | WRONG_GENESIS | … */
@@ -55,12 +56,12 @@ export async function findPayer(context: Context, options: KeyOptions): Promise<
       const balanceUait = await createMarketReads(client, light).balanceUait(addressOf(nativeCrypto, key.publicKey));
       if (balanceUait === 0) throw noFunds(key.address, chain.chainId, context);
     },
-    open: async (rows) => {
+    open: async (rows, shelf) => {
       const signer = await key.unlock();
       const miners = await connectRelay({ client, chain, crypto: nativeCrypto, pollMs: OFFERS_MS });
       try {
         const market = await createMarket({
-          ...{ client, light, miners, rows, crypto: nativeCrypto, createSigner: createNativeSigner },
+          ...{ client, light, miners, rows, shelf, crypto: nativeCrypto, createSigner: createNativeSigner },
           sealing: nativeSealing,
           signing: { hasher: nativeCrypto, chain, params: verification?.genesis.params ?? params, signer },
           exclusive: () => takeAccount(context.home, formatAddress(addressOf(nativeCrypto, signer.publicKey))),

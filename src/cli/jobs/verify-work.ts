@@ -1,14 +1,16 @@
 /** `aitbc job verify`: a receipt, what was paid for it, and the work done once more where this machine can. */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { equalBytes, toHex } from '../../bytes.ts';
 import type { WorkDocument } from '../../chain/market/work-json.ts';
 import { MAX_WORK_CHARACTERS, workFromJson, workToJson } from '../../chain/market/work-json.ts';
 import type { Json } from '../../chain/modules/types.ts';
-import type { ReplayVerdict } from '../../compute/coordinator/replay.ts';
+import { openBlob } from '../../compute/blobs/cipher.ts';
+import type { BlobReader, ReplayVerdict } from '../../compute/coordinator/replay.ts';
 import { isNodeError, NodeError } from '../../errors.ts';
 import { nativeCrypto } from '../../native/crypto.ts';
 import { agreementOf } from '../../sdk/market-reads.ts';
 import { parseReceipt } from '../../sdk/receipt.ts';
+import { blobFiles } from '../../store/blob-files.ts';
 import { replaceFile } from '../../store/files.ts';
 import { formatAit } from '../amount.ts';
 import type { Context } from '../context.ts';
@@ -18,7 +20,7 @@ import { readSmallText } from '../small-file.ts';
 import { keptReceipt } from './read-jobs.ts';
 import { replayHere, replayJson, replayLine, wrongResult } from './replay.ts';
 import type { FoundRun } from './runs.ts';
-import { findRun, jsonBytes, readKept, RESULT_FILE, WORK_FILE } from './runs.ts';
+import { BLOBS_FOLDER, findRun, jsonBytes, readKept, RESULT_FILE, WORK_FILE } from './runs.ts';
 import { checkReceipt, describe, describeJson } from './verify-receipt.ts';
 
 const PROOF_FILE = 'proof.json';
@@ -36,7 +38,7 @@ export async function verifyJob(context: Context, id: string, replays: boolean):
   const agreement = agreementOf(answer);
   const verified = checkReceipt(document, output, agreement);
   const work = replays ? await keptWork(context, run) : null;
-  const verdict = work && (await replayHere(context, work));
+  const verdict = work && (await replayHere(context, work, blobsBeside(run.folder)));
   const { state, paid_uait, refunded_uait } = answer;
   const text = `${describe(document, verified)}\nmoney      ${state}: paid ${formatAit(paid_uait)}, returned ${formatAit(refunded_uait)}`;
   const replay = verdict && replayJson(verdict);
@@ -60,7 +62,7 @@ export async function verifyWorkFile(context: Context, path: string, replays: bo
   const work = readWork(await readSmallText(path, MAX_WORK_CHARACTERS, 'the work of a job', 'BAD_RECEIPT'));
   await requireMeantChain(context, work.receipt.chain);
   const verified = checkReceipt(work.receipt, null);
-  const verdict = replays ? await replayHere(context, work) : null;
+  const verdict = replays ? await replayHere(context, work, blobsBeside(dirname(path))) : null;
   const replay = verdict && replayJson(verdict);
   context.out.data({ ...describeJson(work.receipt, verified, false), replay }, describe(work.receipt, verified));
   context.out.note('✓ Receipt valid, and about this job and this input. What the chain paid was not asked.');
@@ -70,6 +72,17 @@ export async function verifyWorkFile(context: Context, path: string, replays: bo
     context.out.note('! Whoever made the file got another result than this machine: one of the two is wrong.');
   }
   conclude(context, work, verdict, path);
+}
+
+/** Of a run, or put beside a file: `blobs/<root>/`. Nothing there is changed. */
+function blobsBeside(folder: string): BlobReader {
+  const files = blobFiles(join(folder, BLOBS_FOLDER), nativeCrypto);
+  return (ref) =>
+    openBlob(ref, async (leaf) => {
+      const bytes = await files.read(ref.root, leaf);
+      if (bytes) return bytes;
+      throw new NodeError('NOT_FOUND', `the input lies in ${BLOBS_FOLDER}/${toHex(ref.root)}, which is not here`);
+    });
 }
 
 /** @throws NodeError WRONG_RESULT */

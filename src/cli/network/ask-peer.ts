@@ -77,7 +77,7 @@ function strangerHandlers(onPeer: (peer: PeerId) => void): ChainHandlers {
     gossip: { tx: ignore, proposal: ignore, vote: ignore, evidence: ignore, status: ignore, offer: ignore },
     requests: {
       ...{ status: nothing, blocks: nothing, txs: nothing, votes: nothing },
-      ...{ light: nothing, snapshot: nothing, chunk: nothing, quote: nothing, join: nothing },
+      ...{ light: nothing, snapshot: nothing, chunk: nothing, quote: nothing, blob: nothing, join: nothing },
     },
     onPeer,
     onPeerGone: () => undefined,

@@ -119,7 +119,7 @@ export class Agreements {
     return agreement;
   }
 
-  /** Whether the miner has not released one that stood idle meanwhile. */
+  /** Whether neither side has closed one that stood idle meanwhile, or while this coordinator did not run. */
   async isStillOpen(agreement: HeldAgreement): Promise<boolean> {
     if (this.#modules.nowMs() - agreement.usedAtMs < TRUSTED_MS) return true;
     const found = await this.#modules.money.agreement(agreement.id);
@@ -129,6 +129,11 @@ export class Agreements {
     }
     this.retire(agreement);
     return false;
+  }
+
+  /** Before its next job the chain is asked, whenever it was used last. */
+  doubt(agreement: HeldAgreement): void {
+    agreement.usedAtMs = -Infinity;
   }
 
   release(agreement: HeldAgreement): void {
@@ -162,6 +167,7 @@ export class Agreements {
   /** From rows; what was being opened is sent again, the same. */
   restore(id: Hash, row: AgreementRow, ledger: LedgerRow): HeldAgreement {
     const agreement = this.#add(id, { row, ledger });
+    this.doubt(agreement);
     if (agreement.phase === 'opening') this.#sendInBackground(agreement);
     if (agreement.phase === 'retired') this.#checkLater(agreement, RETIRE_CHECK_MS);
     return agreement;
@@ -187,14 +193,20 @@ export class Agreements {
   /**
    * In the background. Nothing is kept of it before it is sent: what it sets aside stays the client's, and what a crash forgets
    * of it is read from the chain, or comes back when the agreement is closed.
+   *
+   * @returns whether it is now; null when nothing is done, because one is on its way
    */
-  renew(agreement: HeldAgreement, renewal: Renewal): void {
-    if (agreement.isRenewing || agreement.phase !== 'open') return;
+  renew(agreement: HeldAgreement, renewal: Renewal): Promise<boolean> | null {
+    if (agreement.isRenewing || agreement.phase !== 'open') return null;
     agreement.isRenewing = true;
-    this.#renew(agreement, renewal)
-      .catch((error: unknown) => {
-        this.#modules.log.debug('an agreement was not renewed', { code: toNodeError(error).code });
-      })
+    return this.#renew(agreement, renewal)
+      .then(
+        () => true,
+        (error: unknown) => {
+          this.#modules.log.debug('an agreement was not renewed', { code: toNodeError(error).code });
+          return false;
+        },
+      )
       .finally(() => {
         agreement.isRenewing = false;
       });
@@ -233,7 +245,9 @@ export class Agreements {
     minerKey: string,
     { maxUait, executionMs, headMs }: { maxUait: number; executionMs: number; headMs: number },
   ): HeldAgreement | undefined {
-    for (const agreement of this.#byMiner.get(minerKey) ?? []) {
+    const ofMiner = this.#byMiner.get(minerKey);
+    if (ofMiner === undefined) return undefined;
+    for (const agreement of ofMiner) {
       if (agreement.phase !== 'open' || agreement.isHeld || agreement.running !== null) continue;
       const isExpiring = agreement.expiresAtMs - headMs <= 2 * executionMs + EXPIRY_MARGIN_MS;
       if (!isExpiring && canBegin(agreement.ledger, maxUait)) return agreement;

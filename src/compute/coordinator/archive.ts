@@ -7,7 +7,7 @@ import { drop, TABLE } from './rows.ts';
 
 /** A list of which the first ones are taken away. */
 class Line {
-  #items: Job[] = [];
+  #items: (Job | undefined)[] = [];
   #head = 0;
 
   get first(): Job | undefined {
@@ -23,6 +23,8 @@ class Line {
   }
 
   shift(): void {
+    // Nothing holds what was taken away.
+    this.#items[this.#head] = undefined;
     this.#head++;
     if (this.#head < 1_024 || this.#head * 2 < this.#items.length) return;
     this.#items = this.#items.slice(this.#head);
@@ -33,6 +35,7 @@ class Line {
 export class Archive {
   readonly #limits: CoordinatorLimits;
   readonly #ended = new Line();
+  /** In the order of the others. */
   readonly #withOutput = new Line();
   #outputBytes = 0;
 
@@ -42,6 +45,10 @@ export class Archive {
 
   get size(): number {
     return this.#ended.size;
+  }
+
+  get withOutput(): number {
+    return this.#withOutput.size;
   }
 
   get outputBytes(): number {
@@ -72,6 +79,7 @@ export class Archive {
       const isOld = nowMs - (job.endedAtMs ?? nowMs) > endedKeptMs;
       if (!isOld && this.#ended.size <= maxEndedJobs) break;
       this.#ended.shift();
+      if (this.#withOutput.first === job) this.#withOutput.shift();
       gone.push(job);
       this.#dropOutput(job, rows);
       rows.push(...[TABLE.job, TABLE.progress, TABLE.result, TABLE.content].map((table) => drop(table, job.id)));

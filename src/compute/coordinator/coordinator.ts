@@ -1,6 +1,6 @@
 /** Jobs of one payer, as its doors see them: HTTP, CLI and SDK. */
 import type { Hash } from '../../bytes.ts';
-import type { ContentParam, ContentPart } from '../../chain/market/content.ts';
+import type { ContentParam, JobPart } from '../../chain/market/content.ts';
 import type { ListProof } from '../../chain/list-root.ts';
 import type { SignedJob } from '../../chain/market/job.ts';
 import type { SignedReceipt } from '../../chain/market/receipt.ts';
@@ -12,7 +12,8 @@ export interface JobRequest {
   /** Empty: any. */
   readonly model: string;
   readonly params: readonly ContentParam[];
-  readonly parts: readonly ContentPart[];
+  /** Blobs among them are on the shelf, whole: see `../blobs/split.ts`. */
+  readonly parts: readonly JobPart[];
   readonly maxOutputBytes: number;
   readonly maxPriceUait: number;
   readonly queueMs: number;

@@ -8,7 +8,7 @@ import { signAssignment } from '../../chain/market/assignment.ts';
 import { quoteId } from '../../chain/market/quote.ts';
 import type { ChainContext } from '../../chain/signing.ts';
 import type { Clock } from '../../clock.ts';
-import type { ErrorCode, NodeError } from '../../errors.ts';
+import type { NodeError } from '../../errors.ts';
 import { toNodeError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Sealing, SealKeyPair } from '../../../protocols/market/sealing.ts';
@@ -27,6 +27,7 @@ import { isWithMiner, stepJob } from './job-machine.ts';
 import { exposureUait } from './ledger.ts';
 import type { CoordinatorLimits } from './limits.ts';
 import { classOf, MinerIndex } from './miner-index.ts';
+import type { Inputs } from './inputs.ts';
 import { Memory } from './memory.ts';
 import type { CoordinatorMetrics } from './metrics.ts';
 import { Outcomes } from './outcomes.ts';
@@ -36,6 +37,7 @@ import type { Held, Placed } from './placing.ts';
 import { Placing } from './placing.ts';
 import type { ReplayOptions } from './replays.ts';
 import { Replays } from './replays.ts';
+import { HOPELESS, LOST_INPUT, TELLING } from './reasons.ts';
 import type { AttemptRow, ResultRow } from './rows.ts';
 import { drop, encodeAttempt, encodeProgress, put, TABLE } from './rows.ts';
 import { Scheduler } from './scheduler.ts';
@@ -45,18 +47,6 @@ import { WorkLines } from './work-lines.ts';
 
 const BACKOFF_MS = 200;
 const MAX_BACKOFF_MS = 5_000;
-/** Said of what waiting jobs ask for, rather than of who is busy. */
-const TELLING: ReadonlySet<ErrorCode> = new Set([
-  'PRICE',
-  'NO_MODEL',
-  'STAKE_LOW',
-  'BAD_JOB',
-  'TOO_LARGE',
-  'NOT_FUNDED',
-]);
-/** More waiting changes nothing. */
-const HOPELESS: ReadonlySet<ErrorCode> = new Set(['INSUFFICIENT_FUNDS', 'FEE_TOO_LOW', 'INTERNAL', 'STORAGE']);
-
 export interface CoreModules {
   readonly chain: ChainContext;
   readonly crypto: Crypto;
@@ -67,6 +57,7 @@ export interface CoreModules {
   readonly miners: Miners;
   readonly money: Money;
   readonly rows: Rows;
+  readonly inputs: Inputs;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: CoordinatorMetrics;
@@ -133,7 +124,7 @@ export class Core {
       },
     });
     this.lines = new WorkLines({
-      ...{ chain, miners, sealing, keys, deadlines, maxIdle: limits.maxIdleStreams },
+      ...{ chain, miners, sealing, verifier: crypto, keys, deadlines, maxIdle: limits.maxIdleStreams },
       ...{ maxIdlePerMiner: limits.maxIdleStreamsPerMiner, idleMs: limits.idleStreamMs },
     });
     this.#placing = new Placing({
@@ -176,7 +167,17 @@ export class Core {
     this.replays =
       replay &&
       new Replays({
-        ...{ ...replay, chain, hasher: crypto, random, log, metrics: modules.metrics, signal, deadlines },
+        ...{
+          ...replay,
+          chain,
+          hasher: crypto,
+          inputs: modules.inputs,
+          random,
+          log,
+          metrics: modules.metrics,
+          signal,
+          deadlines,
+        },
         ...{ maxWaiting: limits.maxReplays, maxWaitingBytes: limits.maxReplayBytes },
         onWrong: (job, wrong) => {
           this.#keep(this.outcomes.onWrongResult(job, wrong));
@@ -313,9 +314,26 @@ export class Core {
       this.#scheduler.push(job);
       this.pump();
     };
-    if (delayMs > 0) this.deadlines.after(delayMs, push);
+    const ready = (): void => {
+      if (job.blobs.length === 0) push();
+      else void this.#offerBlobs(job, push);
+    };
+    if (delayMs > 0) this.deadlines.after(delayMs, ready);
     // Not within the step that queues it.
-    else queueMicrotask(push);
+    else queueMicrotask(ready);
+  }
+
+  /** No miner's slot waits for an upload. */
+  async #offerBlobs(job: Job, then: () => void): Promise<void> {
+    try {
+      await this.#modules.inputs.offer(job.blobs, this.#stop.signal);
+      then();
+    } catch (error) {
+      const { code, message } = toNodeError(error);
+      if (job.isEnded || this.#stop.signal.aborted) return;
+      if (!HOPELESS.has(code) && !LOST_INPUT.has(code)) this.#back(job, { code, message });
+      else this.#keep(this.apply(job, { type: 'fail', fault: { code, message } }));
+    }
   }
 
   #countAbsence(job: Job): void {
@@ -456,6 +474,7 @@ export class Core {
     this.setDeadline(job);
     this.#scheduler.onEnded();
     job.content = null;
+    job.letGo();
     const own = this.agreements.ofJob(job.key);
     if (own && own.running === null) {
       this.agreements.retire(own);

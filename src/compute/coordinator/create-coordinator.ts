@@ -2,7 +2,7 @@
 import type { Hash } from '../../bytes.ts';
 import { bytesKey, concatBytes, equalBytes, keyBytes } from '../../bytes.ts';
 import type { BatchVerifier, Crypto, Signer } from '../../chain/crypto/types.ts';
-import { contentHash } from '../../chain/market/content.ts';
+import { blobBytesOf, contentHash } from '../../chain/market/content.ts';
 import { jobId, signJob } from '../../chain/market/job.ts';
 import { addressOf } from '../../chain/address.ts';
 import type { WorkReceipt } from '../../chain/market/receipt.ts';
@@ -21,7 +21,8 @@ import type { CoordinatorLimits } from './limits.ts';
 import { DEFAULT_COORDINATOR_LIMITS } from './limits.ts';
 import { createCoordinatorMetrics } from './metrics.ts';
 import { classOf } from './miner-index.ts';
-import type { Miners, Money, Rows } from './ports.ts';
+import { Inputs } from './inputs.ts';
+import type { Blobs, Miners, Money, Rows } from './ports.ts';
 import { checkRequest, contentOf, nonceOf, requestHash } from './request.ts';
 import type { ReplayOptions } from './replays.ts';
 import type { Restored, RestoredJob } from './restore.ts';
@@ -42,6 +43,8 @@ export interface CoordinatorOptions {
   readonly miners: Miners;
   readonly money: Money;
   readonly rows: Rows;
+  /** Without it, jobs that name blobs are not taken. */
+  readonly blobs?: Blobs;
   readonly clock: Clock;
   /** Bytes that nobody can guess. */
   readonly random: (bytes: number) => Uint8Array;
@@ -65,14 +68,15 @@ export async function createCoordinator(options: CoordinatorOptions): Promise<Co
   }
   const limits = { ...DEFAULT_COORDINATOR_LIMITS, ...options.limits };
   const session = createSigner(keys.session);
+  const inputs = new Inputs(options.blobs ?? null);
   const core = new Core({
     ...options,
-    ...{ session, limits, crypto, sealing, replay: options.replay ?? null },
+    ...{ session, limits, crypto, sealing, inputs, replay: options.replay ?? null },
     verifier: options.verifier ?? null,
     sealKeys: await sealing.deriveSealKeys(keys.seal),
     metrics: createCoordinatorMetrics(options.metrics),
   });
-  const coordinator = new JobDoor({ ...options, core, session, limits });
+  const coordinator = new JobDoor({ ...options, core, session, limits, inputs });
   await core.start();
   coordinator.restore(restored);
   return coordinator;
@@ -82,6 +86,7 @@ interface DoorOptions extends CoordinatorOptions {
   readonly core: Core;
   readonly session: Signer;
   readonly limits: CoordinatorLimits;
+  readonly inputs: Inputs;
 }
 
 class JobDoor implements Coordinator {
@@ -126,6 +131,7 @@ class JobDoor implements Coordinator {
       return known.view();
     }
     this.#checkRoom(request);
+    this.#options.inputs.check(request.parts);
     const content = contentOf(request, this.#options.random(32));
     this.#checkContent(request.owner, content.length);
     const job = this.#make(request, { nonce, hash, content });
@@ -324,7 +330,7 @@ class JobDoor implements Coordinator {
       kind: request.kind,
       model: request.model,
       inputHash: contentHash(crypto, content),
-      inputBytes: content.length,
+      inputBytes: content.length + blobBytesOf(request.parts),
       maxOutputBytes: request.maxOutputBytes,
       maxPriceUait: request.maxPriceUait,
       createdAtMs: Math.floor(clock.now()),
@@ -341,6 +347,7 @@ class JobDoor implements Coordinator {
 
   #add(job: Job): void {
     this.#jobs.set(job.key, job);
+    job.letGo = this.#options.inputs.hold(job.blobs);
     job.onState = () => {
       if (this.#listeners.size === 0) return;
       const view = job.view();
@@ -361,11 +368,10 @@ class JobDoor implements Coordinator {
     if (this.#byNonce.get(nonceKey) === job) this.#byNonce.delete(nonceKey);
   }
 
-  #count({ row: { owner, job } }: Job, by: 1 | -1): void {
-    const { inputBytes } = job.spec;
+  #count({ row: { owner }, contentBytes }: Job, by: 1 | -1): void {
     const before = this.#openByOwner.get(owner) ?? { jobs: 0, contentBytes: 0 };
-    const ofOwner = { jobs: before.jobs + by, contentBytes: before.contentBytes + by * inputBytes };
-    this.#contentBytes += by * inputBytes;
+    const ofOwner = { jobs: before.jobs + by, contentBytes: before.contentBytes + by * contentBytes };
+    this.#contentBytes += by * contentBytes;
     if (ofOwner.jobs === 0) this.#openByOwner.delete(owner);
     else this.#openByOwner.set(owner, ofOwner);
     this.#open += by;

@@ -1,13 +1,22 @@
 /** A job as its coordinator holds it, and what it shows of it. */
 import type { Hash } from '../../bytes.ts';
 import { bytesKey } from '../../bytes.ts';
+import type { BlobRef } from '../../chain/market/blob.ts';
+import { blobsOf, decodeContent } from '../../chain/market/content.ts';
 import type { JobEvent, JobReasons, JobView } from './coordinator.ts';
 import type { Deadline } from './deadlines.ts';
 import { OutputLog, Signal } from './output-log.ts';
 import type { JobProgress, JobStep } from './job-machine.ts';
 import { isEnded, NEW_JOB } from './job-machine.ts';
+import type { Candidate, Ranked } from './ranking.ts';
+import { reasonsOf } from './ranking.ts';
 import { Reasons } from './reasons.ts';
 import type { JobRow, ProgressRow, ResultRow } from './rows.ts';
+
+export interface ShownCandidate extends Candidate {
+  /** Its address. */
+  readonly miner: Uint8Array;
+}
 
 export class Job {
   readonly id: Hash;
@@ -15,13 +24,18 @@ export class Job {
   readonly row: JobRow;
   /** Encoded; null once it has ended. */
   content: Uint8Array | null;
+  /** Of the content as it was. */
+  readonly contentBytes: number;
+  /** Named by the content; those of a job that has ended are not known. */
+  readonly blobs: readonly BlobRef[];
+  /** Blobs are kept no longer for it. */
+  letGo: () => void = () => undefined;
   progress: JobProgress = NEW_JOB;
   sequence = 0;
   endedAtMs: number | null = null;
   readonly reasons: Reasons;
-  /** The best of the last match. */
-  candidates: readonly { readonly miner: Uint8Array; readonly score: number; readonly why: () => readonly string[] }[] =
-    [];
+  /** The best of the last match, and what was left of the maximum price then. */
+  ranking: { readonly best: readonly Ranked<ShownCandidate>[]; readonly maxUait: number } = { best: [], maxUait: 0 };
   output = new OutputLog();
   isOutputDropped = false;
   readonly events: JobEvent[] = [];
@@ -60,6 +74,9 @@ export class Job {
     this.key = bytesKey(id);
     this.row = row;
     this.content = content;
+    this.contentBytes = content?.length ?? 0;
+    const hasBlobs = content !== null && content.length < row.job.spec.inputBytes;
+    this.blobs = hasBlobs ? blobsOf(decodeContent(content).parts) : [];
     this.reasons = new Reasons(maxReasons);
   }
 
@@ -124,7 +141,12 @@ export class Job {
 
   why(offering: number): JobReasons {
     const reasons = this.reasons.list();
-    const candidates = this.candidates.map(({ miner, score, why }) => ({ miner, score, why: why() }));
+    const { best, maxUait } = this.ranking;
+    const candidates = best.map((ranked) => ({
+      miner: ranked.candidate.miner,
+      score: ranked.score,
+      why: reasonsOf(ranked, maxUait),
+    }));
     return { state: this.progress.state, summary: this.#summary(offering), reasons, candidates };
   }
 

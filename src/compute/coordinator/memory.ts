@@ -5,6 +5,9 @@ import { decodeRecord, encodeRecord, fade, learn, NO_RECORD } from './miner-reco
 import type { Row } from './ports.ts';
 import { drop, put, TABLE } from './rows.ts';
 
+/** In which next to nothing fades: each match looks at many miners. */
+const MOMENT_MS = 10_000;
+
 export class Memory {
   readonly #max: number;
   readonly #records = new Map<string, MinerRecord>();
@@ -17,10 +20,14 @@ export class Memory {
     return this.#records.size;
   }
 
-  /** As of now: it fades. */
+  /** It fades: as of now, or of a moment ago. */
   of(minerKey: string, atMs: number): MinerRecord {
     const record = this.#records.get(minerKey);
-    return record ? fade(record, atMs) : NO_RECORD;
+    if (!record) return NO_RECORD;
+    if (atMs - record.atMs < MOMENT_MS) return record;
+    const faded = fade(record, atMs);
+    this.#records.set(minerKey, faded);
+    return faded;
   }
 
   restore(miner: Uint8Array, value: Uint8Array): void {

@@ -176,11 +176,12 @@ function classesOf(offer: Offer): Set<string> {
 
 /** The cheapest of its models that does it. */
 export function modelFor(offer: Offer, kind: string, model: string): OfferedModel | undefined {
-  const able = offer.models.filter((offered) => offered.kind === kind && (model === '' || offered.model === model));
-  return able.reduce<OfferedModel | undefined>(
-    (best, each) => (best === undefined || unitUait(each) < unitUait(best) ? each : best),
-    undefined,
-  );
+  let best: OfferedModel | undefined;
+  for (const offered of offer.models) {
+    if (offered.kind !== kind || (model !== '' && offered.model !== model)) continue;
+    if (best === undefined || unitUait(offered) < unitUait(best)) best = offered;
+  }
+  return best;
 }
 
 function unitUait({ price }: OfferedModel): number {

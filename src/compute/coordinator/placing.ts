@@ -13,7 +13,7 @@ import { NodeError, toNodeError } from '../../errors.ts';
 import type { Agreements, HeldAgreement, OpenPlan } from './agreements.ts';
 import type { ChainView, Terms } from './chain-view.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
-import type { Job } from './job.ts';
+import type { Job, ShownCandidate } from './job.ts';
 import type { CoordinatorLimits } from './limits.ts';
 import { exposureUait } from './ledger.ts';
 import type { KnownMiner, MinerIndex } from './miner-index.ts';
@@ -22,7 +22,6 @@ import type { MinerRecord } from './miner-record.ts';
 import { isExcluded } from './miner-record.ts';
 import type { Miners, Money } from './ports.ts';
 import { checkQuote, maxAttemptUait, signedRequest } from './quotes.ts';
-import type { Candidate, Ranked } from './ranking.ts';
 import { rank, seededRandom } from './ranking.ts';
 import { renewalFor } from './renewal.ts';
 import { encodeProgress, put, TABLE } from './rows.ts';
@@ -67,7 +66,8 @@ export interface PlacingModules {
 export interface Held {
   readonly miner: KnownMiner;
   readonly model: OfferedModel;
-  readonly ranked: Ranked | null;
+  /** By its offer; 0 for the one that an agreement was opened with. */
+  readonly score: number;
 }
 
 export interface Quoted {
@@ -103,32 +103,37 @@ export class Placing {
   /** The best of those that could take it now, with a slot of each held; at once, so that no other job counts on them. */
   select(job: Job, asked: ReadonlySet<string>, headMs: number): Held[] {
     const { index, agreements, record } = this.#modules;
-    const { spec } = job;
+    const { kind, model: name, inputBytes, maxOutputBytes, executionMs } = job.spec;
+    const { leftUait } = job;
     const next = seededRandom(job.id.subarray((job.round % 8) * 4));
-    const need = { executionMs: spec.executionMs, headMs };
-    const candidates: Candidate[] = [];
-    const miners: KnownMiner[] = [];
-    for (const miner of index.sample(classOf(spec.kind, spec.model), SAMPLE, next)) {
-      const model = modelFor(miner.offer, spec.kind, spec.model);
-      const known = record(miner.key);
-      if (!model || asked.has(miner.key) || job.distrusted.has(miner.key) || isExcluded(known)) continue;
-      const maxUait = Math.min(dueUait(model.price, spec.inputBytes, spec.maxOutputBytes), job.leftUait);
-      miners.push(miner);
+    const known: { readonly miner: KnownMiner; readonly model: OfferedModel }[] = [];
+    const candidates: ShownCandidate[] = [];
+    for (const miner of index.sample(classOf(kind, name), SAMPLE, next)) {
+      const { key, offer } = miner;
+      const model = modelFor(offer, kind, name);
+      const seen = record(key);
+      if (!model || asked.has(key) || job.distrusted.has(key) || isExcluded(seen)) continue;
+      const costUait = dueUait(model.price, inputBytes, maxOutputBytes);
+      const maxUait = Math.min(costUait, leftUait);
+      known.push({ miner, model });
       candidates.push({
-        offer: miner.offer,
-        model,
-        record: known,
+        miner: miner.address,
+        costUait,
+        bytesPerSecond: model.bytesPerSecond,
+        isWarm: model.warm,
+        isFree: offer.free > 0,
+        record: seen,
         stakedUait: miner.stakedUait,
-        hasAgreement: !job.row.isSingle && agreements.hasIdle(miner.key, { ...need, maxUait }),
-        isAvoided: job.avoided.has(miner.key),
+        hasAgreement: !job.row.isSingle && agreements.hasIdle(key, { executionMs, headMs, maxUait }),
+        isAvoided: job.avoided.has(key),
       });
     }
-    const ranked = rank(candidates, { ...spec, maxUait: job.leftUait }, next);
-    this.#show(job, ranked, candidates, miners);
+    const ranked = rank(candidates, leftUait, next);
+    job.ranking = { best: ranked.slice(0, SHOWN_CANDIDATES), maxUait: leftUait };
     const wave = ranked.slice(0, ranked[0]?.candidate.hasAgreement === true ? 1 : FANOUT);
-    return wave.flatMap((each) => {
-      const miner = miners[candidates.indexOf(each.candidate)];
-      return miner ? [this.#hold(miner, each.candidate.model, each)] : [];
+    return wave.flatMap(({ index: at, score }) => {
+      const found = known[at];
+      return found ? [this.#hold(found.miner, found.model, score)] : [];
     });
   }
 
@@ -166,10 +171,10 @@ export class Placing {
     this.#modules.index.refresh(miner);
   }
 
-  #hold(miner: KnownMiner, model: OfferedModel, ranked: Ranked | null): Held {
+  #hold(miner: KnownMiner, model: OfferedModel, score: number): Held {
     miner.inFlight++;
     this.#modules.index.refresh(miner);
-    return { miner, model, ranked };
+    return { miner, model, score };
   }
 
   async #now(): Promise<ChainNow> {
@@ -182,7 +187,7 @@ export class Placing {
     const miner = this.#modules.index.miner(agreement.minerKey);
     const model = miner && modelFor(miner.offer, job.spec.kind, job.spec.model);
     if (!miner || !model) return null;
-    const held = this.#hold(miner, model, null);
+    const held = this.#hold(miner, model, 0);
     try {
       await agreement.opened;
       return await this.#ask(job, held, agreement, now);
@@ -241,7 +246,7 @@ export class Placing {
     const { inputBytes, maxOutputBytes } = job.spec;
     const offeredUait = dueUait(held.model.price, inputBytes, maxOutputBytes);
     const quotedUait = dueUait(quote.quote.price, inputBytes, maxOutputBytes);
-    return (held.ranked?.score ?? 0) + (offeredUait === 0 ? 0 : (3 * (offeredUait - quotedUait)) / offeredUait);
+    return held.score + (offeredUait === 0 ? 0 : (3 * (offeredUait - quotedUait)) / offeredUait);
   }
 
   /** @throws NodeError why there is no quote, or none to work under */
@@ -281,6 +286,7 @@ export class Placing {
       }
       return { held, quote, agreement };
     } catch (error) {
+      if (agreement && toNodeError(error).code === 'NOT_FUNDED') agreements.doubt(agreement);
       if (agreement) agreements.release(agreement);
       throw error;
     }
@@ -316,7 +322,7 @@ export class Placing {
     return agreement;
   }
 
-  /** Ahead of its end: the job at hand fits in, and waits for nothing. */
+  /** Ahead of its end: the job at hand fits in, and waits for nothing. The fee is its own, kept when it is assigned. */
   async #renew(agreement: HeldAgreement, maxUait: number, job: Job, { head, terms }: ChainNow): Promise<void> {
     const { agreements, view } = this.#modules;
     const { capUait, baseUait } = agreement.ledger;
@@ -326,8 +332,14 @@ export class Placing {
       windowMs: this.#termMs(false, job.spec.executionMs, terms),
       balanceUait: await view.balanceUait(),
     });
-    if (!renewal) return;
-    agreements.renew(agreement, renewal);
+    const { openFeeUait, renewFeeUait } = terms;
+    if (!renewal || job.feesUait + renewFeeUait > MAX_OPENINGS * openFeeUait) return;
+    const renewed = agreements.renew(agreement, renewal);
+    if (renewed === null) return;
+    job.feesUait += renewFeeUait;
+    void renewed.then((isRenewed) => {
+      if (!isRenewed && !job.isEnded) job.feesUait -= renewFeeUait;
+    });
     view.forgetBalance();
   }
 
@@ -411,12 +423,5 @@ export class Placing {
   #termMs(isSingle: boolean, executionMs: number, { maxTermMs }: Terms): number {
     const leastMs = 2 * executionMs + MARGIN_MS;
     return Math.min(maxTermMs, isSingle ? leastMs : Math.max(leastMs, this.#modules.limits.sessionMs));
-  }
-
-  #show(job: Job, ranked: readonly Ranked[], candidates: readonly Candidate[], miners: readonly KnownMiner[]): void {
-    job.candidates = ranked.slice(0, SHOWN_CANDIDATES).flatMap(({ candidate, score, why }) => {
-      const miner = miners[candidates.indexOf(candidate)];
-      return miner ? [{ miner: miner.address, score, why }] : [];
-    });
   }
 }

@@ -5,6 +5,7 @@
 import type { Address, Hash, PublicKey } from '../../bytes.ts';
 import type { Offer, SignedOffer } from '../../chain/market/offer.ts';
 import type { Agreement } from '../../chain/modules/compute/agreement.ts';
+import type { BlobShelf } from '../blobs/shelf.ts';
 import type { Renewal } from './renewal.ts';
 import type { WorkStream } from '../../../protocols/market/work-stream.ts';
 
@@ -43,11 +44,12 @@ export interface Money {
   readonly client: Address;
   /** Signs as the account: a quote request without agreement. */
   signAsAccount(message: Uint8Array): { readonly publicKey: PublicKey; readonly signature: Uint8Array };
-  /** Least cap of an agreement, least stake of a miner, and what opening costs. */
+  /** Least cap of an agreement, least stake of a miner, and what opening and renewing cost. */
   terms(): Promise<{
     readonly minCapUait: number;
     readonly minStakeUait: number;
     readonly openFeeUait: number;
+    readonly renewFeeUait: number;
     readonly maxTermMs: number;
   }>;
   balanceUait(): Promise<number>;
@@ -65,6 +67,18 @@ export interface Money {
   prepareRenewal(agreement: Hash, renewal: Renewal): Promise<Uint8Array>;
   /** The client's close of what it no longer needs. */
   prepareClose(agreement: Hash): Promise<Uint8Array>;
+}
+
+/** Inputs too large to travel with a job, sealed. */
+export interface Blobs {
+  /** Where those of open jobs stay. */
+  readonly shelf: BlobShelf;
+  /**
+   * Brings all of one from the shelf to where miners ask for it.
+   *
+   * @throws NodeError NOT_FOUND when it is not on the shelf, TOO_LARGE when it never will be there, others when it is not yet
+   */
+  offer(root: Hash, signal: AbortSignal): Promise<void>;
 }
 
 export interface Row {

@@ -2,14 +2,18 @@
  * Which miners are asked first, pure: the same seed, offers and records give the same order, and each score says what it is
  * made of. A few turns in a hundred go to chance, so that miners nobody knows come to be known.
  */
-import type { Offer, OfferedModel } from '../../chain/market/offer.ts';
-import { dueUait } from '../../chain/market/price.ts';
 import type { MinerRecord } from './miner-record.ts';
 import { isDistrusted, reliability } from './miner-record.ts';
 
 export interface Candidate {
-  readonly offer: Offer;
-  readonly model: OfferedModel;
+  /** What the job costs there at most, by its offer. */
+  readonly costUait: number;
+  /** By its own word. */
+  readonly bytesPerSecond: number;
+  /** The model is loaded. */
+  readonly isWarm: boolean;
+  /** It has a free slot, by its last word. */
+  readonly isFree: boolean;
   readonly record: MinerRecord;
   /** null: not known yet. */
   readonly stakedUait: number | null;
@@ -19,21 +23,20 @@ export interface Candidate {
   readonly isAvoided: boolean;
 }
 
-export interface RankedJob {
-  readonly inputBytes: number;
-  readonly maxOutputBytes: number;
-  /** What is left of the job's maximum price. */
-  readonly maxUait: number;
-}
-
-export interface Ranked {
-  readonly candidate: Candidate;
+export interface Ranked<C extends Candidate = Candidate> {
+  readonly candidate: C;
+  /** Among those given. */
+  readonly index: number;
   readonly score: number;
-  /** What the score is made of, a line each. */
-  readonly why: () => readonly string[];
+  readonly isExplored: boolean;
 }
 
-const WEIGHT = { price: 3, record: 3, speed: 1.5, stake: 0.5, agreement: 1, warm: 0.5, free: 1 } as const;
+/** Part of a score: its points, and what is said of them. */
+interface Factor {
+  readonly points: (candidate: Candidate, maxUait: number) => number;
+  readonly reason: (candidate: Candidate, maxUait: number) => string;
+}
+
 const LAST = { avoided: -20, distrusted: -40 } as const;
 const EXPLORATION = 0.05;
 const MORE_THAN_ANY_SCORE = 15;
@@ -41,55 +44,66 @@ const MORE_THAN_ANY_SCORE = 15;
 const HALF_SPEED = 500;
 const HALF_STAKE_UAIT = 10_000_000_000;
 
-/** @param next numbers from 0 to 1, from the seed */
-export function rank(candidates: readonly Candidate[], job: RankedJob, next: () => number): Ranked[] {
+const FACTORS: readonly Factor[] = [
+  {
+    points: ({ costUait }, maxUait) => 3 * cheapness(costUait, maxUait),
+    reason: ({ costUait }, maxUait) => `at most ${costUait} uait, of ${maxUait}`,
+  },
+  {
+    points: ({ record }) => 3 * reliability(record),
+    reason: ({ record }) => `record ${round(record.successes)} done, ${round(record.losses)} lost`,
+  },
+  {
+    points: ({ record, bytesPerSecond }) => 1.5 * half(record.bytesPerSecond || bytesPerSecond / 2, HALF_SPEED),
+    reason: ({ record, bytesPerSecond }) =>
+      record.bytesPerSecond > 0
+        ? `${Math.round(record.bytesPerSecond)} bytes/s measured`
+        : `${Math.round(bytesPerSecond / 2)} bytes/s by its own word, counted half`,
+  },
+  {
+    points: ({ stakedUait }) => (stakedUait === null ? 0 : 0.5 * half(stakedUait, HALF_STAKE_UAIT)),
+    reason: ({ stakedUait }) => `stake ${stakedUait} uait`,
+  },
+  { points: ({ hasAgreement }) => (hasAgreement ? 1 : 0), reason: () => 'an agreement with it is open' },
+  { points: ({ isWarm }) => (isWarm ? 0.5 : 0), reason: () => 'loaded' },
+  { points: ({ isFree }) => (isFree ? 0 : -1), reason: () => 'no free slot by its last word' },
+  {
+    points: ({ isAvoided }) => (isAvoided ? LAST.avoided : 0),
+    reason: () => 'an attempt at this job came to nothing there',
+  },
+  {
+    points: ({ record }) => (isDistrusted(record) ? LAST.distrusted : 0),
+    reason: ({ record }) => `contradicted itself, ${round(record.faults)} times`,
+  },
+];
+
+/**
+ * @param maxUait what is left of the job's maximum price
+ * @param next numbers from 0 to 1, from the seed
+ */
+export function rank<C extends Candidate>(candidates: readonly C[], maxUait: number, next: () => number): Ranked<C>[] {
   const explored = next() < EXPLORATION ? Math.floor(next() * candidates.length) : -1;
   return candidates
-    .map((candidate, i) => scored(candidate, job, i === explored, next()))
+    .map((candidate, index) => {
+      const isExplored = index === explored && !candidate.isAvoided && !isDistrusted(candidate.record);
+      let score = next() * 0.05 + (isExplored ? MORE_THAN_ANY_SCORE : 0);
+      for (const { points } of FACTORS) score += points(candidate, maxUait);
+      return { candidate, index, score, isExplored };
+    })
     .sort((a, b) => b.score - a.score);
 }
 
-/** Words are made when they are asked for: few scores are ever read. */
-function scored(candidate: Candidate, job: RankedJob, isExplored: boolean, tie: number): Ranked {
-  let score = tie * 0.05;
-  weigh(candidate, job, isExplored, (points) => {
-    score += points;
+/** What a score is made of, a line each. Made when it is asked for: few scores are ever read. */
+export function reasonsOf({ candidate, isExplored }: Ranked, maxUait: number): string[] {
+  const lines = FACTORS.flatMap(({ points, reason }) => {
+    const worth = points(candidate, maxUait);
+    return worth === 0 ? [] : [`${signed(worth)} ${reason(candidate, maxUait)}`];
   });
-  const why = (): string[] => {
-    const lines: string[] = [];
-    weigh(candidate, job, isExplored, (points, reason) => {
-      lines.push(`${points < 0 ? '' : '+'}${points.toFixed(2)} ${reason()}`);
-    });
-    return lines;
-  };
-  return { candidate, score, why };
+  return isExplored ? [...lines, `${signed(MORE_THAN_ANY_SCORE)} chosen by chance, to come to know it`] : lines;
 }
 
-function weigh(
-  { offer, model, record, stakedUait, hasAgreement, isAvoided }: Candidate,
-  job: RankedJob,
-  isExplored: boolean,
-  add: (points: number, reason: () => string) => void,
-): void {
-  const costUait = dueUait(model.price, job.inputBytes, job.maxOutputBytes);
-  const isMeasured = record.bytesPerSecond > 0;
-  const bytesPerSecond = isMeasured ? record.bytesPerSecond : model.bytesPerSecond / 2;
-  add(WEIGHT.price * cheapness(costUait, job.maxUait), () => `at most ${costUait} uait, of ${job.maxUait}`);
-  add(
-    WEIGHT.record * reliability(record),
-    () => `record ${round(record.successes)} done, ${round(record.losses)} lost`,
-  );
-  add(
-    WEIGHT.speed * half(bytesPerSecond, HALF_SPEED),
-    () => `${Math.round(bytesPerSecond)} bytes/s ${isMeasured ? 'measured' : 'by its own word, counted half'}`,
-  );
-  if (stakedUait !== null) add(WEIGHT.stake * half(stakedUait, HALF_STAKE_UAIT), () => `stake ${stakedUait} uait`);
-  if (hasAgreement) add(WEIGHT.agreement, () => 'an agreement with it is open');
-  if (model.warm) add(WEIGHT.warm, () => 'loaded');
-  if (offer.free === 0) add(-WEIGHT.free, () => 'no free slot by its last word');
-  if (isAvoided) add(LAST.avoided, () => 'an attempt at this job came to nothing there');
-  if (isDistrusted(record)) add(LAST.distrusted, () => `contradicted itself, ${round(record.faults)} times`);
-  else if (isExplored && !isAvoided) add(MORE_THAN_ANY_SCORE, () => 'chosen by chance, to come to know it');
+function signed(points: number): string {
+  return `${points < 0 ? '' : '+'}${points.toFixed(2)}`;
 }
 
 /** 1 for nothing, 0 for all that there is, below 0 beyond it. */

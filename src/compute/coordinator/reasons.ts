@@ -2,6 +2,20 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { JobReasons } from './coordinator.ts';
 
+/** Said of what waiting jobs ask for, rather than of who is busy. */
+export const TELLING: ReadonlySet<ErrorCode> = new Set([
+  'PRICE',
+  'NO_MODEL',
+  'STAKE_LOW',
+  'BAD_JOB',
+  'TOO_LARGE',
+  'NOT_FUNDED',
+]);
+/** More waiting changes nothing. */
+export const HOPELESS: ReadonlySet<ErrorCode> = new Set(['INSUFFICIENT_FUNDS', 'FEE_TOO_LOW', 'INTERNAL', 'STORAGE']);
+/** Of blobs: not kept here any more, or more than their node ever takes. */
+export const LOST_INPUT: ReadonlySet<ErrorCode> = new Set(['NOT_FOUND', 'TOO_LARGE']);
+
 interface Counted {
   readonly code: ErrorCode;
   count: number;

@@ -5,7 +5,8 @@
 import type { Hash } from '../../bytes.ts';
 import { equalBytes } from '../../bytes.ts';
 import type { Hasher } from '../../chain/crypto/types.ts';
-import type { ContentParam, ContentPart } from '../../chain/market/content.ts';
+import type { BlobRef } from '../../chain/market/blob.ts';
+import type { ContentParam, ContentPart, JobPart } from '../../chain/market/content.ts';
 import { contentHash, decodeContent } from '../../chain/market/content.ts';
 import type { SignedJob } from '../../chain/market/job.ts';
 import { jobId } from '../../chain/market/job.ts';
@@ -68,6 +69,19 @@ function requireSameWork(hasher: Hasher, chain: ChainContext, { job, content, re
   if (job.spec.kind !== receipt.kind) throw notItsWork('kind');
 }
 
+/** What a blob holds. @throws NodeError when it is not here, or not what its name says */
+export type BlobReader = (ref: BlobRef) => Promise<Uint8Array>;
+
+function noBlobs(): Promise<never> {
+  return Promise.reject(new NodeError('NOT_FOUND', 'the blobs that its input names are not here'));
+}
+
+async function opened(part: JobPart, read: BlobReader): Promise<ContentPart> {
+  if ('data' in part) return part;
+  const { role, mediaType, blob } = part;
+  return { role, mediaType, data: await read(blob) };
+}
+
 /** Does it again and compares. What fails here is `unknown`. @throws NodeError BAD_RECEIPT see `requireSameWork` */
 export async function replayWork(
   hasher: Hasher,
@@ -75,6 +89,7 @@ export async function replayWork(
   work: PaidWork,
   replayer: Pick<Replayer, 'replay'>,
   signal: AbortSignal,
+  read: BlobReader = noBlobs,
 ): Promise<ReplayVerdict> {
   requireSameWork(hasher, chain, work);
   const { job, receipt } = work;
@@ -85,7 +100,8 @@ export async function replayWork(
   const { params, parts } = decodeContent(work.content);
   try {
     const { maxOutputBytes } = job.spec;
-    const again = await replayer.replay({ kind, model, params, parts, maxOutputBytes }, modelDigest, signal);
+    const whole = await Promise.all(parts.map((part) => opened(part, read)));
+    const again = await replayer.replay({ kind, model, params, parts: whole, maxOutputBytes }, modelDigest, signal);
     return judge(hasher, receipt, again);
   } catch (error) {
     const { code, message } = toNodeError(error);

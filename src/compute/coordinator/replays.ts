@@ -2,11 +2,13 @@
  * Work that is done again by chance, to find out miners that give wrong results: one at a time, a bounded number waiting. The
  * miner cannot know which, for the choice is made when it has signed.
  */
+import type { BlobRef } from '../../chain/market/blob.ts';
 import type { Hasher } from '../../chain/crypto/types.ts';
 import type { ChainContext } from '../../chain/signing.ts';
 import { toNodeError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Deadlines } from './deadlines.ts';
+import type { Inputs } from './inputs.ts';
 import type { Job } from './job.ts';
 import type { CoordinatorMetrics } from './metrics.ts';
 import type { Replayer, ReplayVerdict, WrongResult } from './replay.ts';
@@ -24,6 +26,7 @@ export interface ReplayOptions {
 export interface ReplaysModules extends ReplayOptions {
   readonly chain: ChainContext;
   readonly hasher: Hasher;
+  readonly inputs: Pick<Inputs, 'hold' | 'read'>;
   readonly random: (bytes: number) => Uint8Array;
   readonly log: Logger;
   readonly metrics: CoordinatorMetrics;
@@ -37,6 +40,8 @@ export interface ReplaysModules extends ReplayOptions {
 interface Waiting {
   readonly job: Job;
   readonly work: Omit<WrongResult, 'outputHash'>;
+  /** Blobs of it are kept no longer. */
+  readonly letGo: () => void;
 }
 
 export class Replays {
@@ -63,7 +68,8 @@ export class Replays {
       metrics.replayed('skipped');
       return;
     }
-    this.#waiting.push({ job, work: { job: job.row.job, content, receipt } });
+    const letGo = this.#modules.inputs.hold(job.blobs);
+    this.#waiting.push({ job, work: { job: job.row.job, content, receipt }, letGo });
     this.#waitingBytes += content.length;
     this.#running ??= this.#run();
   }
@@ -80,9 +86,9 @@ export class Replays {
   }
 
   async #run(): Promise<void> {
-    const { chain, hasher, replayer, signal, log, metrics, onWrong, deadlines } = this.#modules;
+    const { chain, hasher, inputs, replayer, signal, log, metrics, onWrong, deadlines } = this.#modules;
     for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
-      const { job, work } = next;
+      const { job, work, letGo } = next;
       this.#waitingBytes -= work.content.length;
       if (signal.aborted) break;
       const late = new AbortController();
@@ -90,14 +96,16 @@ export class Replays {
         late.abort();
       });
       const paid = { ...work, receipt: work.receipt.receipt };
+      const read = (ref: BlobRef): Promise<Uint8Array> => inputs.read(ref);
       let verdict: ReplayVerdict;
       try {
-        verdict = await replayWork(hasher, chain, paid, replayer, AbortSignal.any([signal, late.signal]));
+        verdict = await replayWork(hasher, chain, paid, replayer, AbortSignal.any([signal, late.signal]), read);
       } catch (error) {
         log.warn('a job could not be done again', { code: toNodeError(error).code });
         continue;
       } finally {
         deadlines.drop(timeout);
+        letGo();
       }
       if (signal.aborted) break;
       metrics.replayed(verdict.result);

@@ -3,7 +3,7 @@ import type { Address, Hash } from '../../bytes.ts';
 import { utf8 } from '../../bytes.ts';
 import { Writer } from '../../chain/codec.ts';
 import type { Hasher } from '../../chain/crypto/types.ts';
-import type { JobContent } from '../../chain/market/content.ts';
+import type { JobContent, JobPart } from '../../chain/market/content.ts';
 import { decodeContent, encodeContent, MAX_CONTENT_BYTES } from '../../chain/market/content.ts';
 import { MAX_JOB_MS, MAX_KIND, MAX_MODEL } from '../../chain/market/job.ts';
 import { MAX_OUTPUT_BYTES } from '../../chain/market/price.ts';
@@ -40,7 +40,7 @@ export function checkRequest(request: JobRequest): void {
 
 /** @param salt 32 bytes @throws NodeError BAD_JOB | TOO_LARGE */
 export function contentOf({ params, parts }: Pick<JobContent, 'params' | 'parts'>, salt: Uint8Array): Uint8Array {
-  const bytes = parts.reduce((sum, { data }) => sum + data.length, 0);
+  const bytes = parts.reduce((sum, part) => sum + ('data' in part ? part.data.length : 0), 0);
   if (bytes > MAX_CONTENT_BYTES) throw tooLarge(bytes);
   let encoded: Uint8Array;
   try {
@@ -64,8 +64,16 @@ export function requestHash(hasher: Hasher, request: JobRequest): Hash {
   const writer = new Writer(512).ascii8('AIT/request').ascii8(request.kind).ascii8(request.model);
   writer.u32(request.maxOutputBytes).u64(request.maxPriceUait);
   writer.u32(request.queueMs).u32(request.executionMs).u32(request.totalMs);
-  writer.bool(request.agreement === 'single').fixed(hasher.hash(contentOf(request, new Uint8Array(32))), 32);
+  const { params, parts } = request;
+  const content = contentOf({ params, parts: parts.map(unsealed) }, new Uint8Array(32));
+  writer.bool(request.agreement === 'single').fixed(hasher.hash(content), 32);
   return hasher.hash(writer.finish());
+}
+
+/** The same input sealed anew has another name, and is the same input. */
+function unsealed(part: JobPart): JobPart {
+  if ('data' in part) return part;
+  return { ...part, blob: { ...part.blob, root: new Uint8Array(32), key: new Uint8Array(32) } };
 }
 
 function isIn(value: number, least: number, most: number): boolean {
@@ -80,6 +88,6 @@ function tooLarge(bytes: number): NodeError {
   const data: ErrorData = { bytes, maxBytes: MAX_CONTENT_BYTES };
   return new NodeError('TOO_LARGE', `the content has ${bytes} bytes, ${MAX_CONTENT_BYTES} are taken`, {
     data,
-    hint: 'send less input, or split the job',
+    hint: 'send less input, upload a part of it as a blob, or split the job',
   });
 }

@@ -4,6 +4,7 @@
  */
 import type { Hash } from '../../bytes.ts';
 import { bytesKey, equalBytes } from '../../bytes.ts';
+import type { Verifier } from '../../chain/crypto/types.ts';
 import type { ChainContext } from '../../chain/signing.ts';
 import type { Offer } from '../../chain/market/offer.ts';
 import { NodeError, toNodeError } from '../../errors.ts';
@@ -15,13 +16,18 @@ import { decodeMinerFrame, encodeClientFrame } from '../../../protocols/market/w
 import type { Deadline, Deadlines } from './deadlines.ts';
 import type { Miners } from './ports.ts';
 
+/**
+ * `breach`: the miner's own word was none that it may send. `refused`: it says itself that it does not take the stream, and no
+ * frame has left. `broken`: whoever carries the stream may be to blame.
+ */
+export type LineEnd = 'breach' | 'refused' | 'broken';
+
 export interface LineUser {
   /** Of the attempt that has the line; the next one is read once it resolves. */
   onFrame(frame: MinerFrame): Promise<void> | void;
   /** Anything came at all. */
   onHeard(): void;
-  /** @param isBreach the miner's own word was none that it may send; else whoever carries the stream may be to blame */
-  onClosed(error: NodeError, isBreach: boolean): void;
+  onClosed(error: NodeError, how: LineEnd): void;
 }
 
 /** A miner sends what was not asked for: so many frames are passed over. */
@@ -63,6 +69,11 @@ export class WorkLine {
     return this.#send(encodeClientFrame({ type: 'input', attempt, piece }));
   }
 
+  /** The miner has said hello: frames may have left. */
+  get isOpened(): boolean {
+    return this.#channel.otherKey !== null;
+  }
+
   onHeard(): void {
     this.#user?.onHeard();
   }
@@ -76,14 +87,14 @@ export class WorkLine {
     }
   }
 
-  close(error: NodeError, isBreach = false): void {
+  close(error: NodeError, how: LineEnd = 'broken'): void {
     if (this.isClosed) return;
     this.isClosed = true;
     this.#channel.close();
     const user = this.#user;
     this.leave();
     this.onEnd();
-    user?.onClosed(error, isBreach);
+    user?.onClosed(error, how);
   }
 
   async read(): Promise<void> {
@@ -99,7 +110,8 @@ export class WorkLine {
       }
     } catch (error) {
       const reason = toNodeError(error);
-      this.close(reason, isOpened || reason.code === 'CODEC');
+      if (this.#channel.refusal === error) this.close(reason, 'refused');
+      else this.close(reason, isOpened || reason.code === 'CODEC' ? 'breach' : 'broken');
     }
   }
 
@@ -131,6 +143,7 @@ export interface WorkLinesOptions {
   readonly chain: ChainContext;
   readonly miners: Miners;
   readonly sealing: Sealing;
+  readonly verifier: Verifier;
   readonly keys: SealKeyPair;
   readonly deadlines: Deadlines;
   readonly maxIdle: number;
@@ -187,16 +200,17 @@ export class WorkLines {
   }
 
   async #open(poolKey: string, offer: Offer, sealKey: Uint8Array, signal: AbortSignal): Promise<WorkLine> {
-    const { chain, miners, sealing, keys } = this.#options;
+    const { chain, miners, sealing, verifier, keys } = this.#options;
     const stream = await miners.open(offer, signal);
     let line: WorkLine | null = null;
     const onHeard = (): void => line?.onHeard();
-    const channel = await openWorkChannel({ chain, sealing, stream, keys, minerKey: sealKey, onHeard }).catch(
-      (error: unknown) => {
-        stream.close();
-        throw error;
-      },
-    );
+    const channel = await openWorkChannel({
+      ...{ chain, sealing, stream, keys, verifier, onHeard },
+      ...{ minerKey: sealKey, miner: offer.miner },
+    }).catch((error: unknown) => {
+      stream.close();
+      throw error;
+    });
     line = new WorkLine(poolKey, channel);
     this.#keep(line);
     return line;

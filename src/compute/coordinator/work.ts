@@ -13,6 +13,7 @@ import { tickCheck } from '../../chain/market/tick.ts';
 import type { Voucher } from '../../chain/modules/compute/voucher.ts';
 import { signVoucher } from '../../chain/modules/compute/voucher.ts';
 import type { ChainContext } from '../../chain/signing.ts';
+import type { ErrorCode } from '../../errors.ts';
 import { NodeError, toNodeError } from '../../errors.ts';
 import { LEASE_MS, MAX_PIECE_BYTES } from '../../../protocols/market/work-frames.ts';
 import type { MinerFrame } from '../../../protocols/market/work-frames.ts';
@@ -28,7 +29,7 @@ import type { Row } from './ports.ts';
 import { plainText } from './reasons.ts';
 import type { AttemptRow, ResultRow } from './rows.ts';
 import { drop, TABLE } from './rows.ts';
-import type { LineUser, WorkLine, WorkLines } from './work-lines.ts';
+import type { LineEnd, LineUser, WorkLine, WorkLines } from './work-lines.ts';
 
 const RECONNECT_MS = 250;
 const MAX_RECONNECT_MS = 2_000;
@@ -93,7 +94,10 @@ export class Work implements LineUser {
   #voucher: Voucher;
   #acknowledgement: Uint8Array | null = null;
   #line: WorkLine | null = null;
+  /** It was given to a stream. */
   #isSent = false;
+  /** Of an earlier stream the miner took frames. */
+  #hasLeft: boolean;
   #repeats = 0;
   #forged = 0;
   #lastHeardMs: number;
@@ -117,9 +121,10 @@ export class Work implements LineUser {
         ? beginAttempt(terms, creditUait)
         : resumeAttempt(terms, creditUait, result?.receipt.receipt ?? null);
     this.#acknowledgement = result?.acknowledgement ?? null;
+    this.#hasLeft = begin.resumed !== null;
     this.#voucher = this.#sign(begin.voucherUait);
     this.job.attempt = this;
-    this.job.exposureUait = () => (this.#isOver ? 0 : exposureUait(this.agreement.ledger));
+    this.job.exposureUait = () => exposureUait(this.agreement.ledger);
   }
 
   get quote(): AttemptRow['quote']['quote'] {
@@ -165,10 +170,12 @@ export class Work implements LineUser {
     this.#lastHeardMs = this.#modules.nowMs();
   }
 
-  onClosed({ code, message }: NodeError, isBreach: boolean): void {
+  onClosed({ code, message }: NodeError, how: LineEnd): void {
+    if (this.#line?.isOpened === true) this.#hasLeft = true;
     this.#line = null;
     if (this.#isOver || this.#modules.signal.aborted) return;
-    if (isBreach) this.#step({ type: 'lose', code: 'PEER_PROTOCOL', message });
+    if (how === 'breach') this.#step({ type: 'lose', code: 'PEER_PROTOCOL', message });
+    else if (how === 'refused') this.#onStreamRefused(code, message);
     else if (FORGED.has(code) && ++this.#forged >= MAX_FORGED) {
       this.#step({
         type: 'lose',
@@ -176,6 +183,15 @@ export class Work implements LineUser {
         message: `what comes over the work stream is not from the miner: ${message}`,
       });
     } else this.#connectLater();
+  }
+
+  /** At once: no other stream to that key would be taken. */
+  #onStreamRefused(code: ErrorCode, message: string): void {
+    if (this.#hasLeft || !this.#state.isFresh) this.#step({ type: 'lose', code: 'LEASE_LOST', message });
+    else {
+      this.#isSent = false;
+      this.#step({ type: 'refuse', code, message, afterMs: 0 });
+    }
   }
 
   async onFrame(frame: MinerFrame): Promise<void> {
@@ -384,6 +400,8 @@ export class Work implements LineUser {
     else agreements.step(this.agreement, { type: outcome.how === 'refused' ? 'refused' : 'ended' });
     this.agreement.running = null;
     this.job.attempt = null;
+    // It stands for long; what it was done with need not.
+    this.job.exposureUait = () => 0;
     const line = this.#line;
     if (outcome.how === 'done' && line !== null) lines.giveBack(line);
     else this.#dropLine();
@@ -397,6 +415,7 @@ export class Work implements LineUser {
   #dropLine(): void {
     const line = this.#line;
     this.#line = null;
+    if (line?.isOpened === true) this.#hasLeft = true;
     line?.leave();
     line?.close(new NodeError('CANCELED', 'the attempt is over'));
   }

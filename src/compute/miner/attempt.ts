@@ -6,6 +6,7 @@
 import type { Hash, Signature } from '../../bytes.ts';
 import type { Hasher, Signer } from '../../chain/crypto/types.ts';
 import type { SignedAssignment } from '../../chain/market/assignment.ts';
+import { MAX_CONTENT_BYTES } from '../../chain/market/content.ts';
 import type { SignedJob } from '../../chain/market/job.ts';
 import type { Quote } from '../../chain/market/quote.ts';
 import { dueUait, outputBytesWithin } from '../../chain/market/price.ts';
@@ -43,7 +44,10 @@ export interface AttemptState {
   readonly phase: AttemptPhase;
   /** What may be due of it: vouchers less base, at most the assignment's maximum. */
   readonly creditUait: number;
+  /** What has come of the content. */
   readonly inputBytes: number;
+  /** All of it has: what comes again changes nothing. */
+  readonly hasContent: boolean;
   readonly startedAtMs: number;
   /** Pieces of output sent, the link of the last one, their size, and what is due for them. */
   readonly chunks: number;
@@ -59,9 +63,9 @@ export interface AttemptState {
 }
 
 export type AttemptInput =
-  /** So many bytes of input have come. */
-  | { readonly type: 'input'; readonly bytes: number }
-  /** All of it has, and is what the job says, or is not. */
+  /** So many bytes of content have come; `isWhole`: with them it has the hash that the job says, or there can be no more. */
+  | { readonly type: 'input'; readonly bytes: number; readonly isWhole: boolean }
+  /** All input is here, its blobs too, and is what the job says, or is not. */
   | { readonly type: 'content'; readonly fault: Refusal | null; readonly nowMs: number }
   /** Vouchers go this far above the assignment's base. */
   | { readonly type: 'credit'; readonly creditUait: number }
@@ -123,7 +127,7 @@ export function openAttempt(terms: AttemptTerms, creditUait: number): AttemptSta
   return {
     terms,
     phase: 'input',
-    ...{ inputBytes: 0, startedAtMs: 0, chunks: 0, outputBytes: 0, dueUait: 0 },
+    ...{ inputBytes: 0, hasContent: false, startedAtMs: 0, chunks: 0, outputBytes: 0, dueUait: 0 },
     link: terms.id,
     ...{ held: null, stopping: null, receipt: null, failure: null },
     ...raised(terms, 0, creditUait),
@@ -133,7 +137,7 @@ export function openAttempt(terms: AttemptTerms, creditUait: number): AttemptSta
 export function stepAttempt(rules: AttemptRules, state: AttemptState, input: AttemptInput): AttemptStep {
   switch (input.type) {
     case 'input':
-      return onInput(state, input.bytes);
+      return onInput(state, input);
     case 'content':
       return onContent(state, input);
     case 'credit':
@@ -182,13 +186,17 @@ function ending(
   return [];
 }
 
-function onInput(state: AttemptState, bytes: number): AttemptStep {
-  if (state.phase !== 'input') return same(state);
+function onInput(state: AttemptState, { bytes, isWhole }: AttemptInput & { readonly type: 'input' }): AttemptStep {
+  if (state.phase !== 'input' || state.hasContent) return same(state);
   const inputBytes = state.inputBytes + bytes;
-  const expected = state.terms.job.spec.inputBytes;
-  if (inputBytes > expected) return refused(state, refusal('TOO_LARGE', `more input than the ${expected} bytes named`));
-  const next = { ...state, inputBytes };
-  return { state: next, effects: inputBytes === expected ? [{ type: 'check-content' }] : [] };
+  const most = mostContentBytes(state.terms);
+  if (inputBytes > most) return refused(state, refusal('TOO_LARGE', `more input than the ${most} bytes that may come`));
+  return { state: { ...state, inputBytes, hasContent: isWhole }, effects: isWhole ? [{ type: 'check-content' }] : [] };
+}
+
+/** What a job may send: all of its input, unless that is larger than a content. */
+export function mostContentBytes({ job }: Pick<AttemptTerms, 'job'>): number {
+  return Math.min(job.spec.inputBytes, MAX_CONTENT_BYTES);
 }
 
 function onContent(state: AttemptState, input: AttemptInput & { readonly type: 'content' }): AttemptStep {

@@ -1,7 +1,7 @@
 /** What clients send over work streams, checked and entered: assignments, vouchers, acknowledgements, and who comes back. */
 import type { Hash } from '../../bytes.ts';
 import { equalBytes } from '../../bytes.ts';
-import type { BatchVerifier, SignatureCheck } from '../../chain/crypto/types.ts';
+import type { BatchVerifier, SignatureCheck, Signer } from '../../chain/crypto/types.ts';
 import { encodeAssignment } from '../../chain/market/assignment.ts';
 import { attemptId, jobId } from '../../chain/market/job.ts';
 import { acknowledgementCheck, receiptId } from '../../chain/market/receipt.ts';
@@ -41,6 +41,7 @@ export interface IntakeModules {
   readonly clock: Clock;
   readonly sealing: Sealing;
   readonly sealKeys: Pick<SealKeys, 'find'>;
+  readonly signer: Pick<Signer, 'sign'>;
   /** Why no work is taken now. */
   readonly closed: () => Refusal | null;
   readonly onFatal: (error: NodeError) => void;
@@ -50,6 +51,7 @@ export class Intake implements SessionHost {
   readonly chain: ChainContext;
   readonly sealing: Sealing;
   readonly sealKeys: Pick<SealKeys, 'find'>;
+  readonly signer: Pick<Signer, 'sign'>;
   readonly #modules: IntakeModules;
 
   constructor(modules: IntakeModules) {
@@ -57,6 +59,7 @@ export class Intake implements SessionHost {
     this.chain = modules.rules.chain;
     this.sealing = modules.sealing;
     this.sealKeys = modules.sealKeys;
+    this.signer = modules.signer;
   }
 
   attemptOf({ assignment: { assignment } }: AssignFrame): Hash {

@@ -24,7 +24,7 @@ import { Monitor } from './monitor.ts';
 import type { OffersOptions } from './offers.ts';
 import { Offers } from './offers.ts';
 import { Outbox } from './outbox.ts';
-import type { MinerChain, MinerExecutors, MinerNet } from './ports.ts';
+import type { MinerBlobs, MinerChain, MinerExecutors, MinerNet } from './ports.ts';
 import type { Prices } from './prices.ts';
 import { Quoting } from './quoting.ts';
 import type { Refusal } from './refusal.ts';
@@ -53,6 +53,7 @@ export interface MinerModules {
   readonly net: MinerNet;
   readonly rows: Rows;
   readonly executors: MinerExecutors;
+  readonly blobs: MinerBlobs;
   /** The account that has the stake. */
   readonly signer: Signer;
   readonly hasher: Hasher;
@@ -112,7 +113,7 @@ class RunningMiner implements Miner {
   #closed: Promise<void> | null = null;
 
   constructor(options: MinerOptions, modules: MinerModules, sealKeys: SealKeys, found: Restored) {
-    const { chain, hasher, signer, clock, executors, verifier, rows, log, net, random } = modules;
+    const { chain, hasher, signer, clock, executors, blobs, verifier, rows, log, net, random } = modules;
     this.#options = options;
     this.#modules = modules;
     this.#sealKeys = sealKeys;
@@ -133,7 +134,7 @@ class RunningMiner implements Miner {
     const closedFor = (): Refusal | null => this.#closedFor();
     this.#runs = new Runs({
       ...common,
-      ...{ executors, onFatal },
+      ...{ executors, blobs, onFatal },
       rules: { hasher, chain: chain.context, signer },
       onOver: () => {
         this.#settle();
@@ -162,6 +163,7 @@ class RunningMiner implements Miner {
         outbox: this.#outbox,
         verifier,
         sealKeys,
+        signer: modules.signer,
         sealing: modules.sealing,
         closed: closedFor,
         onFatal,
@@ -204,7 +206,7 @@ class RunningMiner implements Miner {
     this.#streams.add(stream);
     this.#streamsOf.set(from, ofPeer + 1);
     try {
-      await new Session(this.#intake, stream).serve();
+      await new Session(this.#intake, stream, from).serve();
     } catch (error) {
       const { code } = toNodeError(error);
       if (code === 'INTERNAL') this.#modules.log.error('a work stream failed', { from, error });

@@ -3,7 +3,9 @@ import type { Address, Hash } from '../../bytes.ts';
 import type { SignedOffer } from '../../chain/market/offer.ts';
 import type { Agreement } from '../../chain/modules/compute/agreement.ts';
 import type { ChainContext } from '../../chain/signing.ts';
+import type { BlobShelf } from '../blobs/shelf.ts';
 import type { Capability, Executor } from '../executors/executor.ts';
+import type { BlobSource } from './fetch-blob.ts';
 import type { Refusal } from './refusal.ts';
 
 /** The chain at its final head, and the way of transactions to it. */
@@ -46,6 +48,11 @@ export interface MinerPlace {
   readonly peer: string;
   /** Multiaddrs. */
   readonly addresses: readonly string[];
+}
+
+/** Inputs that are fetched, and where they lie meanwhile. */
+export interface MinerBlobs extends Pick<BlobSource, 'ask' | 'onLie'> {
+  readonly shelf: BlobShelf;
 }
 
 export interface MinerNet {

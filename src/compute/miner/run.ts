@@ -6,28 +6,36 @@ import type { Hash as Digest } from 'node:crypto';
 import { createHash } from 'node:crypto';
 import type { Hash, Signature } from '../../bytes.ts';
 import { equalBytes } from '../../bytes.ts';
-import type { JobContent } from '../../chain/market/content.ts';
-import { decodeContent } from '../../chain/market/content.ts';
+import { leavesOf } from '../../chain/market/blob.ts';
+import type { ContentPart, JobContent, JobPart } from '../../chain/market/content.ts';
+import { blobBytesOf, blobsOf, decodeContent } from '../../chain/market/content.ts';
 import type { Clock } from '../../clock.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { NodeError, toNodeError } from '../../errors.ts';
 import { LEASE_MS } from '../../../protocols/market/work-frames.ts';
 import type { MinerFrame } from '../../../protocols/market/work-frames.ts';
 import type { AttemptEffect, AttemptInput, AttemptRules, AttemptState, Kept } from './attempt.ts';
-import { isAtWork, recap, stepAttempt } from './attempt.ts';
+import { isAtWork, mostContentBytes, recap, stepAttempt } from './attempt.ts';
 import { Coalescer } from './coalescer.ts';
+import { gatherParts } from './gather.ts';
 import type { Monitor, Stopwatch } from './monitor.ts';
-import type { MinerExecutors } from './ports.ts';
+import type { MinerBlobs, MinerExecutors } from './ports.ts';
 import type { Refusal } from './refusal.ts';
 import { refusal } from './refusal.ts';
 
-/** All input must have come by then. */
+/** All content must have come by then. */
 const INPUT_MS = 30_000;
+/** For each leaf of what it names more: 128 KiB a second. A slot waits no longer for who pays only when work begins. */
+const LEAF_MS = 2_000;
+/** What may be the matter with blobs, or with who has them. */
+const OF_BLOBS: ReadonlySet<ErrorCode> = new Set(['BAD_JOB', 'BAD_PROOF', 'NOT_FOUND', 'BUSY', 'UNREACHABLE']);
 /** An executor that has not stopped by then is left behind. */
 const STOP_MS = 5_000;
 
 /** Where frames go while a client listens. */
 export interface Listener {
+  /** The node where the client's frames come from: it has the blobs of the client's jobs. */
+  readonly peer: string;
   /** @throws NodeError UNREACHABLE */
   send(frame: Exclude<MinerFrame, { readonly type: 'output' }>): Promise<void>;
   /** @param chunk from 1 on @throws NodeError UNREACHABLE */
@@ -38,6 +46,7 @@ export interface RunModules {
   readonly rules: AttemptRules;
   readonly clock: Clock;
   readonly executors: MinerExecutors;
+  readonly blobs: MinerBlobs;
   readonly monitor: Monitor;
   /** On the disk when it resolves. @throws NodeError STORAGE */
   readonly keep: (run: AttemptRun, what: Kept, acknowledgement: Signature | null) => Promise<void>;
@@ -58,7 +67,10 @@ export class AttemptRun {
   readonly #digest: Digest = createHash('sha256');
   /** Nothing once work is over. */
   #input: Uint8Array;
-  #content: JobContent | null = null;
+  readonly #inputDigest: Digest = createHash('sha256');
+  #params: JobContent['params'] = [];
+  /** With what its blobs hold. */
+  #parts: readonly ContentPart[] = [];
   readonly #abort = new AbortController();
   /** Of the piece that was handed over: resolves when the next one may come. */
   #goOn: (() => void) | null = null;
@@ -76,10 +88,10 @@ export class AttemptRun {
     this.#state = state;
     this.#pieces = pieces;
     this.#outputBytes = pieces.reduce((sum, { length }) => sum + length, 0);
-    this.#input = new Uint8Array(isAtWork(state) ? state.terms.job.spec.inputBytes : 0);
+    this.#input = new Uint8Array(isAtWork(state) ? mostContentBytes(state.terms) : 0);
     if (!isAtWork(state)) return;
     this.#after(INPUT_MS, () => {
-      if (this.#state.phase === 'input') this.giveUp('TIMEOUT', 'the input did not come in time');
+      if (!this.#state.hasContent) this.giveUp('TIMEOUT', 'the input did not come in time');
     });
     this.#after(state.terms.assignment.assignment.executionMs, () => {
       this.giveUp('TIMEOUT', 'the time of the assignment is over');
@@ -143,10 +155,12 @@ export class AttemptRun {
   /** A piece of input, opened. Resolves when the next one may come. @throws NodeError PEER_PROTOCOL */
   async input(piece: Uint8Array): Promise<void> {
     if (piece.length === 0) throw new NodeError('PEER_PROTOCOL', 'a piece of input is empty');
-    if (this.#state.phase !== 'input') return;
+    if (this.#state.phase !== 'input' || this.#state.hasContent) return;
     const at = this.#state.inputBytes;
-    if (at + piece.length <= this.#input.length) this.#input.set(piece, at);
-    await this.apply({ type: 'input', bytes: piece.length });
+    const endAt = at + piece.length;
+    if (endAt <= this.#input.length) this.#input.set(piece, at);
+    const isWhole = endAt === this.#input.length || this.#isNamed(piece);
+    await this.apply({ type: 'input', bytes: piece.length, isWhole });
   }
 
   giveUp(code: ErrorCode, text: string): void {
@@ -237,42 +251,83 @@ export class AttemptRun {
   #over(): void {
     this.overAtMs = this.#modules.clock.now();
     this.#input = new Uint8Array();
-    this.#content = null;
+    this.#parts = [];
     for (const cancel of this.#timers.splice(0)) cancel();
     this.#cancelLease?.();
     this.#abort.abort();
   }
 
+  /** Whether the content ends with this piece, though the job's input, its blobs included, is larger. */
+  #isNamed(piece: Uint8Array): boolean {
+    const { inputHash } = this.#state.terms.job.spec;
+    return equalBytes(this.#inputDigest.update(piece).copy().digest(), inputHash);
+  }
+
   #checkContent(): void {
-    const { rules, clock } = this.#modules;
+    const { rules } = this.#modules;
     const { spec } = this.#state.terms.job;
-    let fault: Refusal | null = null;
-    if (!equalBytes(rules.hasher.hash(this.#input), spec.inputHash)) {
-      fault = refusal('BAD_JOB', 'the input has another hash than the job');
-    } else {
-      try {
-        this.#content = decodeContent(this.#input);
-      } catch (error) {
-        fault = refusal('BAD_JOB', `the input is not the content of a job: ${toNodeError(error).message}`);
-      }
+    const encoded = this.#input.subarray(0, this.#state.inputBytes);
+    if (!equalBytes(rules.hasher.hash(encoded), spec.inputHash)) {
+      this.#onContent(refusal('BAD_JOB', 'the input has another hash than the job'));
+      return;
     }
-    void this.apply({ type: 'content', fault, nowMs: clock.now() });
+    try {
+      const { params, parts } = decodeContent(encoded);
+      this.#params = params;
+      if (encoded.length + blobBytesOf(parts) !== spec.inputBytes) {
+        this.#onContent(refusal('BAD_JOB', 'the input has another size than the job says'));
+      } else void this.#gather(parts);
+    } catch (error) {
+      this.#onContent(refusal('BAD_JOB', `the input is not the content of a job: ${toNodeError(error).message}`));
+    }
+  }
+
+  /** Blobs lie sealed on the shelf until the work begins; then their text is in memory, once. */
+  async #gather(parts: readonly JobPart[]): Promise<void> {
+    const refs = blobsOf(parts);
+    if (refs.length === 0) {
+      this.#parts = parts.filter((part) => 'data' in part);
+      this.#onContent(null);
+      return;
+    }
+    const leaves = refs.reduce((sum, { bytes }) => sum + leavesOf(bytes), 0);
+    this.#after(INPUT_MS + leaves * LEAF_MS, () => {
+      if (this.#state.phase === 'input') this.giveUp('TIMEOUT', 'the blobs that the input names did not come in time');
+    });
+    const { blobs, rules, clock } = this.#modules;
+    const { client } = this.#state.terms.job.spec;
+    const peer = (): string | null => this.#listener?.peer ?? null;
+    try {
+      const { signal } = this.#abort;
+      const gathered = await gatherParts({ blobs, hasher: rules.hasher, clock }, parts, { client, peer, signal });
+      if (!this.isAtWork) return;
+      this.#parts = gathered;
+      this.#onContent(null);
+    } catch (error) {
+      const { code, message } = toNodeError(error);
+      // What is the matter with this miner alone is no reason that holds elsewhere too.
+      const isOwn = !OF_BLOBS.has(code);
+      this.#onContent(isOwn ? refusal('BUSY', 'this miner cannot keep the input') : refusal(code, message));
+    }
+  }
+
+  #onContent(fault: Refusal | null): void {
+    void this.apply({ type: 'content', fault, nowMs: this.#modules.clock.now() });
   }
 
   async #work(maxOutputBytes: number): Promise<void> {
     const { clock, executors, monitor } = this.#modules;
     const { quote } = this.#state.terms;
-    const { params, parts } = this.#content ?? { params: [], parts: [] };
     const watch = monitor.start(quote.kind, quote.model);
     const coalescer = new Coalescer(clock, (piece) => this.#hand(piece));
-    const job = { kind: quote.kind, model: quote.model, params, parts, maxOutputBytes };
+    const job = { kind: quote.kind, model: quote.model, params: this.#params, parts: this.#parts, maxOutputBytes };
+    this.#parts = [];
     const { signal } = this.#abort;
     try {
       const running = executors.run(job, { signal, emit: (bytes) => this.#emit(coalescer, watch, bytes) });
       const outcome = await this.#orLeft(running);
       await coalescer.flush();
       watch.done();
-      this.#content = null;
       void this.apply({ type: 'finished', ...outcome, outputHash: this.#outputHash(), nowMs: clock.now() });
     } catch (error) {
       coalescer.close();

@@ -23,7 +23,7 @@ const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 /** Jobs whose highest attempt is remembered. */
 export const MAX_FENCES = 8_192;
 
-export interface RunsModules extends Pick<RunModules, 'clock' | 'executors' | 'monitor'> {
+export interface RunsModules extends Pick<RunModules, 'clock' | 'executors' | 'blobs' | 'monitor'> {
   readonly rules: AttemptRules;
   readonly rows: Rows;
   readonly books: Books;
@@ -133,9 +133,9 @@ export class Runs {
   }
 
   #make(state: AttemptRun['state'], pieces: Uint8Array[]): AttemptRun {
-    const { rules, clock, executors, monitor, onFatal } = this.#modules;
+    const { rules, clock, executors, blobs, monitor, onFatal } = this.#modules;
     const modules: RunModules = {
-      ...{ rules, clock, executors, monitor, onFatal },
+      ...{ rules, clock, executors, blobs, monitor, onFatal },
       keep: (run, what, acknowledgement) => this.#keep(run, what, acknowledgement),
       onDue: (run, dueUait) => {
         this.#onDue(run, dueUait);

@@ -1,9 +1,10 @@
 /** One work stream of a client: hello, then one attempt after the other. What a client sends is read no faster than it is done. */
 import type { Hash } from '../../bytes.ts';
 import { equalBytes } from '../../bytes.ts';
+import type { Signer } from '../../chain/crypto/types.ts';
 import type { SignedAssignment } from '../../chain/market/assignment.ts';
 import type { ChainContext } from '../../chain/signing.ts';
-import type { Sealing } from '../../../protocols/market/sealing.ts';
+import type { Sealing, SealKeyPair } from '../../../protocols/market/sealing.ts';
 import type { WorkChannel } from '../../../protocols/market/work-channel.ts';
 import { acceptWorkChannel } from '../../../protocols/market/work-channel.ts';
 import type { ClientFrame, MinerFrame } from '../../../protocols/market/work-frames.ts';
@@ -20,6 +21,8 @@ export interface SessionHost {
   readonly chain: ChainContext;
   readonly sealing: Sealing;
   readonly sealKeys: Pick<SealKeys, 'find'>;
+  /** Of the miner's account. */
+  readonly signer: Pick<Signer, 'sign'>;
   attemptOf(frame: AssignFrame): Hash;
   /** Verified and kept when it resolves; not attached yet. */
   assign(frame: AssignFrame): Promise<AttemptRun | Refusal>;
@@ -32,14 +35,18 @@ export interface SessionHost {
 }
 
 export class Session implements Listener {
+  readonly peer: string;
   readonly #host: SessionHost;
   readonly #channel: WorkChannel;
   #run: AttemptRun | null = null;
 
-  constructor(host: SessionHost, stream: WorkStream) {
+  /** @param from the node where the stream comes from: the client's, or one that relays it */
+  constructor(host: SessionHost, stream: WorkStream, from: string) {
+    this.peer = from;
     this.#host = host;
-    const { chain, sealing, sealKeys } = host;
-    this.#channel = acceptWorkChannel({ chain, sealing, stream, keysOf: (publicKey) => sealKeys.find(publicKey) });
+    const { chain, sealing, sealKeys, signer } = host;
+    const keysOf = (publicKey: Uint8Array): SealKeyPair | undefined => sealKeys.find(publicKey);
+    this.#channel = acceptWorkChannel({ chain, sealing, stream, signer, keysOf });
   }
 
   /** Until the client ends the stream. @throws NodeError UNREACHABLE | PEER_PROTOCOL | CODEC | BAD_PROOF */

@@ -1,6 +1,14 @@
 /** What a job may be, before any money is set aside for it. */
-import { encodeContent, MAX_CONTENT_BYTES, MAX_CONTENT_PARAMS, MAX_CONTENT_PARTS } from '../../chain/market/content.ts';
-import type { ContentParam, ContentPart } from '../../chain/market/content.ts';
+import {
+  blobBytesOf,
+  encodeContent,
+  MAX_CONTENT_BYTES,
+  MAX_CONTENT_PARAMS,
+  MAX_CONTENT_PARTS,
+} from '../../chain/market/content.ts';
+import type { ContentParam, JobPart } from '../../chain/market/content.ts';
+import { MAX_BLOB_BYTES } from '../../chain/market/blob.ts';
+import { tooLarge } from '../../compute/blobs/cipher.ts';
 import { checkOffered } from '../../compute/coordinator/offered.ts';
 import { NodeError } from '../../errors.ts';
 import type { JobOptions, MarketApi } from '../api.ts';
@@ -11,7 +19,7 @@ export interface JobDraft {
   /** Empty: any. */
   readonly model: string;
   readonly params: readonly ContentParam[];
-  readonly parts: readonly ContentPart[];
+  readonly parts: readonly JobPart[];
   readonly maxOutputBytes: number;
   /** Null: what the node allows. */
   readonly maxPriceUait: number | null;
@@ -52,10 +60,12 @@ function checkContent({ params, parts }: JobDraft): number {
       hint: `a job has at most ${MAX_CONTENT_PARTS} parts and ${MAX_CONTENT_PARAMS} parameters: send several jobs`,
     });
   }
+  const blobBytes = blobBytesOf(parts);
+  if (blobBytes > MAX_BLOB_BYTES) throw tooLarge(blobBytes);
   const bytes = encodeContent({ salt: SALT, params, parts }).length;
-  if (bytes <= MAX_CONTENT_BYTES) return bytes;
+  if (bytes <= MAX_CONTENT_BYTES) return bytes + blobBytes;
   throw new NodeError('TOO_LARGE', `the prompt takes ${bytes} bytes, more than the ${MAX_CONTENT_BYTES} of a job`, {
     data: { bytes, limit: MAX_CONTENT_BYTES },
-    hint: 'shorten it, or send it in several jobs',
+    hint: 'shorten it, upload it as a blob (POST /v1/blobs), or send it in several jobs',
   });
 }

@@ -1,7 +1,7 @@
 /** From the body of `POST /v1/jobs` to a job: our own fields, or those of the replaced system, never two of one meaning. */
 import type { Static } from 'typebox';
-import { utf8 } from '../../bytes.ts';
-import type { ContentParam, ContentPart } from '../../chain/market/content.ts';
+import { fromHex, utf8 } from '../../bytes.ts';
+import type { ContentParam, ContentPart, JobPart } from '../../chain/market/content.ts';
 import { NodeError } from '../../errors.ts';
 import type { Asker } from './access.ts';
 import type { JobDraft } from './check-job.ts';
@@ -57,7 +57,7 @@ function one<T>(name: string, values: readonly (T | undefined)[]): T | undefined
   });
 }
 
-function readParts(body: Body, payload: Payload): ContentPart[] {
+function readParts(body: Body, payload: Payload): JobPart[] {
   const forms = [body.prompt, body.messages, body.parts, payload.prompt, payload.messages, payload.parts];
   const [form, ...others] = forms.filter((value) => value !== undefined);
   if (form === undefined || others.length > 0) {
@@ -69,13 +69,18 @@ function readParts(body: Body, payload: Payload): ContentPart[] {
   return form.map((item, at) => ('content' in item ? textPart(item.role, item.content) : readPart(item, at)));
 }
 
-function readPart(item: NonNullable<Body['parts']>[number], at: number): ContentPart {
-  const { role = '', media_type = TEXT, text, base64 } = item;
-  if ((text === undefined) === (base64 === undefined)) {
-    throw new NodeError('INVALID_PARAMS', `part ${at} has exactly one of "text" and "base64"`, {
+function readPart(item: NonNullable<Body['parts']>[number], at: number): JobPart {
+  const { role = '', media_type = TEXT, text, base64, blob } = item;
+  if ([text, base64, blob].filter((form) => form !== undefined).length !== 1) {
+    throw new NodeError('INVALID_PARAMS', `part ${at} has exactly one of "text", "base64" and "blob"`, {
       data: { pointer: `/parts/${at}` },
       hint: '{"role":"user","text":"…"}, or {"media_type":"application/wasm","base64":"…"}',
     });
+  }
+  if (blob) {
+    const { root, bytes, key, sha256 } = blob;
+    const ref = { root: fromHex(root), bytes, key: fromHex(key), textHash: fromHex(sha256) };
+    return { role, mediaType: media_type, blob: ref };
   }
   const data = text !== undefined ? utf8(text) : new Uint8Array(Buffer.from(base64 ?? '', 'base64'));
   return { role, mediaType: media_type, data };

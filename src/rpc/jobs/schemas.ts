@@ -1,5 +1,6 @@
 /** The shapes of jobs and receipts, with the names of the replaced system. */
 import Type from 'typebox';
+import { MAX_BLOB_BYTES } from '../../chain/market/blob.ts';
 import { FINISHES } from '../../chain/market/receipt.ts';
 import { strict } from '../app.ts';
 import { amount, count, hex32, integer, nullable, text, time } from '../schemas.ts';
@@ -138,6 +139,14 @@ const part = strict({
   role: Type.Optional(words('system', 'user', 'assistant', 'tool', '')),
   media_type: Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,128}$', description: 'text/plain when absent' })),
   text: Type.Optional(Type.String()),
+  blob: Type.Optional(
+    strict({
+      root: hex32,
+      bytes: Type.Integer({ minimum: 1, maximum: MAX_BLOB_BYTES, description: 'of the input, opened' }),
+      key: hex32,
+      sha256: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'of the input, opened' }),
+    }),
+  ),
   base64: Type.Optional(Type.String({ pattern: '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$' })),
 });
 const message = strict({ role: words('system', 'user', 'assistant', 'tool'), content: Type.String() });

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { encodeLeafList } from '../../../src/chain/market/blob.ts';
 import { encodeQuote, encodeQuoteRequest } from '../../../src/chain/market/quote.ts';
+import { sealBlob } from '../../../src/compute/blobs/cipher.ts';
 import { createMarketLink } from '../../../src/compute/link.ts';
 import type { MarketLink, MinerDoor } from '../../../src/compute/link.ts';
 import { MAX_ASKED_PEERS, OwnQuotas } from '../../../src/compute/own-quotas.ts';
@@ -46,12 +48,17 @@ describe('compute/link', () => {
   async function linkOf(peer: string): Promise<MarketLink> {
     const link = createMarketLink({
       ...{ chain: world.node.genesis.chain, crypto: nativeCrypto, verifier: new InlineVerifier() },
-      ...{ clock: systemClock, log: nopLogger, metrics: nopRegister, state: () => world.node.chain.tip().state },
+      ...{
+        clock: systemClock,
+        log: nopLogger,
+        metrics: nopRegister,
+        state: () => world.node.chain.tip().state,
+      },
     });
     links.push(link);
     const { handlers } = recorder();
     const gossip = { ...handlers.gossip, offer: link.onOffer.bind(link) };
-    const requests = { ...handlers.requests, quote: link.onQuote.bind(link) };
+    const requests = { ...handlers.requests, quote: link.onQuote.bind(link), blob: link.onBlob.bind(link) };
     await link.connect(network.join(peer, { ...handlers, gossip, requests }));
     return link;
   }
@@ -67,6 +74,28 @@ describe('compute/link', () => {
       for (let frame = await stream.read(); frame; frame = await stream.read()) await stream.send(frame);
     },
     greet: () => served.push('greeted'),
+  });
+
+  it('gives parts of blobs to peers and to itself, and reports who gives other ones', async () => {
+    const [host, asker] = [await linkOf('n1'), await linkOf('m1')];
+    const { ref, list, leaf } = await sealBlob(nativeCrypto, new Uint8Array(9), new Uint8Array(32));
+    const { root } = ref;
+    await assert.rejects(asker.blobPart('n1', { root, part: 0 }, signal), { code: 'NOT_FOUND' });
+    await host.blobs.begin(list, 'o');
+    for (const link of [host, asker]) {
+      assert.deepEqual(await link.blobPart('n1', { root, part: 0 }, signal), encodeLeafList(list));
+      await assert.rejects(link.blobPart('n1', { root, part: 2 }, signal), { code: 'NOT_FOUND' });
+    }
+    await assert.rejects(asker.blobPart('n1', { root, part: 1 }, signal), { code: 'NOT_FOUND' });
+    await host.blobs.put(root, 0, await leaf(0));
+    assert.deepEqual(await asker.blobPart('n1', { root, part: 1 }, signal), await leaf(0));
+    const reports = network.reports.length;
+    host.reportLie('n1', 'itself');
+    asker.reportLie('n1', 'another leaf');
+    assert.deepEqual(
+      network.reports.slice(reports).map(({ peer, action }) => [peer, action]),
+      [['n1', 'lie']],
+    );
   });
 
   it('tells its miner of peers that come', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { bytesKey, toHex } from '../../../src/bytes.ts';
 import { TOPIC_CODECS } from '../../../protocols/codec.ts';
 import type { Transaction } from '../../../src/chain/tx.ts';
+import { LinkedRange } from '../../../src/chain/linked-range.ts';
 import { assembleTransaction, decodeTransaction } from '../../../src/chain/tx.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import type { TransferOptions } from '../../util/chain-fixture.ts';
@@ -125,7 +126,7 @@ describe('admission of transactions', () => {
     );
   });
 
-  it('waits longer for company while there is company, 100 ms at most, and 15 ms again once there is none', async () => {
+  it('waits longer for company while there is company, 250 ms at most, and 15 ms again once there is none', async () => {
     const { admission } = await node.start();
     let account = 0;
     /** Ms until one more batch has left, which began with so many transactions. */
@@ -133,7 +134,7 @@ describe('admission of transactions', () => {
       const before = node.network.of('tx').length;
       const txs = Array.from({ length: count }, () => transfer(0, { from: `account-${account++}` }));
       await admission.submit(txs, 'client');
-      for (let ms = 0; ms < 200; ms++) {
+      for (let ms = 0; ms < 300; ms++) {
         if (node.network.of('tx').length > before) return ms;
         await node.advance(1);
       }
@@ -143,12 +144,46 @@ describe('admission of transactions', () => {
     assert.equal(await waited(3), 15);
     assert.equal(await waited(3), 30);
     assert.equal(await waited(3), 60);
-    assert.equal(await waited(3), 100);
-    assert.equal(await waited(3), 100);
-    assert.equal(await waited(1), 100);
-    assert.equal(await waited(1), 50);
-    assert.equal(await waited(1), 25);
+    assert.equal(await waited(3), 120);
+    assert.equal(await waited(3), 240);
+    assert.equal(await waited(3), 250);
+    assert.equal(await waited(1), 250);
+    assert.equal(await waited(1), 125);
+    assert.equal(await waited(1), 63);
+    assert.equal(await waited(1), 32);
+    assert.equal(await waited(1), 16);
     assert.equal(await waited(1), 15);
+  });
+
+  it('a batch leaves 50 ms before the next block may be built, and those before it wait equally long', async () => {
+    node = new NodeUnderTest({ self: null, accounts: 40, params: { min_block_interval_ms: 500 } });
+    const { admission, engine } = await node.start();
+    const { minBlockIntervalMs } = node.genesis.params;
+    const timeMs = node.clock.now();
+    const { block } = node.driver.commit([transfer(0, { from: 'account-39' })], [], timeMs);
+    const { certificate } = node.driver;
+    assert.ok(certificate);
+    await admission.verifyBodies(block.txs);
+    assert.equal((await engine.import(LinkedRange.of(nativeCrypto, [{ block, certificate }]))).count, 1);
+    /** Ms after that block at which batches left, while there is company at every moment. */
+    const left: number[] = [];
+    for (let ms = 0, sent = 0; ms < minBlockIntervalMs; ms++) {
+      // Fewer than fill a batch.
+      if (ms % 5 === 0) {
+        const nonce = Math.floor(ms / 90);
+        await admission.submit(
+          [0, 1].map((i) => transfer(nonce, { from: `account-${2 * ((ms / 5) % 18) + i}` })),
+          'client',
+        );
+      }
+      await node.advance(1);
+      if (node.network.of('tx').length > sent) left.push(node.clock.now() - timeMs);
+      sent = node.network.of('tx').length;
+    }
+    assert.ok(left.includes(minBlockIntervalMs - 50), left.join());
+    const [last = 0, ...before] = left.filter((ms) => ms <= minBlockIntervalMs - 50).reverse();
+    const gaps = [last, ...before].slice(0, -1).map((ms, i) => ms - (before[i] ?? 0));
+    assert.ok(gaps.length <= 6 && Math.min(...gaps) >= 15, gaps.join());
   });
 
   it('a full batch does not wait', async () => {

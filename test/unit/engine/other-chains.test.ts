@@ -83,7 +83,7 @@ for (const [name, options] of Object.entries(OTHERS)) {
       const kinds: Readonly<Record<SignKind, true>> = {
         ...{ tx: true, prevote: true, precommit: true, proposal: true, status: true, 'validator-key': true },
         ...{ voucher: true, message: true, login: true, offer: true, job: true, 'quote-request': true, quote: true },
-        ...{ assignment: true, tick: true, receipt: true, acknowledgement: true },
+        ...{ assignment: true, 'stream-refusal': true, tick: true, receipt: true, acknowledgement: true },
         ...{ 'join-document': true, 'validator-card': true },
       };
       for (const kind of Object.keys(kinds) as SignKind[]) {

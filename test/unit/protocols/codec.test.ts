@@ -31,6 +31,7 @@ import { decodeHello, decodeHelloAnswer, encodeHello, encodeHelloAnswer } from '
 import type { CertifiedBlock, EncodedBlock } from '../../../protocols/messages.ts';
 import { METHODS, TOPICS } from '../../../protocols/registry.ts';
 import { equalBytes, toHex } from '../../../src/bytes.ts';
+import { MAX_LEAF_LIST_BYTES, MAX_LEAVES } from '../../../src/chain/market/blob.ts';
 import { encodeBlock, MAX_BLOCK_TXS } from '../../../src/chain/block.ts';
 import { MAX_EVIDENCE } from '../../../src/chain/evidence.ts';
 import { assembleTransaction, MAX_PAYLOAD_BYTES } from '../../../src/chain/tx.ts';
@@ -97,6 +98,7 @@ covers(
 covers('snapshot request', METHOD_CODECS.snapshot.request, record({ below: fc.maxSafeNat() }));
 covers('snapshot response', METHOD_CODECS.snapshot.response, fc.option(any.manifest, { freq: 20 }));
 covers('chunk request', METHOD_CODECS.chunk.request, record({ manifest: any.bytes(32), index: fc.nat() }));
+covers('blob request', METHOD_CODECS.blob.request, record({ root: any.bytes(32), part: fc.nat(MAX_LEAVES) }));
 covers(
   'hello',
   { encode: encodeHello, decode: (_, bytes) => decodeHello(bytes) },
@@ -272,6 +274,17 @@ describe('protocols/codec', () => {
     const larger = new Uint8Array(chunk.length + 1);
     assert.throws(() => METHOD_CODECS.chunk.response.encode(larger), { code: 'CODEC' });
     assert.throws(() => METHOD_CODECS.chunk.response.decode(nativeHasher, larger), { code: 'CODEC' });
+  });
+
+  it('bound: a part of a blob, and the number of one', () => {
+    const { request, response } = METHOD_CODECS.blob;
+    const leaf = new Uint8Array(METHODS.blob.maxResponseBytes);
+    assert.equal(response.decode(nativeHasher, response.encode(leaf)), leaf);
+    assert.throws(() => response.encode(new Uint8Array(leaf.length + 1)), { code: 'CODEC' });
+    assert.throws(() => response.decode(nativeHasher, new Uint8Array(leaf.length + 1)), { code: 'CODEC' });
+    const beyond = request.encode({ root: new Uint8Array(32), part: MAX_LEAVES + 1 });
+    assert.throws(() => request.decode(nativeHasher, beyond), { code: 'CODEC' });
+    assert.ok(MAX_LEAF_LIST_BYTES <= METHODS.blob.maxResponseBytes);
   });
 
   it('bound: a join document as large as its cap, and a request without a byte', () => {

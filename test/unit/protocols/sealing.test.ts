@@ -70,10 +70,33 @@ for (const [who, sealing, opening] of [
       assert.equal(openByReference({ aeadId: 2, keyBytes: 32 }, to, message, from.publicKey).toString(), truth);
     });
 
+    it('opens as many records as there are, and no sealing is like another', async () => {
+      const { seal, opener } = await pair();
+      const seen = new Set<string>();
+      for (let i = 0; i < 600; i++) {
+        const sealed = await seal.seal(utf8('the same'), bound);
+        seen.add(Buffer.from(sealed).toString('hex'));
+        assert.deepEqual(await opener.open(sealed, bound), utf8('the same'));
+      }
+      assert.equal(seen.size, 600);
+      assert.notDeepEqual((await pair()).seal.encapsulation, seal.encapsulation);
+    });
+
+    it('makes the same bytes of the same keys and secret as the other does', async () => {
+      const [from, to] = await Promise.all([keysOf(1), keysOf(2)]);
+      const ephemeralSecret = new Uint8Array(32).fill(5);
+      const made = [sealing, opening].map(async ({ createSeal }) => {
+        const seal = await createSeal({ chain, keys: from, recipientKey: to.publicKey, ephemeralSecret });
+        return [seal.encapsulation, await seal.seal(utf8('x'), bound), await seal.seal(utf8('x'), bound)];
+      });
+      assert.deepEqual(await made[0], await made[1]);
+    });
+
     it('derives the same pair from the same secret', async () => {
-      assert.deepEqual(await keysOf(9), await keysOf(9));
+      const fill9 = new Uint8Array(32).fill(9);
+      assert.deepEqual(await sealing.deriveSealKeys(fill9), await opening.deriveSealKeys(fill9));
       // DeriveKeyPair of RFC 9180 A.1.1.
-      const rfc = await hpke.deriveSealKeys(
+      const rfc = await sealing.deriveSealKeys(
         fromHex('6db9df30aa07dd42ee5e8181afdb977e538f5e1fec8a06223f33f7013e525037'),
       );
       assert.deepEqual(rfc.publicKey, fromHex('3948cfe0ad1ddb695d780e59077195da6c56506b027329794ab02bca80815c4d'));

@@ -7,8 +7,10 @@ import {
   openWorkChannel,
   PING_RECORD,
 } from '../../../protocols/market/work-channel.ts';
+import { encodeStreamRefusal } from '../../../protocols/market/stream-refusal.ts';
 import { MAX_WORK_FRAME_BYTES } from '../../../protocols/market/work-frames.ts';
 import type { WorkStream } from '../../../protocols/market/work-stream.ts';
+import { createPureSigner, pureCrypto } from '../../../src/chain/crypto/pure.ts';
 import { equalBytes, utf8 } from '../../../src/bytes.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { waitFor } from '../../util/wait.ts';
@@ -16,6 +18,7 @@ import { waitFor } from '../../util/wait.ts';
 const chain = { chainId: 'ait-devnet', genesisHash: new Uint8Array(32).fill(7) };
 const keysOf = (fill: number) => hpke.deriveSealKeys(new Uint8Array(32).fill(fill));
 const [client, miner, stranger, forgotten] = [await keysOf(1), await keysOf(2), await keysOf(3), await keysOf(4)];
+const account = createPureSigner(new Uint8Array(32).fill(5));
 
 /** One way, as whoever carries it has it: `carry` may change, hold back, or add. */
 class Way {
@@ -66,10 +69,13 @@ const endOf = (out: Way, into: Way): WorkStream => ({
 
 async function connect(there = new Way(), back = new Way(), minerKey = miner.publicKey) {
   const served = acceptWorkChannel({
-    ...{ chain, sealing: hpke, stream: endOf(back, there) },
+    ...{ chain, sealing: hpke, stream: endOf(back, there), signer: account },
     keysOf: (key) => [miner, stranger].find(({ publicKey }) => equalBytes(publicKey, key)),
   });
-  const opened = await openWorkChannel({ chain, sealing: hpke, stream: endOf(there, back), keys: client, minerKey });
+  const opened = await openWorkChannel({
+    ...{ chain, sealing: hpke, stream: endOf(there, back), keys: client, minerKey },
+    ...{ miner: account.publicKey, verifier: pureCrypto },
+  });
   return { there, back, opened, served };
 }
 
@@ -138,7 +144,7 @@ describe('protocols/work-channel', () => {
     let heard = 0;
     const [there, back] = [new Way(), new Way()];
     const options = { chain, sealing: hpke, onHeard: () => void heard++ };
-    const served = acceptWorkChannel({ ...options, stream: endOf(back, there), keysOf: () => miner });
+    const served = acceptWorkChannel({ ...options, stream: endOf(back, there), keysOf: () => miner, signer: account });
     there.put(PING_RECORD);
     const opened = await connect(there, back).then(({ opened: made }) => made);
     const toMiner = readAll(served);
@@ -191,7 +197,7 @@ describe('protocols/work-channel', () => {
     await Promise.all([toClient.over, toMiner.over]);
 
     const again = acceptWorkChannel({
-      ...{ chain, sealing: hpke, stream: endOf(new Way(), first.there), keysOf: () => miner },
+      ...{ chain, sealing: hpke, stream: endOf(new Way(), first.there), keysOf: () => miner, signer: account },
     });
     for (const record of first.there.sent) first.there.put(record);
     assert.deepEqual(await readAll(again).over, 'BAD_PROOF', 'the miner');
@@ -200,15 +206,23 @@ describe('protocols/work-channel', () => {
     for (const record of first.back.sent) back.put(record);
     const opened = await openWorkChannel({
       ...{ chain, sealing: hpke, stream: endOf(new Way(), back), keys: client, minerKey: miner.publicKey },
+      ...{ miner: account.publicKey, verifier: pureCrypto },
     });
     assert.deepEqual(await readAll(opened).over, 'BAD_PROOF', 'the client');
   });
 
   it('a client cannot be answered by another than the owner of the key, nor a miner be asked by one', async () => {
     const [there, back] = [new Way(), new Way()];
-    const thief = acceptWorkChannel({ chain, sealing: hpke, stream: endOf(back, there), keysOf: () => stranger });
+    const thief = acceptWorkChannel({
+      chain,
+      sealing: hpke,
+      stream: endOf(back, there),
+      keysOf: () => stranger,
+      signer: account,
+    });
     const opened = await openWorkChannel({
       ...{ chain, sealing: hpke, stream: endOf(there, back), keys: client, minerKey: miner.publicKey },
+      ...{ miner: account.publicKey, verifier: pureCrypto },
     });
     const read = readAll(opened);
     void readAll(thief);
@@ -219,9 +233,16 @@ describe('protocols/work-channel', () => {
     // The client's public key is in its assignment, for all to see.
     const keys = { publicKey: client.publicKey, privateKey: stranger.privateKey };
     const [out, into] = [new Way(), new Way()];
-    const served = acceptWorkChannel({ chain, sealing: hpke, stream: endOf(into, out), keysOf: () => miner });
+    const served = acceptWorkChannel({
+      chain,
+      sealing: hpke,
+      stream: endOf(into, out),
+      keysOf: () => miner,
+      signer: account,
+    });
     const forged = await openWorkChannel({
       ...{ chain, sealing: hpke, stream: endOf(out, into), keys, minerKey: miner.publicKey },
+      ...{ miner: account.publicKey, verifier: pureCrypto },
     });
     const refused = readAll(served);
     void readAll(forged);
@@ -229,8 +250,61 @@ describe('protocols/work-channel', () => {
     assert.deepEqual([await refused.over, refused.frames], ['BAD_PROOF', []]);
   });
 
-  it('a stream to a key that the miner has no more is refused', async () => {
-    const { served } = await connect(new Way(), new Way(), forgotten.publicKey);
-    assert.equal(await readAll(served).over, 'EXPIRED');
+  describe('a stream to a key that the miner has no more', () => {
+    /** @param carry what becomes of the miner's refusal on the way */
+    const refused = async (carry: Way['carry'] = (record) => [record], there = new Way()) => {
+      const back = Object.assign(new Way(), { carry });
+      const { opened, served } = await connect(there, back, forgotten.publicKey);
+      const [toClient, toMiner] = [readAll(opened), readAll(served)];
+      opened.send(utf8('work')).catch(() => undefined);
+      assert.deepEqual([await toMiner.over, toMiner.frames], ['EXPIRED', []]);
+      const over = await toClient.over;
+      served.close();
+      return { over, refusal: opened.refusal?.code ?? null, record: back.sent[0] ?? assert.fail(), sent: there.sent };
+    };
+
+    it('is refused in the miner’s own word, before anything but the hello has left', async () => {
+      const { over, refusal, sent } = await refused();
+      assert.deepEqual([over, refusal, sent.length], ['EXPIRED', 'EXPIRED', 1]);
+    });
+
+    it('is refused by nobody else: a relay can change nothing in it, and say it on no other stream', async () => {
+      const forge = (change: (record: Uint8Array) => Uint8Array) => refused((record) => [change(record)]);
+      const earlier = (await refused()).record;
+      const other = createPureSigner(new Uint8Array(32).fill(6));
+      const hello = new Uint8Array(98);
+      const tricks: ((record: Uint8Array) => Uint8Array)[] = [
+        (record) => record.map((byte, i) => (i === 2 ? byte ^ 1 : byte)),
+        (record) => record.map((byte, i) => (i === record.length - 1 ? byte ^ 1 : byte)),
+        (record) => record.subarray(0, 20),
+        () => Uint8Array.of(4),
+        () => earlier,
+        () => Uint8Array.of(4, ...encodeStreamRefusal(chain, other, hello, 'EXPIRED')),
+      ];
+      for (const trick of tricks) {
+        const { over, refusal } = await forge(trick);
+        assert.deepEqual([over, refusal], ['BAD_PROOF', null]);
+      }
+    });
+
+    it('is refused before it began, or never: neither side takes a refusal later', async () => {
+      const { record } = await refused();
+      for (const direction of ['there', 'back'] as const) {
+        const made = await connect();
+        const [toClient, toMiner] = [readAll(made.opened), readAll(made.served)];
+        await made.opened.send(utf8('first'));
+        await waitFor('the first', () => toMiner.frames.length === 1);
+        made[direction].put(record);
+        const [to, from] = direction === 'there' ? [toMiner, made.opened] : [toClient, made.served];
+        assert.equal(await to.over, 'BAD_PROOF');
+        from.close();
+      }
+      const there = new Way();
+      const served = acceptWorkChannel({
+        ...{ chain, sealing: hpke, stream: endOf(new Way(), there), signer: account, keysOf: () => miner },
+      });
+      there.put(record);
+      assert.equal(await readAll(served).over, 'BAD_PROOF');
+    });
   });
 });

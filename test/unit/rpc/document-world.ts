@@ -33,6 +33,7 @@ import { fakeNode, FakeNode } from './fake-node.ts';
 import { HASHES, ScriptedCoordinator, TINY } from './scripted-coordinator.ts';
 import type { Answer, Ask } from './http.ts';
 import { ask, askBegin, askUpgrade } from './http.ts';
+import { begun, LEAF_BODY, LIST_BODY, shelfOf } from './small-blob.ts';
 
 /** A server over a chain of three blocks with one transaction each. */
 export class World {
@@ -88,6 +89,7 @@ export class World {
     this.#offer();
     this.fault = this.actFault = market.fault = market.readFault = node.failure = null;
     node.base = 1;
+    node.market.blobs = shelfOf();
     node.checks = [{ name: 'quorum', ok: true, detail: 'all' }];
     node.jobs = market;
     node.faucet = faucetOf(null);
@@ -251,6 +253,8 @@ const PARAMS: Readonly<Record<string, (world: World) => string | Promise<string>
   address: () => addressText('account-0'),
   key: () => '0201',
   agreement: (world) => world.agreement(),
+  root: (world) => begun(world.node.market.blobs),
+  leaf: () => '0',
   id: () => 'ait-devnet',
 };
 
@@ -266,6 +270,8 @@ function forSubmissions<T>(value: T): Readonly<Record<string, T>> {
 }
 
 const QUOTE_PATH = '/v1/market/quote';
+const BLOBS_PATH = '/v1/blobs';
+const LEAF_PATH = '/v1/blobs/{root}/leaves/{leaf}';
 const STREAM_PATH = '/v1/stream';
 const WORK_PATH = '/v1/market/work';
 const QUERIES: Readonly<Record<string, string>> = {
@@ -302,6 +308,8 @@ const BODIES: Readonly<Record<string, (world: World) => string>> = {
   '/v1/auth/nonce': () => JSON.stringify({ wallet_address: addressText('account-0') }),
   '/v1/login': (world) => world.login(),
   [QUOTE_PATH]: (world) => JSON.stringify({ request: world.quoteRequest() }),
+  [BLOBS_PATH]: () => LIST_BODY,
+  [LEAF_PATH]: () => LEAF_BODY,
   '/rpc': () => '{"jsonrpc":"2.0","id":1,"method":"get_head"}',
 };
 
@@ -572,6 +580,18 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
       return send(world, target, { body: world.login({ text: message.replace('ait-devnet', 'ait-mainnet') }) });
     },
   },
+  [BLOBS_PATH]: {
+    CODEC: withBody({ list: '00' }),
+    BUSY: (world, target) => {
+      world.node.market.blobs = shelfOf(0);
+      return send(world, target);
+    },
+  },
+  [LEAF_PATH]: {
+    NOT_FOUND: (world, target) => send(world, target, { params: { root: '00'.repeat(32) } }),
+    BAD_PROOF: withBody({ leaf: 'AAAA' }),
+  },
+  '/v1/blobs/{root}': { NOT_FOUND: (world, target) => send(world, target, { params: { root: '00'.repeat(32) } }) },
   '/ws': { INVALID_REQUEST: (world, target) => send(world, target) },
   [WORK_PATH]: {
     INVALID_REQUEST: (world, target) => send(world, target),
@@ -663,12 +683,13 @@ const BY_PATH: Readonly<Record<string, Partial<Record<ErrorCode, Provocation>>>>
       Object.assign(world.node.pool, { submit: () => new Promise(() => undefined) });
       const txs = Array.from({ length: 1024 }, (_, i) => toHex(world.transfer({ amountUait: i + 1 }).bytes));
       const full = JSON.stringify({ txs });
-      const sendAll = async (left: number): Promise<Answer> => {
-        const batch = { path: '/rpc/transactions', verb: 'post' };
+      const batch = { path: '/rpc/transactions', verb: 'post' };
+      // On a slow machine the node is late before it is full.
+      const fill = async (left: number): Promise<Answer> => {
         const answer = await send(world, batch, { query: '?mode=async', body: full });
-        return left > 1 ? sendAll(left - 1) : answer;
+        return answer.status === 202 && left > 0 ? fill(left - 1) : answer;
       };
-      assert.equal((await sendAll(16)).status, 202);
+      assert.equal((await fill(16)).status, 429);
       return send(world, target, { query: '?mode=async' });
     },
     UNDERPRICED: async (world, target) => {

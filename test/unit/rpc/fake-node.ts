@@ -39,6 +39,8 @@ import type {
 } from '../../../src/rpc/api.ts';
 import type { FixtureOptions } from '../../util/chain-fixture.ts';
 import { genesisJson, joinDocument, signer } from '../../util/chain-fixture.ts';
+import { memoryShelf } from '../../../src/compute/blobs/shelf.ts';
+import { systemClock } from '../../../src/clock.ts';
 
 /** A node with these chains, the first of them the default one. */
 export function fakeNode(...chains: readonly FakeNode[]): NodeApi & { readonly acts: string[] } {
@@ -268,6 +270,7 @@ export class FakeNode implements ChainApi {
 
   /** Miners that can be found and reached; a test replaces what it needs. */
   readonly market: { -readonly [K in keyof MarketApi]: MarketApi[K] } = {
+    blobs: memoryShelf(nativeCrypto, systemClock),
     offers: () => [],
     quote: () => Promise.reject(new NodeError('NO_MINER', 'no such miner')),
     openWork: () => Promise.reject(new NodeError('NO_MINER', 'no such miner')),

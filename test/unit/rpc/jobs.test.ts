@@ -17,6 +17,7 @@ import { ask, post } from './http.ts';
 import type { JobWorld } from './job-world.ts';
 import { KEYLESS_BUDGET, startJobWorld } from './job-world.ts';
 import { TINY } from './scripted-coordinator.ts';
+import { inlinePart } from '../../util/inline-part.ts';
 
 const LIMIT = 1_000_000;
 
@@ -45,7 +46,9 @@ describe('jobs over RPC', () => {
     assert(last);
     return {
       ...last,
-      parts: last.parts.map(({ role, mediaType, data }) => [role, mediaType, Buffer.from(data).toString('utf8')]),
+      parts: last.parts
+        .map(inlinePart)
+        .map(({ role, mediaType, data }) => [role, mediaType, Buffer.from(data).toString('utf8')]),
     };
   };
 
@@ -250,7 +253,8 @@ describe('jobs over RPC', () => {
     world.market.answer(fromHex(job_id), 'Vienna.');
     const headers = { authorization: `Bearer ${world.carol}` };
     for (const path of ['', '/result', '/events', '/receipt', '/proof', '/why']) {
-      assert.equal((await ask(world.url, `/v1/jobs/${job_id}${path}`, { headers })).status, 404, path);
+      const { status, json } = await ask(world.url, `/v1/jobs/${job_id}${path}`, { headers });
+      assert.deepEqual([status, json.detail], [404, 'there is no such job'], path);
     }
     for (const method of ['DELETE', 'POST']) {
       const path = method === 'POST' ? '/cancel' : '';

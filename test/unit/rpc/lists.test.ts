@@ -92,6 +92,27 @@ describe('rpc lists', () => {
     }
   });
 
+  /** From here on the chain has 5,000 blocks, each with the transactions that `holding` is given. */
+  const longChain = () => {
+    const { chain } = world.node;
+    const one = { block: chain.block(1) ?? assert.fail(), certificate: chain.certificate(1) };
+    const tip = { ...chain.tip(), height: 5000 };
+    let read = 0;
+    const holding = (txs: readonly unknown[]): void => {
+      read = 0;
+      Object.assign(chain, {
+        tip: () => tip,
+        block: (height: number) => {
+          read++;
+          return { ...one.block, header: { ...one.block.header, height }, txs };
+        },
+        certificate: () => one.certificate,
+        receipts: () => [],
+      });
+    };
+    return { first: one.block.txs[0], holding, read: () => read };
+  };
+
   it('of a chain without blocks are empty', async () => {
     Object.assign(world.node.chain, { tip: () => ({ height: 0 }) });
     for (const path of ['/rpc/blocks', '/rpc/transactions']) {
@@ -111,29 +132,14 @@ describe('rpc lists', () => {
   });
 
   it(`read at most ${MAX_PAGE_BLOCKS} blocks and ${MAX_PAGE_TXS} transactions for a page`, async () => {
-    const { chain } = world.node;
-    const one = { block: chain.block(1) ?? assert.fail(), certificate: chain.certificate(1) };
-    const tip = { ...chain.tip(), height: 5000 };
-    let read = 0;
-    const holding = (txs: readonly unknown[]): void => {
-      read = 0;
-      Object.assign(chain, {
-        tip: () => tip,
-        block: (height: number) => {
-          read++;
-          return { ...one.block, header: { ...one.block.header, height }, txs };
-        },
-        certificate: () => one.certificate,
-        receipts: () => [],
-      });
-    };
+    const { first, holding, read } = longChain();
     holding([]);
     const empty = (await get('/rpc/transactions')).json;
-    assert.deepEqual([empty.items.length, read], [0, MAX_PAGE_BLOCKS + 1]);
+    assert.deepEqual([empty.items.length, read()], [0, MAX_PAGE_BLOCKS + 1]);
     assert.equal(Buffer.from(empty.next_cursor, 'base64url').toString(), `${5000 - MAX_PAGE_BLOCKS}.0`);
-    holding(Array(MAX_PAGE_TXS / 2).fill(one.block.txs[0]));
+    holding(Array(MAX_PAGE_TXS / 2).fill(first));
     assert.equal((await get('/rpc/blocks')).json.items.length, 2);
-    assert.equal(read, 3);
+    assert.equal(read(), 3);
   });
 
   it('of transactions are those of one account, where it is named', async () => {
@@ -151,29 +157,14 @@ describe('rpc lists', () => {
   });
 
   it(`bound: those of an account are looked for in ${MAX_SEARCH_BLOCKS} blocks, and ${MAX_SEARCH_TXS} transactions`, async () => {
-    const { chain } = world.node;
-    const one = { block: chain.block(1) ?? assert.fail(), certificate: chain.certificate(1) };
-    const tip = { ...chain.tip(), height: 5000 };
-    let read = 0;
-    const holding = (txs: readonly unknown[]): void => {
-      read = 0;
-      Object.assign(chain, {
-        tip: () => tip,
-        block: (height: number) => {
-          read++;
-          return { ...one.block, header: { ...one.block.header, height }, txs };
-        },
-        certificate: () => one.certificate,
-        receipts: () => [],
-      });
-    };
+    const { first, holding, read } = longChain();
     const path = `/rpc/transactions?address=${addressText('nobody')}`;
     holding([]);
     assert.equal(cursorOf(await get(path)), `${5000 - MAX_SEARCH_BLOCKS}.0`);
-    assert.equal(read, MAX_SEARCH_BLOCKS + 1);
-    holding(Array(MAX_SEARCH_TXS + 1).fill(one.block.txs[0]));
+    assert.equal(read(), MAX_SEARCH_BLOCKS + 1);
+    holding(Array(MAX_SEARCH_TXS + 1).fill(first));
     assert.equal(cursorOf(await get(path)), `4999.${MAX_SEARCH_TXS}`);
-    assert.equal(read, 2);
+    assert.equal(read(), 2);
   });
 
   it('of blocks answer offsets in the shape of the replaced system', async () => {

@@ -6,6 +6,7 @@ import { ask, post } from './http.ts';
 import type { JobWorld } from './job-world.ts';
 import { startJobWorld } from './job-world.ts';
 import { HASHES, TINY } from './scripted-coordinator.ts';
+import { inlinePart } from '../../util/inline-part.ts';
 
 const CHAT = { model: TINY, messages: [{ role: 'user', content: 'Capital of Austria?' }] };
 
@@ -74,7 +75,9 @@ describe('the paths of Ollama', () => {
   it('answer a prompt, with a word of the system before it', async () => {
     const { response } = await client.generate({ model: TINY, prompt: 'Capital?', system: 'Be brief.' });
     assert.equal(response, 'Vienna.');
-    const parts = world.market.requests[0]?.parts.map(({ role, data }) => [role, Buffer.from(data).toString()]);
+    const parts = world.market.requests[0]?.parts
+      .map(inlinePart)
+      .map(({ role, data }) => [role, Buffer.from(data).toString()]);
     assert.deepEqual(parts, [
       ['system', 'Be brief.'],
       ['user', 'Capital?'],

@@ -11,6 +11,7 @@ import { post } from './http.ts';
 import type { JobWorld } from './job-world.ts';
 import { startJobWorld } from './job-world.ts';
 import { HASHES, TINY } from './scripted-coordinator.ts';
+import { inlinePart } from '../../util/inline-part.ts';
 
 const MESSAGES = [{ role: 'user', content: 'Capital of Austria?' }] as const;
 const CHAT = { model: TINY, messages: [...MESSAGES] };
@@ -56,7 +57,7 @@ describe('the paths of OpenAI', () => {
     const { parts, params } = last;
     return {
       ...last,
-      parts: parts.map(({ role, data }) => [role, Buffer.from(data).toString('utf8')]),
+      parts: parts.map(inlinePart).map(({ role, data }) => [role, Buffer.from(data).toString('utf8')]),
       params: params.map(({ name, value }) => `${name}=${value}`),
     };
   };

@@ -29,6 +29,7 @@ describe('the types of the SDK', () => {
     keeps<market.MinersResponse>()(schemas.Miners);
     keeps<readonly market.OfferResponse[]>()(schemas.Offers);
     keeps<market.MarketStatsResponse>()(schemas.MarketStats);
+    keeps<market.BlobResponse>()(schemas.Blob);
     keeps<jobs.JobResponse>()(jobSchemas.Job);
     keeps<jobs.JobPageResponse>()(jobSchemas.JobPage);
     keeps<jobs.JobReasonsResponse>()(jobSchemas.JobReasonsView);

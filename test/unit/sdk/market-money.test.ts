@@ -76,7 +76,9 @@ describe('money of a client', () => {
       const money = moneyOf('account-0', isProven ? follower() : null);
       assert.equal(await money.stakedUait(MINER), 2_000_000);
       const terms = await money.terms();
-      assert.deepEqual(terms, { minCapUait: 10_000, minStakeUait: 1_000_000, openFeeUait: 5000, maxTermMs: 3_600_000 });
+      const { openFeeUait, renewFeeUait, ...least } = terms;
+      assert.deepEqual(least, { minCapUait: 10_000, minStakeUait: 1_000_000, maxTermMs: 3_600_000 });
+      assert.equal(openFeeUait, 5000);
       const before = await money.balanceUait();
       const { agreement, transaction } = await money.prepareOpen(fields());
       assert.equal(await money.agreement(agreement), null);
@@ -86,6 +88,7 @@ describe('money of a client', () => {
       assert.deepEqual([found?.capUait, found?.state.name, found?.signer], [50_000, 'open', SESSION]);
       assert.equal(await money.balanceUait(), before - 50_000 - 5000);
       await money.send(await money.prepareRenewal(agreement, { amountUait: 10_000 }), NEVER);
+      assert.equal(await money.balanceUait(), before - 60_000 - 5000 - renewFeeUait, 'what a renewal is said to cost');
       await money.send(
         await money.prepareRenewal(agreement, { expiresAtMs: (found?.expiresAtMs ?? 0) + 60_000 }),
         NEVER,

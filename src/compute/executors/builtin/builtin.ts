@@ -42,6 +42,8 @@ interface OfferedModel {
 
 /** Of the language models' child; what llama.cpp allocates is beside it. */
 const MODELS_CHILD_FLAGS = ['--max-old-space-size=512'];
+/** Of the texts of a job: written in full, as they are compared, they may take twenty times the room. */
+const MAX_EMBED_BYTES = 16 * 1024 * 1024;
 const SMALL_MODEL_BYTES = 64 * 1024 * 1024;
 
 export function createBuiltin(options: BuiltinOptions): Executor {
@@ -136,6 +138,10 @@ class Builtin implements Executor {
 
   async #embed(job: ExecutorJob, io: ExecutorIo): Promise<ExecutorOutcome> {
     const texts = readEmbed(job);
+    const bytes = job.parts.reduce((sum, { data }) => sum + data.length, 0);
+    if (bytes > MAX_EMBED_BYTES) {
+      throw new NodeError('BAD_JOB', `${EMBED}: ${bytes} bytes of text, ${MAX_EMBED_BYTES} are taken`);
+    }
     requireVectorRoom(job, texts.length * HASH_EMBEDDING_SIZE);
     return this.#embedSlots.with(() => this.#callModels({ type: 'embed', texts }, io));
   }

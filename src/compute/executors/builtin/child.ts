@@ -6,8 +6,8 @@ import { setPriority } from 'node:os';
 import process from 'node:process';
 import { toNodeError, unreachable } from '../../../errors.ts';
 import type { ExecutorIo } from '../executor.ts';
-import { emitAll } from '../pieces.ts';
-import { embed } from './hash-embedding.ts';
+import { canceled, emitAll } from '../pieces.ts';
+import { embedSteps } from './hash-embedding.ts';
 import type { FromChild, Task, TaskResult, ToChild } from './messages.ts';
 
 /** The node comes first: agreement must not wait for models. */
@@ -28,7 +28,7 @@ async function work(task: Task, io: ExecutorIo): Promise<TaskResult> {
   const none = { inputTokens: null, outputTokens: null, contextTokens: null, loaded: [] };
   switch (task.type) {
     case 'embed':
-      await emitAll(io, embed(task.texts));
+      await emitAll(io, await embedInTurns(task.texts, io.signal));
       return { finish: 'stop', ...none };
     case 'wasm': {
       const { runWasm } = await import('./wasm-run.ts');
@@ -42,6 +42,17 @@ async function work(task: Task, io: ExecutorIo): Promise<TaskResult> {
     }
     default:
       return unreachable(task);
+  }
+}
+
+/** Chats go on meanwhile, and whoever cancels is heard. */
+async function embedInTurns(texts: readonly string[], signal: AbortSignal): Promise<Uint8Array> {
+  const steps = embedSteps(texts);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+    await new Promise((resolve) => setImmediate(resolve));
+    if (signal.aborted) throw canceled();
   }
 }
 

@@ -11,44 +11,93 @@
 export const HASH_EMBEDDING_SIZE = 256;
 export const HASH_EMBEDDING_RULES = `aitbc-hash-256/1 unicode ${process.versions['unicode'] ?? ''}`;
 
-const SHORTEST_RUN = 3;
-const LONGEST_RUN = 5;
 /** A word shared counts as much as two of its runs. */
 const WORD_WEIGHT = 2;
 const FNV_START = 0x811c9dc5;
+const WORD_BEGIN = 0x3c;
+const WORD_END = 0x3e;
+/** Some milliseconds of a core. */
+const STEP_CHARACTERS = 16 * 1024;
 
 /** float32, little-endian, one vector after the other. */
 export function embed(texts: readonly string[]): Uint8Array {
+  const steps = embedSteps(texts);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+/** The same in small steps, between which others have their turn. */
+export function* embedSteps(texts: readonly string[]): Generator<undefined, Uint8Array> {
   const view = new DataView(new ArrayBuffer(texts.length * HASH_EMBEDDING_SIZE * 4));
-  texts.forEach((text, row) => {
-    hashVector(text).forEach((value, column) => {
+  for (const [row, text] of texts.entries()) {
+    const vector = yield* vectorSteps(text);
+    vector.forEach((value, column) => {
       view.setFloat32((row * HASH_EMBEDDING_SIZE + column) * 4, value, true);
     });
-  });
+  }
   return new Uint8Array(view.buffer);
 }
 
 /** All zeros for a text without letters and digits. */
 export function hashVector(text: string): Float64Array {
+  const steps = vectorSteps(text);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+function* vectorSteps(text: string): Generator<undefined, Float64Array> {
   const counts = new Float64Array(HASH_EMBEDDING_SIZE);
+  let characters = 0;
   for (const [word] of text
     .normalize('NFKC')
     .toLowerCase()
     .matchAll(/[\p{L}\p{N}\p{M}]+/gu)) {
-    const characters = Array.from(`<${word}>`, (character) => character.codePointAt(0) ?? 0);
-    add(counts, characters.reduce(fnvStep, FNV_START), WORD_WEIGHT);
-    for (let start = 0; start + SHORTEST_RUN <= characters.length; start++) {
-      let hash = FNV_START;
-      const end = Math.min(start + LONGEST_RUN, characters.length);
-      for (let at = start; at < end; at++) {
-        hash = fnvStep(hash, characters[at] ?? 0);
-        if (at - start + 1 >= SHORTEST_RUN) add(counts, hash, 1);
-      }
+    const hashes = new WordHashes(counts);
+    hashes.take(WORD_BEGIN);
+    // A word may be as long as a text.
+    for (const character of word) {
+      hashes.take(character.codePointAt(0) ?? 0);
+      if (++characters % STEP_CHARACTERS === 0) yield;
     }
+    hashes.take(WORD_END);
+    add(counts, hashes.whole, WORD_WEIGHT);
   }
   const damped = counts.map((count) => Math.sign(count) * Math.sqrt(Math.abs(count)));
   const length = Math.sqrt(damped.reduce((sum, value) => sum + value * value, 0));
   return length === 0 ? damped : damped.map((value) => value / length);
+}
+
+/** Of a word and of the runs that end at each of its characters. */
+class WordHashes {
+  whole = FNV_START;
+  readonly #counts: Float64Array;
+  #characters = 0;
+  /** Of the last characters, by how many they are. */
+  #one = 0;
+  #two = 0;
+  #three = 0;
+  #four = 0;
+
+  constructor(counts: Float64Array) {
+    this.#counts = counts;
+  }
+
+  take(codePoint: number): void {
+    const characters = ++this.#characters;
+    const five = fnvStep(this.#four, codePoint);
+    this.#four = fnvStep(this.#three, codePoint);
+    this.#three = fnvStep(this.#two, codePoint);
+    this.#two = fnvStep(this.#one, codePoint);
+    this.#one = fnvStep(FNV_START, codePoint);
+    this.whole = fnvStep(this.whole, codePoint);
+    if (characters >= 3) add(this.#counts, this.#three, 1);
+    if (characters >= 4) add(this.#counts, this.#four, 1);
+    if (characters >= 5) add(this.#counts, five, 1);
+  }
 }
 
 function add(counts: Float64Array, feature: number, weight: number): void {

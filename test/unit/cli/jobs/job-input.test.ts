@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { utf8 } from '../../../../src/bytes.ts';
+import { MAX_BLOB_BYTES } from '../../../../src/chain/market/blob.ts';
 import { requestOfPrompt, requestOfSpec } from '../../../../src/cli/jobs/job-input.ts';
 import type { JobRequest } from '../../../../src/compute/coordinator/coordinator.ts';
 import { makeFolder, removeFolder } from '../run.ts';
@@ -72,11 +73,32 @@ describe('jobs as people write them', () => {
     ]);
   });
 
+  it('have a module and an input of files, however large', async () => {
+    const large = new Uint8Array(3 * 1024 * 1024).fill(97);
+    writeFileSync(join(folder, 'm.wasm'), large);
+    writeFileSync(join(folder, 'in.txt'), 'abc');
+    const module = { role: '', mediaType: 'application/wasm', data: large };
+    const wasm = 'kind: wasm.run\nmodule_file: m.wasm\n';
+    assert.deepEqual((await spec(wasm)).parts, [module]);
+    const input = { role: '', mediaType: 'application/octet-stream', data: utf8('abc') };
+    assert.deepEqual((await spec(`${wasm}input_file: in.txt\n`)).parts, [module, input]);
+    assert.deepEqual((await spec(`${wasm}prompt: abc\n`)).parts, [module, part('', 'abc')]);
+    assert.deepEqual((await spec('kind: text.embed\ninput_file: in.txt\n')).parts, [part('', 'abc')]);
+    const chat = await spec('input_file: in.txt\nsystem: s\n');
+    assert.deepEqual(chat.parts, [part('system', 's'), part('user', 'abc')]);
+    truncateSync(join(folder, 'm.wasm'), MAX_BLOB_BYTES + 1);
+    await assert.rejects(spec(wasm), { code: 'TOO_LARGE' });
+  });
+
   it('are refused naming the field', async () => {
     const cases: [string, RegExp][] = [
       ['', /the file/],
       ['[1]', /the file/],
       ['a: b: c', /not YAML/],
+      ['kind: text.embed\nmodule_file: m', /module_file of the job must be of a job of kind wasm\.run/],
+      ['kind: wasm.run\nmodule_file: m\nmessages: [{role: a, content: b}]', /module_file/],
+      ['kind: wasm.run\nmodule_file: m\nprompt: a\ninput_file: b', /prompt/],
+      ['prompt: a\ninput_file: b', /prompt/],
       ['promt: x', /"promt" is no field/],
       ['model: x', /given once/],
       ['prompt: x\nparts: [{text: y}]', /given once/],
@@ -97,7 +119,8 @@ describe('jobs as people write them', () => {
 
   it('bound: a file, its parts and what aliases repeat', async () => {
     await assert.rejects(spec(`prompt: ${'x'.repeat(1_200_000)}`), { code: 'USAGE' });
-    writeFileSync(join(folder, 'big'), Buffer.alloc(1024 * 1024 + 1));
+    writeFileSync(join(folder, 'big'), '');
+    truncateSync(join(folder, 'big'), MAX_BLOB_BYTES + 1);
     await assert.rejects(spec('parts: [{media_type: a/b, file: big}]'), { code: 'TOO_LARGE' });
     await assert.rejects(spec('system: &a x\nprompt: *a'), { code: 'USAGE' });
   });

@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toHex, utf8 } from '../../../../src/bytes.ts';
-import { contentHash, encodeContent } from '../../../../src/chain/market/content.ts';
+import type { JobPart } from '../../../../src/chain/market/content.ts';
+import { blobBytesOf, contentHash, encodeContent } from '../../../../src/chain/market/content.ts';
 import { jobId, signJob } from '../../../../src/chain/market/job.ts';
 import type { WorkReceipt } from '../../../../src/chain/market/receipt.ts';
 import { receiptId } from '../../../../src/chain/market/receipt.ts';
 import type { WorkJson } from '../../../../src/chain/market/work-json.ts';
 import { workToJson } from '../../../../src/chain/market/work-json.ts';
+import { sealBlob } from '../../../../src/compute/blobs/cipher.ts';
 import { DETERMINISTIC_CAPABILITIES } from '../../../../src/compute/executors/builtin/builtin.ts';
 import { embed } from '../../../../src/compute/executors/builtin/hash-embedding.ts';
 import { createReplayer } from '../../../../src/compute/replayer.ts';
 import { nativeCrypto } from '../../../../src/native/crypto.ts';
+import { blobFiles } from '../../../../src/store/blob-files.ts';
 import { fixtureGenesis } from '../../../util/chain-fixture.ts';
 import { receiptKeys, signedFixture, workReceipt } from '../../../util/receipt-fixture.ts';
 import { cliHere } from '../in-process.ts';
@@ -23,9 +26,10 @@ const TEXT = 'A fox crosses the river at night.';
 const MODEL = 'aitbc-hash-256';
 const DIGEST = DETERMINISTIC_CAPABILITIES.find(({ model }) => model === MODEL)?.digest ?? null;
 
+const INLINE = [{ role: '', mediaType: 'text/plain', data: utf8(TEXT) }];
+
 /** Signed by both sides, whatever the result is. */
-function workOf(output: Uint8Array, change: Partial<WorkReceipt> = {}): WorkJson {
-  const parts = [{ role: '', mediaType: 'text/plain', data: utf8(TEXT) }];
+function workOf(output: Uint8Array, change: Partial<WorkReceipt> = {}, parts: readonly JobPart[] = INLINE): WorkJson {
   const content = encodeContent({ salt: new Uint8Array(32).fill(3), params: [], parts });
   const { client } = workReceipt(chain, output);
   const job = signJob(chain, receiptKeys.session, {
@@ -36,7 +40,12 @@ function workOf(output: Uint8Array, change: Partial<WorkReceipt> = {}): WorkJson
       model: '',
       inputHash: contentHash(nativeCrypto, content),
     },
-    ...{ inputBytes: content.length, maxOutputBytes: 65_536, maxPriceUait: 100_000, createdAtMs: 1_800_000_000_000 },
+    ...{
+      inputBytes: content.length + blobBytesOf(parts),
+      maxOutputBytes: 65_536,
+      maxPriceUait: 100_000,
+      createdAtMs: 1_800_000_000_000,
+    },
     ...{ queueMs: 1_000, executionMs: 1_000, totalMs: 10_000 },
   });
   const { inputHash, kind } = job.spec;
@@ -80,6 +89,25 @@ describe('aitbc job verify FILE', () => {
     assert.equal(error.data['replayed'], toHex(nativeCrypto.hash(right)));
     assert.equal(error.data['proof'], path);
   }).timeout(10_000);
+
+  it('finds large input beside the file, and says so where it is not', async () => {
+    const { ref, list, leaf } = await sealBlob(nativeCrypto, utf8(TEXT), new Uint8Array(32).fill(5));
+    const parts = [{ role: '', mediaType: 'text/plain', blob: ref }];
+    const absent = await verify(workOf(wrong, {}, parts));
+    assert.equal(absent.code, 0, absent.stderr);
+    assert.match(absent.stderr, /Not shown either way: .*blobs\/[0-9a-f]{64}, which is not here/);
+    const files = blobFiles(join(folder, 'blobs'), nativeCrypto);
+    await files.begin(ref.root, '', list);
+    await files.write(ref.root, 0, await leaf(0));
+    writeFileSync(join(folder, 'blobs', 'of somebody else'), 'stays');
+    const { code, stderr } = await verify(workOf(right, {}, parts));
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /✓ Done again on this machine, the work gives the very result/);
+    assert.equal((await verify(workOf(wrong, {}, parts))).code, 11);
+    assert.deepEqual(readdirSync(join(folder, 'blobs')).sort(), [toHex(ref.root), 'of somebody else'].sort());
+    await files.write(ref.root, 0, new Uint8Array(20));
+    assert.match((await verify(workOf(wrong, {}, parts))).stderr, /Not shown either way/);
+  }).timeout(20_000);
 
   it('says what cannot be concluded, and exits 0', async () => {
     const { code, stderr } = await verify(workOf(wrong, { modelDigest: null }));

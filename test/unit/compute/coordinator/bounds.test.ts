@@ -211,13 +211,24 @@ describe('coordinator: bounds', () => {
     assert.equal(archive.outputBytes, 90);
   });
 
+  it('bound: jobs that have ended, also when their outputs are small', () => {
+    const archive = new Archive({ ...DEFAULT_COORDINATOR_LIMITS, maxEndedJobs: 3 });
+    for (let i = 0; i < 50; i++) {
+      const output = new OutputLog();
+      if (i % 3 > 0) output.push(new Uint8Array(30));
+      archive.add({ id: new Uint8Array(32).fill(i), endedAtMs: 0, output, isOutputDropped: false } as unknown as Job);
+      archive.prune(0);
+    }
+    assert.deepEqual([archive.size, archive.withOutput, archive.outputBytes], [3, 2, 60]);
+  });
+
   it('bound: idle streams, by miner, in all, and in time', async () => {
     const clock = manualClock();
     const closed: number[] = [];
     let opened = 0;
     const lines = new WorkLines({
       ...{ chain: CHAIN, sealing: plainSealing, deadlines: new Deadlines(clock), maxIdle: 3, maxIdlePerMiner: 2 },
-      idleMs: 1_000,
+      ...{ idleMs: 1_000, verifier: nativeCrypto },
       keys: { publicKey: new Uint8Array(32), privateKey: new Uint8Array(32) },
       miners: {
         offers: () => [],
@@ -251,6 +262,7 @@ describe('coordinator: bounds', () => {
       ...{
         chain: CHAIN,
         sealing: plainSealing,
+        verifier: nativeCrypto,
         deadlines: new Deadlines(manualClock()),
         maxIdle: 3,
         maxIdlePerMiner: 2,

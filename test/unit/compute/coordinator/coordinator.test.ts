@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { toHex } from '../../../../src/bytes.ts';
+import type { Hash } from '../../../../src/bytes.ts';
+import { bytesKey, toHex } from '../../../../src/bytes.ts';
+import { LEASE_MS } from '../../../../protocols/market/work-frames.ts';
 import { dueUait } from '../../../../src/chain/market/price.ts';
 import { acknowledgementCheck, receiptCheck } from '../../../../src/chain/market/receipt.ts';
 import { nativeCrypto } from '../../../../src/native/crypto.ts';
@@ -180,6 +182,38 @@ describe('coordinator', () => {
     assert.equal(await world.output(view.id), 'Vienna is the capital.');
   });
 
+  it('asks another miner at once when a miner has the key of its quote no more', async () => {
+    const other = new TestMiner(2, { price: { outputUaitPerKib: 1_200 } });
+    const miner = new TestMiner(1, { forgetsKeys: 1 });
+    await start(miner, other);
+    const startedMs = world.clock.monotonic();
+    const view = await world.run({ agreement: 'session' });
+    assert.deepEqual([view.state, view.attempt, view.miner], ['completed', 2, other.address]);
+    assert.equal(world.coordinator.why(view.id)?.reasons[0]?.code, 'EXPIRED');
+    assert.ok(world.clock.monotonic() - startedMs < LEASE_MS, 'no lease was waited for');
+    assert.deepEqual([miner.started, miner.takableUait], [0, 0], 'nothing was given to the first one');
+    assert.equal(view.spentUait, other.earnedUait, 'and nothing of the maximum is gone');
+  });
+
+  it('uses the agreement that was opened for a job with a new quote when the key of the first one is gone', async () => {
+    const miner = new TestMiner(1, { forgetsKeys: 1 });
+    await start(miner);
+    const view = await world.run({ agreement: 'single' });
+    assert.deepEqual([view.state, view.attempt, miner.started, world.sent], ['completed', 2, 1, 1]);
+  });
+
+  it('gives up an attempt at once that its miner can take up no more', async () => {
+    const miner = new TestMiner(1, { breakAfter: 2 });
+    await start(miner, new TestMiner(2, { price: { outputUaitPerKib: 1_200 } }));
+    const { id } = await world.coordinator.submit(requestOf());
+    await world.until('output', () => world.view(id).outputBytes > 0, 0);
+    miner.script.forgetsKeys = 1;
+    const startedMs = world.clock.monotonic();
+    await world.until('it goes on elsewhere', () => world.view(id).state === 'completed');
+    assert.deepEqual([world.view(id).attempt, world.coordinator.why(id)?.reasons[0]?.code], [2, 'LEASE_LOST']);
+    assert.ok(world.clock.monotonic() - startedMs < LEASE_MS);
+  });
+
   it('sends the same assignment again while the miner does not see the agreement', async () => {
     const miner = new TestMiner(1, { refuse: { code: 'NOT_FUNDED', afterMs: 200, times: 3 } });
     await start(miner);
@@ -198,6 +232,26 @@ describe('coordinator', () => {
     assert.equal(world.sent, 1);
     assert.equal(view.spentUait, world.coordinator.receipt(view.id)?.receipt.receipt.dueUait);
   });
+
+  for (const [name, isRestarted] of [
+    ['while it was in use', false],
+    ['while the coordinator did not run', true],
+  ] as const) {
+    it(`opens another agreement when that of its session was closed ${name}`, async () => {
+      const closed: Hash[] = [];
+      await start(new TestMiner(1, { closed }));
+      const { agreement } = await world.run();
+      assert.ok(agreement);
+      const held = world.agreements.get(bytesKey(agreement));
+      assert.ok(held);
+      held.agreement = { ...held.agreement, state: { name: 'closed', atHeight: 1, atMs: 1, refundedUait: 0 } };
+      closed.push(agreement);
+      if (isRestarted) await world.crash();
+      const view = await world.run({ queueMs: 5_000 });
+      assert.equal(view.state, 'completed', view.fault?.message);
+      assert.equal(world.sent, 2);
+    });
+  }
 
   it('asks again a miner that was busy, when nothing else happens', async () => {
     await start(new TestMiner(1, { decline: { code: 'BUSY', times: 2, afterMs: 1_000 } }));

@@ -6,8 +6,7 @@ import type { Ledger } from '../../../../src/compute/coordinator/ledger.ts';
 import { canBegin, openLedger, stepLedger } from '../../../../src/compute/coordinator/ledger.ts';
 import { fade, isDistrusted, learn, NO_RECORD, reliability } from '../../../../src/compute/coordinator/miner-record.ts';
 import type { Candidate } from '../../../../src/compute/coordinator/ranking.ts';
-import { rank, seededRandom } from '../../../../src/compute/coordinator/ranking.ts';
-import { TestMiner } from './test-miner.ts';
+import { rank, reasonsOf, seededRandom } from '../../../../src/compute/coordinator/ranking.ts';
 
 describe('coordinator: ledger of an agreement', () => {
   const amount = fc.integer({ min: 0, max: 1_000 });
@@ -98,45 +97,46 @@ describe('coordinator: job machine', () => {
 });
 
 describe('coordinator: ranking', () => {
-  const job = { inputBytes: 100, maxOutputBytes: 4_096, maxUait: 100_000 };
-  const candidate = (seed: number, outputUaitPerKib: number, more: Partial<Candidate> = {}): Candidate => {
-    const { offer } = new TestMiner(seed, { price: { outputUaitPerKib } }).offer();
-    const [model] = offer.models;
-    assert.ok(model);
-    return {
-      ...{ offer, model, record: NO_RECORD, stakedUait: 1_000, hasAgreement: false, isAvoided: false },
-      ...more,
-    };
-  };
+  const maxUait = 100_000;
+  const candidate = (costUait: number, more: Partial<Candidate> = {}): Candidate => ({
+    ...{ costUait, bytesPerSecond: 1_000, isWarm: true, isFree: true, record: NO_RECORD, stakedUait: 1_000 },
+    ...{ hasAgreement: false, isAvoided: false },
+    ...more,
+  });
   const seed = new Uint8Array(32).fill(3);
 
   it('is the same for the same seed, and says what a score is made of', () => {
-    const some = [candidate(1, 100), candidate(2, 5_000), candidate(3, 20_000)];
-    const ranked = () => rank(some, job, seededRandom(seed)).map(({ score, why }) => ({ score, why: why() }));
+    const some = [candidate(400), candidate(20_000, { isFree: false }), candidate(80_000)];
+    const ranked = () => rank(some, maxUait, seededRandom(seed));
     assert.deepEqual(ranked(), ranked());
-    assert.ok(ranked().every(({ why }) => why.some((line) => line.includes('uait, of 100000'))));
+    for (const each of ranked()) {
+      const lines = reasonsOf(each, maxUait);
+      assert.ok(lines.some((line) => line.includes('uait, of 100000')));
+      const sum = lines.reduce((points, line) => points + Number.parseFloat(line), 0);
+      assert.ok(Math.abs(sum - each.score) < 0.1, `${lines.join(', ')}: ${each.score}`);
+    }
   });
 
   it('puts cheaper ones, proven ones and those with an agreement before others, and cheats last', () => {
-    const first = (...some: Candidate[]): Candidate | undefined => rank(some, job, () => 0.5)[0]?.candidate;
-    const plain = candidate(1, 1_000);
-    const cheap = candidate(2, 100);
-    const proven = candidate(3, 1_000, { record: { ...NO_RECORD, successes: 20 } });
-    const open = candidate(4, 1_000, { hasAgreement: true });
-    const cheat = candidate(5, 1, { record: { ...NO_RECORD, successes: 50, faults: 1 } });
+    const first = (...some: Candidate[]): Candidate | undefined => rank(some, maxUait, () => 0.5)[0]?.candidate;
+    const plain = candidate(4_000);
+    const cheap = candidate(400);
+    const proven = candidate(4_000, { record: { ...NO_RECORD, successes: 20 } });
+    const open = candidate(4_000, { hasAgreement: true });
+    const cheat = candidate(4, { record: { ...NO_RECORD, successes: 50, faults: 1 } });
     assert.equal(first(plain, cheap), cheap);
     assert.equal(first(plain, proven), proven);
     assert.equal(first(plain, open), open);
-    assert.equal(first(cheat, candidate(6, 24_000, { isAvoided: true }))?.isAvoided, true);
+    assert.equal(first(cheat, candidate(96_000, { isAvoided: true }))?.isAvoided, true);
   });
 
   it('gives a turn in twenty to chance, and none of it to cheats', () => {
-    const best = candidate(1, 1);
-    const dear = candidate(2, 20_000);
-    const cheat = candidate(3, 1, { record: { ...NO_RECORD, faults: 1 } });
+    const best = candidate(4);
+    const dear = candidate(80_000);
+    const cheat = candidate(4, { record: { ...NO_RECORD, faults: 1 } });
     const turns = Array.from({ length: 2_000 }, (_, i) => {
       const next = seededRandom(new Uint8Array([i >> 8, i, 7, 7]));
-      return rank([best, dear, cheat], job, next)[0]?.candidate;
+      return rank([best, dear, cheat], maxUait, next)[0]?.candidate;
     });
     const explored = turns.filter((each) => each === dear).length;
     assert.ok(explored > 10 && explored < 100, `${explored} of 2000`);

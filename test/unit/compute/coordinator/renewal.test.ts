@@ -30,8 +30,14 @@ describe('coordinator: sessions that go on', () => {
     world.add(new TestMiner(1, { pieces: ['x'.repeat(1_000)], tickUait: 1_000 }));
     await world.start();
     const job = { maxPriceUait: 5_000, maxOutputBytes: 1_024 };
-    for (let i = 0; i < 60; i++) assert.equal((await world.run(job)).state, 'completed');
+    let feesUait = 0;
+    for (let i = 0; i < 60; i++) {
+      const view = await world.run(job);
+      assert.equal(view.state, 'completed');
+      feesUait += view.feesUait;
+    }
     assert.equal(world.sent, 1);
+    assert.equal(feesUait, 10 + 3 * world.renewals.length, 'each fee is that of the job that caused it');
     const [held] = [...world.agreements.values()];
     assert.ok(world.renewals.length > 6);
     const { spentUait } = await world.run(job);

@@ -46,6 +46,8 @@ export interface Script {
   readonly slots?: number;
   /** Asked for a quote. */
   readonly decline?: { readonly code: ErrorCode; readonly afterMs?: number; times: number };
+  /** Agreements that were closed: no quote within them. */
+  readonly closed?: readonly Hash[];
   readonly refuse?: { readonly code: ErrorCode; readonly afterMs: number; times: number };
   readonly words?: string;
   readonly fail?: { readonly code: ErrorCode; times: number };
@@ -60,6 +62,8 @@ export interface Script {
   readonly replay?: boolean;
   /** Of what the miner sends, on its way. */
   changeRecord?: (record: Uint8Array, number: number) => Uint8Array;
+  /** Of so many streams it has the key no more. */
+  forgetsKeys?: number;
   readonly kind?: string;
   readonly digest?: Uint8Array;
   /** Does not wait for credit. */
@@ -139,11 +143,14 @@ export class TestMiner {
   async quote(bytes: Uint8Array): Promise<Uint8Array> {
     await Promise.resolve();
     this.quotes++;
-    const { decline, tickUait = 50, model = 'tiny', kind = 'llm.chat', digest = null } = this.script;
+    const { request } = decodeQuoteRequest(bytes);
+    const { decline, closed = [], tickUait = 50, model = 'tiny', kind = 'llm.chat', digest = null } = this.script;
+    if (closed.some((id) => request.agreement !== null && equalBytes(id, request.agreement))) {
+      throw new NodeError('NOT_FUNDED', 'no open agreement', { data: { afterMs: 500 } });
+    }
     if (decline && decline.times-- > 0) {
       throw new NodeError(decline.code, 'declined', { data: { afterMs: decline.afterMs ?? 0 } });
     }
-    const { request } = decodeQuoteRequest(bytes);
     const quote = {
       ...{ request: quoteRequestHash(nativeCrypto, CHAIN, request), kind, model, modelDigest: digest },
       ...{ price: this.price, tickUait, sealKey: new Uint8Array(32).fill(5), validUntilMs: 2_000_000 },
@@ -222,9 +229,16 @@ class Stream {
   constructor(miner: TestMiner, alive: () => void) {
     this.#miner = miner;
     this.#alive = alive;
-    const keysOf = (publicKey: Uint8Array) => ({ publicKey, privateKey: publicKey });
-    this.#channel = acceptWorkChannel({ chain: CHAIN, sealing: plainSealing, stream: this.#own, keysOf });
-    void this.#serve();
+    const { script, signer } = miner;
+    const keysOf = (publicKey: Uint8Array) => {
+      if (!script.forgetsKeys) return { publicKey, privateKey: publicKey };
+      script.forgetsKeys--;
+      return undefined;
+    };
+    this.#channel = acceptWorkChannel({ chain: CHAIN, sealing: plainSealing, stream: this.#own, signer, keysOf });
+    this.#serve().catch(() => {
+      this.end();
+    });
   }
 
   readonly #own: WorkStream = {
@@ -324,7 +338,9 @@ class Stream {
     const current = this.#current;
     if (!current || !equalBytes(attempt, current.id) || current.state !== 'input') return;
     current.inputBytes += piece.length;
-    if (current.inputBytes < current.job.spec.inputBytes) return;
+    // Without looking at blobs: none of these miners reads what it is given.
+    const isWhole = equalBytes(nativeCrypto.hash(piece), current.job.spec.inputHash);
+    if (!isWhole && current.inputBytes < current.job.spec.inputBytes) return;
     current.state = 'running';
     this.#miner.started++;
     this.#send({ type: 'start', attempt, startedAtMs: 1 });

@@ -8,7 +8,7 @@ import type { Coordinator, JobRequest, JobView } from '../../../../src/compute/c
 import { createCoordinator } from '../../../../src/compute/coordinator/create-coordinator.ts';
 import type { CoordinatorLimits } from '../../../../src/compute/coordinator/limits.ts';
 import type { ReplayOptions } from '../../../../src/compute/coordinator/replays.ts';
-import type { Miners, Money, OpenFields, Row, Rows } from '../../../../src/compute/coordinator/ports.ts';
+import type { Blobs, Miners, Money, OpenFields, Row, Rows } from '../../../../src/compute/coordinator/ports.ts';
 import type { Renewal } from '../../../../src/compute/coordinator/renewal.ts';
 import { NodeError } from '../../../../src/errors.ts';
 import { nopLogger } from '../../../../src/log.ts';
@@ -53,6 +53,7 @@ class MemoryRows implements Rows {
 export interface WorldOptions {
   readonly limits?: Partial<CoordinatorLimits>;
   readonly replay?: ReplayOptions;
+  readonly blobs?: Blobs;
 }
 
 export class World {
@@ -178,7 +179,10 @@ export class World {
       client: CLIENT,
       signAsAccount: (message) => ({ publicKey: ACCOUNT.publicKey, signature: ACCOUNT.sign(message) }),
       terms: () =>
-        Promise.resolve({ minCapUait: 1_000, minStakeUait: 100, openFeeUait: 10, maxTermMs: 30 * 24 * 3_600_000 }),
+        Promise.resolve({
+          ...{ minCapUait: 1_000, minStakeUait: 100, maxTermMs: 30 * 24 * 3_600_000 },
+          ...{ openFeeUait: 10, renewFeeUait: 3 },
+        }),
       balanceUait: () => Promise.resolve(this.balanceUait),
       stakedUait: (miner) =>
         Promise.resolve([...this.miners.values()].find((each) => equalBytes(each.address, miner))?.stakedUait ?? 0),

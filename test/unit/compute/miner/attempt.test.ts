@@ -80,7 +80,7 @@ class Model {
   play(each: Move): void {
     switch (each.type) {
       case 'input':
-        this.#step({ type: 'input', bytes: INPUT_BYTES });
+        this.#step({ type: 'input', bytes: INPUT_BYTES, isWhole: true });
         this.#step({ type: 'content', fault: null, nowMs: 1 });
         return;
       case 'credit': {

@@ -36,7 +36,10 @@ function moneyOf(worlds: readonly World[], name: string): Money {
     client,
     signAsAccount: (message) => ({ publicKey: signer(name).publicKey, signature: signer(name).sign(message) }),
     terms: () =>
-      Promise.resolve({ minCapUait: 10_000, minStakeUait: 1_000_000, openFeeUait: 5_000, maxTermMs: 3_600_000 }),
+      Promise.resolve({
+        ...{ minCapUait: 10_000, minStakeUait: 1_000_000, maxTermMs: 3_600_000 },
+        ...{ openFeeUait: 5_000, renewFeeUait: 1_000 },
+      }),
     balanceUait: () => Promise.resolve(market.balance(name)),
     stakedUait: (miner) => Promise.resolve(getStake(chain.tip.state, miner).stakedUait),
     agreement: (id) => Promise.resolve(market.agreement(id) ?? null),

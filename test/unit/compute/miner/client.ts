@@ -4,7 +4,8 @@ import type { Hash } from '../../../../src/bytes.ts';
 import { concatBytes } from '../../../../src/bytes.ts';
 import type { SignedAssignment } from '../../../../src/chain/market/assignment.ts';
 import { signAssignment } from '../../../../src/chain/market/assignment.ts';
-import { contentHash, encodeContent } from '../../../../src/chain/market/content.ts';
+import type { JobPart } from '../../../../src/chain/market/content.ts';
+import { blobBytesOf, contentHash, encodeContent } from '../../../../src/chain/market/content.ts';
 import type { SignedJob } from '../../../../src/chain/market/job.ts';
 import { attemptId, jobId, signJob } from '../../../../src/chain/market/job.ts';
 import { dueUait } from '../../../../src/chain/market/price.ts';
@@ -36,6 +37,10 @@ export interface JobOptions {
   readonly single?: boolean;
   readonly executionMs?: number;
   readonly nonce?: number;
+  /** In place of the text. */
+  readonly parts?: readonly JobPart[];
+  /** Beside what is true. */
+  readonly moreBytes?: number;
 }
 
 export interface Work {
@@ -102,15 +107,17 @@ export class TestClient {
       attempt = 1,
       executionMs = 30_000,
     } = options;
-    const quote = given ?? (await this.request());
     const data = new TextEncoder().encode(text);
-    const parts = [{ role: 'user', mediaType: 'text/plain', data }];
+    const parts = options.parts ?? [{ role: 'user', mediaType: 'text/plain', data }];
     const content = encodeContent({ salt: new Uint8Array(32), params: [], parts });
+    const maxPriceUait = Math.max(1_000_000, maxUait);
+    const inputBytes = content.length + blobBytesOf(parts) + (options.moreBytes ?? 0);
+    const quote = given ?? (await this.request({ inputBytes: Math.max(4096, inputBytes), maxPriceUait }));
     const job = signJob(this.context, this.session, {
       client: addressOfName(this.name),
       nonce: new Uint8Array(32).fill(options.nonce ?? 1),
-      ...{ kind: 'llm.chat', model: '', inputHash: contentHash(nativeCrypto, content), inputBytes: content.length },
-      ...{ maxOutputBytes, maxPriceUait: 1_000_000, createdAtMs: 1, queueMs: 1_000, executionMs, totalMs: 100_000 },
+      ...{ kind: 'llm.chat', model: '', inputHash: contentHash(nativeCrypto, content), inputBytes },
+      ...{ maxOutputBytes, maxPriceUait, createdAtMs: 1, queueMs: 1_000, executionMs, totalMs: 100_000 },
     });
     const id = jobId(nativeCrypto, this.context, job);
     const assignment = signAssignment(this.context, this.session, {
@@ -132,19 +139,20 @@ export class TestClient {
     return hpke.deriveSealKeys(seed(`seal-${this.name}`));
   }
 
-  async connect(work: Pick<Work, 'quote'>): Promise<void> {
+  /** @param from the node that the stream comes from */
+  async connect(work: Pick<Work, 'quote'>, from = 'peer'): Promise<void> {
     const [client, miner] = workStreamPair(this.world.clock);
     this.stream = client;
     this.isClosed = false;
     this.world.miner
-      .work(miner, 'peer')
+      .work(miner, from)
       .catch(() => undefined)
       .finally(() => {
         this.isClosed = true;
       });
     this.channel = await openWorkChannel({
       ...{ chain: this.context, sealing: hpke, stream: client, keys: await this.keys() },
-      minerKey: work.quote.quote.sealKey,
+      ...{ minerKey: work.quote.quote.sealKey, miner: work.quote.quote.miner, verifier: nativeCrypto },
     });
     void this.#read(this.channel);
   }
@@ -169,9 +177,9 @@ export class TestClient {
     this.ended = null;
   }
 
-  firstCredit({ content, assignment }: Work): number {
+  firstCredit({ job, assignment }: Work): number {
     const { baseUait, maxUait } = assignment.assignment;
-    return baseUait + Math.min(maxUait, dueUait(PRICE, content.length, 0) + TICK_UAIT);
+    return baseUait + Math.min(maxUait, dueUait(PRICE, job.spec.inputBytes, 0) + TICK_UAIT);
   }
 
   async input({ attempt, content }: Pick<Work, 'attempt' | 'content'>): Promise<void> {
@@ -193,7 +201,7 @@ export class TestClient {
 
   dueUait(): number {
     const { length } = this.bytes();
-    return length === 0 && !this.receipt ? 0 : dueUait(PRICE, this.#work?.content.length ?? 0, length);
+    return length === 0 && !this.receipt ? 0 : dueUait(PRICE, this.#work?.job.spec.inputBytes ?? 0, length);
   }
 
   bytes(): Uint8Array {

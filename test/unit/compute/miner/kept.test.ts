@@ -49,7 +49,17 @@ describe('what a miner keeps', () => {
   function emptyRuns(): Runs {
     const slots = new Slots(1, () => undefined);
     return new Runs({
-      ...{ rules, rows, clock, executors, metrics, slots, books: new Books(), monitor: new Monitor(clock) },
+      ...{
+        rules,
+        rows,
+        clock,
+        executors,
+        blobs: world.blobs,
+        metrics,
+        slots,
+        books: new Books(),
+        monitor: new Monitor(clock),
+      },
       onOver: () => undefined,
       onFatal: (error) => assert.fail(error),
     });
@@ -87,7 +97,15 @@ describe('what a miner keeps', () => {
     const kept = new Map<string, unknown>();
     const run = new AttemptRun(
       {
-        ...{ rules, clock, executors, monitor: new Monitor(clock), onDue: () => undefined, onOver: () => undefined },
+        ...{
+          rules,
+          clock,
+          executors,
+          blobs: world.blobs,
+          monitor: new Monitor(clock),
+          onDue: () => undefined,
+          onOver: () => undefined,
+        },
         keep: (_run, what) => Promise.resolve(void kept.set(what, true)),
         onFatal: (error) => assert.fail(error),
       },

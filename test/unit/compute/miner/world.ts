@@ -11,6 +11,8 @@ import type { SignedOffer } from '../../../../src/chain/market/offer.ts';
 import type { Receipt } from '../../../../src/chain/receipt.ts';
 import { decodeTransaction } from '../../../../src/chain/tx.ts';
 import type { Transaction } from '../../../../src/chain/tx.ts';
+import type { BlobShelf } from '../../../../src/compute/blobs/shelf.ts';
+import { memoryShelf } from '../../../../src/compute/blobs/shelf.ts';
 import type { Row, Rows } from '../../../../src/compute/coordinator/ports.ts';
 import type {
   Capability,
@@ -20,10 +22,11 @@ import type {
 } from '../../../../src/compute/executors/executor.ts';
 import type { Miner } from '../../../../src/compute/miner/miner.ts';
 import { createMiner } from '../../../../src/compute/miner/miner.ts';
-import type { MinerChain, SeenOpening, MinerExecutors } from '../../../../src/compute/miner/ports.ts';
+import type { MinerBlobs, MinerChain, SeenOpening, MinerExecutors } from '../../../../src/compute/miner/ports.ts';
 import { parsePrices } from '../../../../src/compute/miner/prices.ts';
 import type { Refusal } from '../../../../src/compute/miner/refusal.ts';
-import type { ErrorCode, NodeError } from '../../../../src/errors.ts';
+import type { ErrorCode } from '../../../../src/errors.ts';
+import { NodeError } from '../../../../src/errors.ts';
 import { nopLogger } from '../../../../src/log.ts';
 import { nopRegister } from '../../../../src/metrics.ts';
 import { nativeCrypto } from '../../../../src/native/crypto.ts';
@@ -123,7 +126,21 @@ export class World {
     this.market = beside?.market ?? new Market();
     this.clock = beside?.clock ?? manualClock();
     this.pool = beside?.pool ?? [];
+    this.shelf = memoryShelf(nativeCrypto, this.clock);
     this.market.stake(name);
+  }
+
+  /** Its shelf, kept over restarts, and what the clients' node gives. */
+  readonly shelf: BlobShelf;
+  readonly lies: string[] = [];
+  ask: MinerBlobs['ask'] = () => Promise.reject(new NodeError('NOT_FOUND', 'no such blob'));
+
+  get blobs(): MinerBlobs {
+    return {
+      shelf: this.shelf,
+      ask: (...asked) => this.ask(...asked),
+      onLie: (peer, reason) => void this.lies.push(`${peer}: ${reason}`),
+    };
   }
 
   get miner(): Miner {
@@ -154,6 +171,7 @@ export class World {
         },
         rows: this.rows,
         executors,
+        blobs: this.blobs,
         signer: signer(this.name),
         hasher: nativeCrypto,
         sealing: nativeSealing,

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import type { CpuProfile } from '../../../../scripts/bench/profile/cpu-profile.ts';
 import { profileTree } from '../../../../scripts/bench/profile/cpu-profile.ts';
 import { flameGraph } from '../../../../scripts/bench/profile/flame-graph.ts';
-import { stageTimes } from '../../../../scripts/bench/profile/stages.ts';
+import { topOwners } from '../../../../scripts/bench/profile/record.ts';
+import { ownerTimes, stageTimes } from '../../../../scripts/bench/profile/stages.ts';
 
 const frame = (functionName: string, url = '') => ({ functionName, url, lineNumber: 9 });
 
@@ -38,6 +39,26 @@ describe('a profile of a node', () => {
         ['gc', 7],
       ],
     );
+  });
+
+  it('says whose code ran, and so of several nodes together', () => {
+    const owners = ownerTimes(profileTree(PROFILE));
+    assert.deepEqual(
+      [...owners],
+      [
+        ['@libp2p/gossipsub', 40],
+        ['src/mempool.ts', 35],
+        ['gc', 7],
+      ],
+    );
+    const profile = (name: string, owners_ms: Record<string, number>) => ({
+      ...{ name, busy_ms: 100, stages_ms: {} },
+      owners_ms,
+    });
+    assert.deepEqual(topOwners([profile('n1', { a: 80, b: 20 }), profile('n2', { b: 90, c: 10 })], 2), [
+      { owner: 'b', percent: 55 },
+      { owner: 'a', percent: 40 },
+    ]);
   });
 
   it('is drawn with widths in proportion, idleness left out and names escaped', () => {

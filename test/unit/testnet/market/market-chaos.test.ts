@@ -74,10 +74,10 @@ describe('market chaos work', () => {
 describe('market chaos books', () => {
   const CLIENTS = { command: 'ait1command', door: 'ait1door' };
   const result = (spentUait: number, attempts = 1, script: CaseResult['script'] = 'command'): CaseResult => ({
-    ...{ script, killed: true, fromHeight: 4, toHeight: 8, tookMs: 1, faults: [] },
+    ...{ script, killed: true, fromHeight: 4, toHeight: 8, tookMs: 1, bytesPerSecond: 1023, faults: [] },
     outcome: {
       ...{ jobId: 'ab'.repeat(32), attempts, spentUait, priceUait: Math.min(spentUait, 100_000) },
-      ...{ outputBytes: 1024, workMs: 1000, resumed: 0, faults: [] },
+      ...{ resumed: 0, faults: [] },
     },
   });
   const paid = (paidUait: number, script: CaseResult['script'] = 'command', openedAtHeight = 5): BookedAgreement => ({
