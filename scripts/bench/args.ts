@@ -18,6 +18,7 @@ export const USAGE = `Measurements on a cluster of real processes in a temporary
   npm run bench -- help       [--samples 20]
   npm run bench -- slow-clients [--nodes 1] [--clients 500] [--seconds 30]
   npm run bench -- coordinator [--miners 1000] [--seconds 30] [--rate 500]
+  npm run bench -- streams    [--miners 1000] [--seconds 30]
   npm run bench -- jobs       [--nodes 3] [--samples 20]
 
   --miners M    simulated miners, in two processes
@@ -45,6 +46,7 @@ export const MODES = [
   'snapshot',
   'slow-clients',
   'coordinator',
+  'streams',
   'jobs',
   'help',
 ] as const;

@@ -1,32 +1,22 @@
 /** How many jobs one coordinator has done a second, and how long it looks for a miner, with jobs that do nothing. */
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '../../src/clock.ts';
 import type { Coordinator, JobRequest } from '../../src/compute/coordinator/coordinator.ts';
-import { createCoordinator } from '../../src/compute/coordinator/create-coordinator.ts';
-import { nopLogger } from '../../src/log.ts';
 import type { MetricsRegister } from '../../src/metrics.ts';
 import { nopRegister } from '../../src/metrics.ts';
-import { createNativeSigner, nativeCrypto } from '../../src/native/crypto.ts';
-import { nativeSealing } from '../../src/native/sealing.ts';
 import { percentiles } from '../../testnet/load/percentiles.ts';
 import type { BenchArgs } from './args.ts';
-import { openRows, simulatedMoney, startMiners } from './market/simulated.ts';
-import { CHAIN } from './market/terms.ts';
+import { startMarket } from './market/simulated.ts';
+import { NO_OP_BYTES } from './market/terms.ts';
 import type { Check } from './result.ts';
 import { atLeast, below, invariant } from './result.ts';
 
-const PROCESSES = 2;
 const IN_FLIGHT = 400;
 const RATE = 500;
 const TURN_MS = 10;
 const WAIT_MS = 30_000;
 
 const REQUEST: JobRequest = {
-  ...{ kind: 'no.op', model: 'none', params: [], maxOutputBytes: 1_024, maxPriceUait: 1_000, owner: '' },
+  ...{ kind: 'no.op', model: 'none', params: [], maxOutputBytes: NO_OP_BYTES, maxPriceUait: 1_000, owner: '' },
   parts: [{ role: 'user', mediaType: 'text/plain', data: new TextEncoder().encode('nothing') }],
   ...{ queueMs: 60_000, executionMs: 60_000, totalMs: 120_000, idempotencyKey: null, agreement: 'session' },
 };
@@ -42,17 +32,8 @@ export async function coordinator(
   args: BenchArgs,
   tell: (line: string) => void,
 ): Promise<{ readonly checks: Check[]; readonly figures: Record<string, unknown> }> {
-  const folder = await mkdtemp(join(tmpdir(), 'aitbc-bench-'));
-  const miners = await startMiners(args.miners, PROCESSES);
-  const rows = await openRows(join(folder, 'rows'));
   const matchMs: number[] = [];
-  const market = await createCoordinator({
-    ...{ chain: CHAIN, crypto: nativeCrypto, createSigner: createNativeSigner, sealing: nativeSealing },
-    ...{ miners, money: simulatedMoney(), rows },
-    ...{ clock: systemClock, random: (bytes: number) => randomBytes(bytes), log: nopLogger },
-    metrics: matchTimes(matchMs),
-    limits: { maxEndedJobs: 2_000 },
-  });
+  const { market, close } = await startMarket(args.miners, matchTimes(matchMs));
   try {
     tell(`opening agreements with ${args.miners} miners …`);
     await inFlight(market, (done) => done < 3 * args.miners, Math.min(IN_FLIGHT, args.miners));
@@ -84,10 +65,7 @@ export async function coordinator(
       },
     };
   } finally {
-    await market.close();
-    await rows.close();
-    miners.close();
-    await rm(folder, { recursive: true, force: true });
+    await close();
   }
 }
 

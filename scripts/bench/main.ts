@@ -21,6 +21,7 @@ import { slowClients } from './slow-clients.ts';
 import { snapshot } from './snapshot.ts';
 import { stages } from './stages.ts';
 import { start } from './start.ts';
+import { streams } from './streams.ts';
 import { throughput } from './throughput.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -92,6 +93,8 @@ function measure(
       return slowClients(args, tell);
     case 'coordinator':
       return coordinator(args, tell);
+    case 'streams':
+      return streams(args, tell);
     case 'jobs':
       return jobs(args, tell);
     default:

@@ -1,8 +1,9 @@
 /**
  * Simulated miners in a process of their own: each has its key, signs its offer, quotes and receipts, and seals its output.
- * They do no work, keep nothing, and believe their client: what is measured is the client.
+ * They do no work, or give out one piece after the other; they keep nothing, and believe their client: what is measured is the client.
  */
 import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Writer } from '../../../src/chain/codec.ts';
 import type { Signer } from '../../../src/chain/crypto/types.ts';
 import { attemptId } from '../../../src/chain/market/job.ts';
@@ -18,9 +19,10 @@ import { acceptWorkChannel } from '../../../protocols/market/work-channel.ts';
 import type { ClientFrame, MinerFrame } from '../../../protocols/market/work-frames.ts';
 import { decodeClientFrame, encodeMinerFrame } from '../../../protocols/market/work-frames.ts';
 import type { WorkStream } from '../../../protocols/market/work-stream.ts';
-import { CHAIN, PRICE, TICK_UAIT } from './terms.ts';
+import { CHAIN, NO_OP_BYTES, PIECE_BYTES, PIECE_MS, PRICE, TICK_UAIT } from './terms.ts';
 import { KIND, Mux } from './mux.ts';
 
+const PIECE = new Uint8Array(PIECE_BYTES).fill(46);
 const OUTPUT = new TextEncoder().encode('done');
 const [first = 0, count = 1] = process.argv.slice(2).map(Number);
 
@@ -69,6 +71,7 @@ class Stream {
   readonly #records: Uint8Array[] = [];
   #wake: (() => void) | null = null;
   #assigned: (ClientFrame & { type: 'assign' }) | null = null;
+  #creditUait = 0;
 
   constructor(signer: Signer, send: (record: Uint8Array) => void) {
     this.#signer = signer;
@@ -104,12 +107,15 @@ class Stream {
   }
 
   #on(frame: ClientFrame): void {
-    if (frame.type === 'assign') this.#assigned = frame;
-    else if (frame.type === 'input') this.#work();
+    if (frame.type === 'assign') {
+      this.#assigned = frame;
+      this.#creditUait = frame.voucher.creditUait;
+    } else if (frame.type === 'credit') this.#creditUait = frame.voucher.creditUait;
+    else if (frame.type === 'input') void this.#work();
     else if (frame.type === 'acknowledge') this.#send({ type: 'done', attempt: frame.attempt });
   }
 
-  #work(): void {
+  async #work(): Promise<void> {
     const assigned = this.#assigned;
     if (!assigned) return;
     const { assignment } = assigned.assignment;
@@ -117,15 +123,24 @@ class Stream {
     const attempt = attemptId(nativeCrypto, assignment.job, assignment.attempt);
     this.#send({ type: 'accept', attempt });
     this.#send({ type: 'start', attempt, startedAtMs: Date.now() });
-    this.#send({ type: 'output', attempt, chunk: 1, piece: OUTPUT });
+    const pieces = spec.maxOutputBytes === NO_OP_BYTES ? 1 : Math.floor(spec.maxOutputBytes / PIECE_BYTES);
+    const piece = spec.maxOutputBytes === NO_OP_BYTES ? OUTPUT : PIECE;
+    let link = attempt;
+    for (let chunk = 1; chunk <= pieces; chunk++) {
+      const dueThen = dueUait(PRICE, spec.inputBytes, chunk * piece.length) + assignment.baseUait;
+      if (chunk > 1) await sleep(PIECE_MS);
+      while (dueThen > this.#creditUait) await sleep(PIECE_MS);
+      this.#send({ type: 'output', attempt, chunk, piece });
+      link = nextLink(nativeCrypto, link, piece);
+    }
+    const outputBytes = pieces * piece.length;
+    const outputHash = nativeCrypto.hash(piece === PIECE ? new Uint8Array(outputBytes).fill(46) : OUTPUT);
     const receipt = signReceipt(CHAIN, this.#signer, {
       ...{ job: assignment.job, attempt: assignment.attempt, agreement: assignment.agreement, quote: assignment.quote },
       ...{ client: spec.client, signer: spec.signer, miner: this.#signer.publicKey, kind: 'no.op', model: 'none' },
-      ...{ modelDigest: null, inputHash: spec.inputHash, inputBytes: spec.inputBytes, chunks: 1, price: PRICE },
-      ...{ outputHash: nativeCrypto.hash(OUTPUT), outputBytes: OUTPUT.length },
-      link: nextLink(nativeCrypto, attempt, OUTPUT),
-      ...{ dueUait: dueUait(PRICE, spec.inputBytes, OUTPUT.length), finish: 'stop', inputTokens: null },
-      ...{ outputTokens: null, startedAtMs: Date.now(), endedAtMs: Date.now(), open: assigned.open },
+      ...{ modelDigest: null, inputHash: spec.inputHash, inputBytes: spec.inputBytes, chunks: pieces, price: PRICE },
+      ...{ outputHash, outputBytes, link, dueUait: dueUait(PRICE, spec.inputBytes, outputBytes), finish: 'stop' },
+      ...{ inputTokens: null, outputTokens: null, startedAtMs: Date.now(), endedAtMs: Date.now(), open: assigned.open },
     });
     this.#send({ type: 'end', receipt });
   }

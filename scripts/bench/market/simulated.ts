@@ -1,23 +1,35 @@
 /** The world of a coordinator that is measured: miners in other processes, a chain that takes all, rows on disk. */
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { bytesKey, concatBytes } from '../../../src/bytes.ts';
 import { addressOf } from '../../../src/chain/address.ts';
 import { Reader } from '../../../src/chain/codec.ts';
 import type { SignedOffer } from '../../../src/chain/market/offer.ts';
 import { decodeOffer, MAX_OFFER_BYTES } from '../../../src/chain/market/offer.ts';
+import { systemClock } from '../../../src/clock.ts';
+import type { Coordinator } from '../../../src/compute/coordinator/coordinator.ts';
+import { createCoordinator } from '../../../src/compute/coordinator/create-coordinator.ts';
 import type { Miners, MinerStream, Money, Rows } from '../../../src/compute/coordinator/ports.ts';
 import { NodeError } from '../../../src/errors.ts';
+import { nopLogger } from '../../../src/log.ts';
+import type { MetricsRegister } from '../../../src/metrics.ts';
 import { createNativeSigner, nativeCrypto } from '../../../src/native/crypto.ts';
+import { nativeSealing } from '../../../src/native/sealing.ts';
 import { openDatabase } from '../../../src/store/db.ts';
 import { KIND, Mux } from './mux.ts';
+import { CHAIN } from './terms.ts';
 
+const PROCESSES = 2;
 const RICH_UAIT = 1_000_000_000_000;
 const ROW = new Uint8Array([200]);
 
-export interface SimulatedMiners extends Miners {
+interface SimulatedMiners extends Miners {
   close(): void;
 }
 
@@ -95,7 +107,7 @@ function numbered(miner: number, bytes: Uint8Array): Uint8Array {
   return concatBytes([new Uint8Array([miner >> 8, miner & 0xff]), bytes]);
 }
 
-export async function startMiners(count: number, processes: number): Promise<SimulatedMiners> {
+async function startMiners(count: number, processes: number): Promise<SimulatedMiners> {
   const each = Math.ceil(count / processes);
   const started = Array.from({ length: processes }, (_, i) => new MinersProcess(i * each, each));
   await Promise.all(started.map((one) => one.ready()));
@@ -125,11 +137,34 @@ export async function startMiners(count: number, processes: number): Promise<Sim
   };
 }
 
-export interface DiskRows extends Rows {
+/** A coordinator of its own on rows on disk, with simulated miners in other processes; to be closed. */
+export async function startMarket(
+  miners: number,
+  metrics: MetricsRegister,
+): Promise<{ readonly market: Coordinator; readonly close: () => Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'aitbc-bench-'));
+  const simulated = await startMiners(miners, PROCESSES);
+  const rows = await openRows(join(folder, 'rows'));
+  const market = await createCoordinator({
+    ...{ chain: CHAIN, crypto: nativeCrypto, createSigner: createNativeSigner, sealing: nativeSealing },
+    ...{ miners: simulated, money: simulatedMoney(), rows, clock: systemClock, log: nopLogger, metrics },
+    random: (bytes: number) => randomBytes(bytes),
+    limits: { maxEndedJobs: 2_000 },
+  });
+  const close = async (): Promise<void> => {
+    await market.close();
+    await rows.close();
+    simulated.close();
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { market, close };
+}
+
+interface DiskRows extends Rows {
   close(): Promise<void>;
 }
 
-export async function openRows(folder: string): Promise<DiskRows> {
+async function openRows(folder: string): Promise<DiskRows> {
   const db = await openDatabase(folder);
   return {
     load: async function* () {
@@ -153,7 +188,7 @@ export async function openRows(folder: string): Promise<DiskRows> {
 }
 
 /** Opens at once whatever is asked for: what a chain takes is measured elsewhere. */
-export function simulatedMoney(): Money {
+function simulatedMoney(): Money {
   const account = createNativeSigner(nativeCrypto.hash(new Uint8Array([1])));
   const client = addressOf(nativeCrypto, account.publicKey);
   let nonce = 0;
