@@ -188,13 +188,31 @@ describe('miner with input that it fetches', () => {
     await made.world.miner.close();
   });
 
+  it('that was killed once the work had begun takes what its voucher pays for', async () => {
+    const made = await BlobWorld.start();
+    made.world.script = () => new Promise(() => undefined);
+    const work = await made.run();
+    await made.world.until('the work', () => made.client.frames.some(({ type }) => type === 'start'));
+    await made.world.restart();
+    await made.world.settle();
+    made.world.clock.advance(20_000);
+    await made.world.settle();
+    assert.equal(made.world.earnedUait(made.client.agreement), made.client.firstCredit(work));
+    await made.world.miner.close();
+  });
+
   it('that was killed while it fetched asks for no leaf again that it has', async () => {
     const made = await BlobWorld.start();
     const hanging = Promise.withResolvers<never>();
     made.world.ask = (peer, { root, part }) => (part <= 3 ? made.give(peer, root, part) : hanging.promise);
     await made.run();
     await made.world.until('three leaves', () => made.world.shelf.missing(made.blob.ref.root)?.length === LEAVES - 3);
+    const { agreement } = made.client;
     await made.world.restart();
+    await made.world.settle();
+    made.world.clock.advance(20_000);
+    await made.world.settle();
+    assert.equal(made.world.earnedUait(agreement), 0, 'nothing is due before the work begins');
     made.world.ask = (peer, { root, part }) => made.give(peer, root, part);
     made.client.openAgreement(50_000_000);
     made.client.creditUait = 0;
