@@ -314,10 +314,7 @@ export class Core {
       this.#scheduler.push(job);
       this.pump();
     };
-    const ready = (): void => {
-      if (job.blobs.length === 0) push();
-      else void this.#offerBlobs(job, push);
-    };
+    const ready = job.blobs.length === 0 ? push : () => void this.#offerBlobs(job, push);
     if (delayMs > 0) this.deadlines.after(delayMs, ready);
     // Not within the step that queues it.
     else queueMicrotask(ready);
@@ -329,10 +326,7 @@ export class Core {
       await this.#modules.inputs.offer(job.blobs, this.#stop.signal);
       then();
     } catch (error) {
-      const { code, message } = toNodeError(error);
-      if (job.isEnded || this.#stop.signal.aborted) return;
-      if (!HOPELESS.has(code) && !LOST_INPUT.has(code)) this.#back(job, { code, message });
-      else this.#keep(this.apply(job, { type: 'fail', fault: { code, message } }));
+      if (!job.isEnded) this.#onPlacingFailed(job, toNodeError(error), LOST_INPUT);
     }
   }
 
@@ -372,9 +366,9 @@ export class Core {
     this.pump();
   }
 
-  #onPlacingFailed(job: Job, { code, message }: NodeError): void {
+  #onPlacingFailed(job: Job, { code, message }: NodeError, hopeless = HOPELESS): void {
     if (this.#stop.signal.aborted) return;
-    if (!HOPELESS.has(code)) this.#back(job, { code, message });
+    if (!hopeless.has(code)) this.#back(job, { code, message });
     else this.#keep(this.apply(job, { type: 'fail', fault: { code, message } }));
   }
 

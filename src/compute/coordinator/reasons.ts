@@ -13,8 +13,8 @@ export const TELLING: ReadonlySet<ErrorCode> = new Set([
 ]);
 /** More waiting changes nothing. */
 export const HOPELESS: ReadonlySet<ErrorCode> = new Set(['INSUFFICIENT_FUNDS', 'FEE_TOO_LOW', 'INTERNAL', 'STORAGE']);
-/** Of blobs: not kept here any more, or more than their node ever takes. */
-export const LOST_INPUT: ReadonlySet<ErrorCode> = new Set(['NOT_FOUND', 'TOO_LARGE']);
+/** Of blobs also: not kept here any more, or more than their node ever takes. */
+export const LOST_INPUT: ReadonlySet<ErrorCode> = new Set([...HOPELESS, 'NOT_FOUND', 'TOO_LARGE']);
 
 interface Counted {
   readonly code: ErrorCode;

@@ -94,7 +94,7 @@ export type AttemptInput =
   | { readonly type: 'acknowledged'; readonly signature: Signature };
 
 /** What must be on the disk. */
-export type Kept = 'voucher' | 'end' | 'failure' | 'acknowledgement';
+export type Kept = 'work' | 'voucher' | 'end' | 'failure' | 'acknowledgement';
 
 export type AttemptEffect =
   | { readonly type: 'keep'; readonly what: Kept; readonly acknowledgement?: Signature }
@@ -194,6 +194,14 @@ function onInput(state: AttemptState, { bytes, isWhole }: AttemptInput & { reado
   return { state: { ...state, inputBytes, hasContent: isWhole }, effects: isWhole ? [{ type: 'check-content' }] : [] };
 }
 
+/**
+ * Its input has not come with the content alone. Such an attempt is kept when the work begins, not when it is accepted: a miner
+ * that is killed while it fetches takes nothing, and what is paid for input may be much.
+ */
+export function isLarge({ job }: Pick<AttemptTerms, 'job'>): boolean {
+  return job.spec.inputBytes > MAX_CONTENT_BYTES;
+}
+
 /** What a job may send: all of its input, unless that is larger than a content. */
 export function mostContentBytes({ job }: Pick<AttemptTerms, 'job'>): number {
   return Math.min(job.spec.inputBytes, MAX_CONTENT_BYTES);
@@ -208,6 +216,7 @@ function onContent(state: AttemptState, input: AttemptInput & { readonly type: '
   return {
     state: { ...state, phase: 'running', startedAtMs: input.nowMs },
     effects: [
+      ...(isLarge(state.terms) ? [{ type: 'keep', what: 'work' } as const] : []),
       { type: 'send', frame: { type: 'start', attempt: id, startedAtMs: input.nowMs } },
       { type: 'start', maxOutputBytes: Math.max(0, Math.min(maxOutputBytes, payable)) },
     ],

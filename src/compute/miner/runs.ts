@@ -5,7 +5,7 @@ import { receiptId } from '../../chain/market/receipt.ts';
 import type { NodeError } from '../../errors.ts';
 import type { Row, Rows } from '../coordinator/ports.ts';
 import type { AttemptRules, AttemptTerms, Kept } from './attempt.ts';
-import { openAttempt } from './attempt.ts';
+import { isLarge, openAttempt } from './attempt.ts';
 import type { Books } from './books.ts';
 import { creditOf, withDue, withoutWait } from './ledger.ts';
 import type { MinerMetrics } from './metrics.ts';
@@ -77,7 +77,7 @@ export class Runs {
     }
     this.fence(job, attempt);
     const run = this.#make(openAttempt(terms, ledger ? creditOf(ledger) - baseUait : 0), []);
-    await rows.persist([...books.row(agreement), attemptRow({ terms, phase: { name: 'work' } })]);
+    await rows.persist([...books.row(agreement), ...(isLarge(terms) ? [] : [workRow(terms)])]);
     return run;
   }
 
@@ -173,6 +173,8 @@ export class Runs {
     const { terms, receipt } = run.state;
     const agreement = agreementOf(run);
     switch (what) {
+      case 'work':
+        return rows.persist([workRow(terms)]);
       case 'voucher':
         return rows.persist(books.row(agreement));
       case 'failure':
@@ -215,6 +217,10 @@ export class Runs {
       return;
     }
   }
+}
+
+function workRow(terms: AttemptTerms): Row {
+  return attemptRow({ terms, phase: { name: 'work' } });
 }
 
 function agreementOf(run: AttemptRun): Hash {

@@ -73,6 +73,25 @@ describe('built-in back end', () => {
     assert.equal((await executor.probe(never))[0]?.warm, true);
   });
 
+  it('bound: bytes of the texts that vectors are made of; a chat goes on beside long ones', async () => {
+    const embedJob = (bytes: number) => ({
+      ...{ kind: 'text.embed', model: 'aitbc-hash-256', params: [], maxOutputBytes: 1024 },
+      parts: [{ role: '', mediaType: 'text/plain', data: new Uint8Array(bytes).fill(97) }],
+    });
+    await failsWith('BAD_JOB', runJob(executor, embedJob(16 * 1024 * 1024 + 1)));
+    const stop = new AbortController();
+    let isOver = false;
+    const long = executor.run(embedJob(16 * 1024 * 1024), { signal: stop.signal, emit: () => Promise.resolve() });
+    long.then(
+      () => (isOver = true),
+      () => (isOver = true),
+    );
+    assert.match((await runJob(executor, chatJob(MODEL, 'What is the capital of Austria?'))).text, /Vienna/);
+    assert.equal(isOver, false, 'the chat did not wait');
+    stop.abort();
+    await failsWith('CANCELED', long);
+  });
+
   it('offers models of the home by their chat template; says of the others why it does not', async () => {
     const models = (await executor.probe(never)).filter(({ kind }) => kind === 'llm.chat').map(({ model }) => model);
     assert.deepEqual(models, [MODEL, 'Other_1']);

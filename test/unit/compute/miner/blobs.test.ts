@@ -10,7 +10,7 @@ import { equalBytes } from '../../../../src/bytes.ts';
 import { NodeError } from '../../../../src/errors.ts';
 import { nativeCrypto } from '../../../../src/native/crypto.ts';
 import { TestClient } from './client.ts';
-import { PRICE, World } from './world.ts';
+import { PRICE, TICK_UAIT, World } from './world.ts';
 
 const LEAVES = 6;
 
@@ -188,13 +188,68 @@ describe('miner with input that it fetches', () => {
     await made.world.miner.close();
   });
 
+  it('that was killed once the work had begun takes what its voucher pays for', async () => {
+    const made = await BlobWorld.start();
+    made.world.script = () => new Promise(() => undefined);
+    const work = await made.run();
+    await made.world.until('the work', () => made.client.frames.some(({ type }) => type === 'start'));
+    await made.world.restart();
+    await made.world.settle();
+    made.world.clock.advance(20_000);
+    await made.world.settle();
+    assert.equal(made.world.earnedUait(made.client.agreement), made.client.firstCredit(work));
+    await made.world.miner.close();
+  });
+
+  it('that was killed at any of its writes takes what its vouchers paid for, once', async () => {
+    for (let cutAt = 1, cuts = 0; ; cutAt++) {
+      for (const isLost of [true, false]) {
+        const made = await BlobWorld.start();
+        const { world, client } = made;
+        world.script = async (_job, io) => {
+          for (let i = 0; i < 3; i++) await io.emit(new Uint8Array(1024).fill(65 + i));
+          return { finish: 'stop', inputTokens: null, outputTokens: null };
+        };
+        world.rows.cutAt = world.rows.calls + cutAt;
+        world.rows.isLost = isLost;
+        const work = await made.run();
+        await world.until('the end, or the cut', () => client.ended === 'done' || world.rows.isCut);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        if (!world.rows.isCut) {
+          assert.ok(cuts >= 2 * 7, 'the run has fewer writes than it must');
+          await world.miner.close();
+          return;
+        }
+        cuts += 1;
+        const receivedUait = client.dueUait();
+        await world.settle();
+        await world.restart();
+        await world.settle();
+        world.clock.advance(20_000);
+        await world.settle();
+        const paidUait = world.earnedUait(client.agreement);
+        const at = `cut at ${cutAt}, ${isLost ? 'lost' : 'kept'}`;
+        assert.ok(paidUait >= receivedUait, `${at}: the miner lost ${receivedUait - paidUait}`);
+        assert.ok(paidUait <= client.creditUait, `${at}: above the vouchers`);
+        const firstUait = receivedUait === 0 ? dueUait(PRICE, work.job.spec.inputBytes, 0) : 0;
+        assert.ok(paidUait <= receivedUait + TICK_UAIT + firstUait, `${at}: ${paidUait} for ${receivedUait}`);
+        await world.miner.close();
+      }
+    }
+  }).timeout(60_000);
+
   it('that was killed while it fetched asks for no leaf again that it has', async () => {
     const made = await BlobWorld.start();
     const hanging = Promise.withResolvers<never>();
     made.world.ask = (peer, { root, part }) => (part <= 3 ? made.give(peer, root, part) : hanging.promise);
     await made.run();
     await made.world.until('three leaves', () => made.world.shelf.missing(made.blob.ref.root)?.length === LEAVES - 3);
+    const { agreement } = made.client;
     await made.world.restart();
+    await made.world.settle();
+    made.world.clock.advance(20_000);
+    await made.world.settle();
+    assert.equal(made.world.earnedUait(agreement), 0, 'nothing is due before the work begins');
     made.world.ask = (peer, { root, part }) => made.give(peer, root, part);
     made.client.openAgreement(50_000_000);
     made.client.creditUait = 0;
