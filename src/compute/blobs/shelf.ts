@@ -63,6 +63,8 @@ export class BlobShelf {
   readonly #modules: ShelfModules;
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
+  /** One after the other: what two begin at once takes room once, and nobody begins what is being removed. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(modules: ShelfModules, stored: readonly StoredBlob[]) {
     this.#modules = modules;
@@ -82,14 +84,18 @@ export class BlobShelf {
   }
 
   /** Takes room for a blob, whose leaves may then come. One that is there already stays. @throws NodeError BUSY | STORAGE */
-  async begin(list: LeafList, owner: string): Promise<Hash> {
+  begin(list: LeafList, owner: string): Promise<Hash> {
+    return this.#inTurn(() => this.#begin(list, owner));
+  }
+
+  async #begin(list: LeafList, owner: string): Promise<Hash> {
     const root = blobRoot(this.#modules.hasher, list);
     const known = this.#entries.get(bytesKey(root));
     if (known) {
       this.#use(known);
       return root;
     }
-    await this.sweep();
+    await this.#sweep();
     this.#checkRoom(roomOf(list), owner);
     const entry = this.#add({ root, owner, list }, () => true);
     try {
@@ -172,13 +178,23 @@ export class BlobShelf {
   }
 
   /** Removes what nobody needs any more. @throws NodeError STORAGE */
-  async sweep(): Promise<void> {
+  sweep(): Promise<void> {
+    return this.#inTurn(() => this.#sweep());
+  }
+
+  async #sweep(): Promise<void> {
     const beforeMs = this.#modules.clock.monotonic() - this.#modules.limits.idleMs;
     for (const entry of [...this.#entries.values()]) {
       if (entry.holds > 0 || entry.usedMs > beforeMs) continue;
       this.#drop(entry);
       await this.#modules.bytes.remove(entry.root);
     }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
   }
 
   #use(entry: Entry): void {
