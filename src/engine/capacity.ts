@@ -13,18 +13,15 @@ const BLOCKS = 4;
 const WAIT_MS = 3_000;
 const WAIT_INTERVALS = 3;
 /**
- * Whatever the last blocks held, so many may wait: batches of some clients on an idle chain. A machine that takes 500 a
- * second is done with them in 4 s; with 4,096 one that took 800 a second was quick again only after 5.7 s.
+ * Whatever the last blocks held, so many may wait: batches of some clients on an idle chain, and what comes while blocks grow
+ * to a rate that was not known. With 4,096 a machine that took 800 a second was quick again only after 5.7 s.
  */
-export const LEAST_DEPTH = 2_048;
+export const LEAST_DEPTH = 3_072;
 /**
- * A block holds more than what was taken in the time between two small ones while blocks come in that time, and a little less
- * once they come late: who pays more waits for two blocks at most, the one in work and the next.
+ * A block holds so much more than what was taken in the time between two small ones: blocks grow while they come in that time,
+ * and stay as they are once they take so much longer. Who pays more waits for two at most, the one in work and the next.
  */
-const BLOCK_GROWTH = 1.25;
-const LATE_SHARE = 0.95;
-/** So much longer than between small blocks is late. */
-const LATE = 1.1;
+const BLOCK_GROWTH = 1.5;
 /** A small block: what any machine executes within an interval. What it takes is distance and other work, not its size. */
 export const LEAST_BLOCK = 512;
 /** Small blocks of which the quickest counts, because any may have been held up. */
@@ -73,8 +70,7 @@ export class Capacity {
   /** Transactions for the next block of this node. */
   get blockTxs(): number {
     const smallMs = this.#smallTookMs.length === 0 ? this.#intervalMs : Math.min(...this.#smallTookMs);
-    const share = this.#tookMs > LATE * smallMs ? LATE_SHARE : BLOCK_GROWTH;
-    return Math.max(LEAST_BLOCK, Math.ceil((share * this.rate * smallMs) / 1_000));
+    return Math.max(LEAST_BLOCK, Math.ceil((BLOCK_GROWTH * this.rate * smallMs) / 1_000));
   }
 }
 

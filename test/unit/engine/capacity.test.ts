@@ -42,30 +42,31 @@ describe('capacity', () => {
     assert.equal(new Chain(10_000).busy(5, 20_000, 10_000).capacity.depth, 60_000);
   });
 
-  it('blocks grow while they come in time, and shrink below one interval when they come late', () => {
-    assert.equal(new Chain().busy(5, 2_000, 500).capacity.blockTxs, 2_500);
-    assert.equal(new Chain().busy(5, 2_000, 1_000).capacity.blockTxs, 950);
+  it('blocks grow while they come in time, stay as they are at one and a half, and shrink when they come later', () => {
+    assert.equal(new Chain().busy(5, 2_000, 500).capacity.blockTxs, 3_000);
+    assert.equal(new Chain().busy(5, 2_000, 750).capacity.blockTxs, 2_000);
+    assert.equal(new Chain().busy(5, 2_000, 1_000).capacity.blockTxs, 1_500);
   });
 
   it('late is what comes later than small blocks: distance between nodes makes no block smaller', () => {
-    assert.equal(new Chain().busy(9, LEAST_BLOCK, 1_000).busy(4, 2_000, 1_000).capacity.blockTxs, 2_500);
-    assert.equal(new Chain().busy(9, LEAST_BLOCK, 1_000).busy(4, 2_000, 2_000).capacity.blockTxs, 950);
+    assert.equal(new Chain().busy(9, LEAST_BLOCK, 1_000).busy(4, 2_000, 1_000).capacity.blockTxs, 3_000);
+    assert.equal(new Chain().busy(9, LEAST_BLOCK, 1_000).busy(4, 2_000, 2_000).capacity.blockTxs, 1_500);
   });
 
   it('a small block that was held up counts for nothing beside quick ones', () => {
     const held = new Chain().busy(6, LEAST_BLOCK, 500).busy(1, LEAST_BLOCK, 9_000);
-    assert.equal(held.busy(4, 2_000, 1_000).capacity.blockTxs, 950);
+    assert.equal(held.busy(4, 2_000, 1_000).capacity.blockTxs, 1_500);
   });
 
   it('the time in which nothing waited is none that a block took', () => {
     const { capacity } = new Chain().idle(3, 1_000, 60_000);
     assert.equal(capacity.rate, 2_000);
-    assert.equal(capacity.blockTxs, 1_250);
+    assert.equal(capacity.blockTxs, 1_500);
   });
 
   it('bound: follows a change within a few blocks, and forgets what was before', () => {
     assert.equal(new Chain().busy(50, 2_000, 500).busy(4, 600, 500).capacity.rate, 1_200);
     const { capacity } = new Chain().busy(50, LEAST_BLOCK, 2_000).busy(8, LEAST_BLOCK, 500);
-    assert.equal(capacity.blockTxs, 640);
+    assert.equal(capacity.blockTxs, 768);
   });
 });
