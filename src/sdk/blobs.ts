@@ -13,6 +13,7 @@ import type { BlobShelf } from '../compute/blobs/shelf.ts';
 import type { Blobs } from '../compute/coordinator/ports.ts';
 import { isNodeError, NodeError } from '../errors.ts';
 import type { Client } from './client.ts';
+import { pause } from './pause.ts';
 
 /** Leaves under way at once. */
 const WINDOW = 4;
@@ -119,19 +120,5 @@ function notTaken(cause: NodeError): NodeError {
   return new NodeError('UNREACHABLE', 'the node does not take the input of the job', {
     hint: 'try again, or use another node',
     cause,
-  });
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(signal.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    signal.addEventListener('abort', stop, { once: true });
   });
 }

@@ -6,6 +6,7 @@ import { isErrorCode, isNodeError, NodeError } from '../errors.ts';
 import type { Client } from './client.ts';
 import type { MarketReads } from './market-reads.ts';
 import type { TransactionResponse } from './types.ts';
+import { pause } from './pause.ts';
 
 /** With blocks some 100 ms after a transaction, the first look comes before. */
 const FIRST_POLL_MS = 25;
@@ -86,19 +87,5 @@ function failure({ hash, code, code_name, height }: TransactionResponse): NodeEr
   const name = code_name ?? String(code);
   return new NodeError(known, `the transaction failed with ${name}: only its fee was taken`, {
     data: { hash, height, reason: name },
-  });
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(signal.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    signal.addEventListener('abort', stop, { once: true });
   });
 }
