@@ -18,47 +18,71 @@ const WAIT_INTERVALS = 3;
  */
 export const LEAST_DEPTH = 3_072;
 /**
- * A block holds so much more than what was taken in the time between two small ones: blocks grow while they come in that time,
- * and stay as they are once they take so much longer. Who pays more waits for two at most, the one in work and the next.
+ * From being built until it is final a block takes this share of the interval at most: what comes meanwhile waits for the next
+ * one to begin and then for that time, and the rest of the interval is left for verifying and passing on what comes.
  */
-const BLOCK_GROWTH = 1.5;
-/** A small block: what any machine executes within an interval. What it takes is distance and other work, not its size. */
+const BUSY_SHARE = 0.6;
+/** Or twice what the distance between the validators costs each block, where that is longer. */
+const DISTANCES = 2;
+/** A block holds so many whatever the last ones took. */
 export const LEAST_BLOCK = 512;
-/** Small blocks of which the quickest counts, because any may have been held up. */
-const SMALL_BLOCKS = 8;
+/** Blocks that show what a transaction takes: of smaller ones most of the time is distance. */
+const TELLING_TXS = LEAST_BLOCK / 2;
+/** Blocks that show the distance. Of the last few the quickest counts, because any may have been held up. */
+const DISTANCE_TXS = LEAST_BLOCK / 4;
+const DISTANCE_BLOCKS = 8;
+
+export interface CommittedBlock {
+  readonly txs: number;
+  /** In its header. */
+  readonly timeMs: number;
+  /** Of this node's clock, which may differ from its proposer's. */
+  readonly nowMs: number;
+  /** Monotonic. */
+  readonly atMs: number;
+  /** Whether the next block can begin at once: other blocks wait for transactions. */
+  readonly isMoreWaiting: boolean;
+}
+
+interface Timed {
+  readonly txs: number;
+  readonly ms: number;
+}
 
 export class Capacity {
   readonly #intervalMs: number;
-  readonly #blocks: { readonly txs: number; readonly tookMs: number }[] = [];
-  readonly #smallTookMs: number[] = [];
-  /** When the last block left some that wait, so that the next one began at once. */
+  /** The last blocks, with the time until each since the one before was final or transactions came. */
+  readonly #gaps: Timed[] = [];
+  readonly #telling: Timed[] = [];
+  readonly #distancesMs: number[] = [];
+  /** When the last block left some that wait. */
+  #waitingSinceMs: number | null = null;
+  /** When the next one was first seen here. */
   #begunAtMs: number | null = null;
 
   constructor(intervalMs: number) {
     this.#intervalMs = intervalMs;
   }
 
-  /**
-   * @param nowMs monotonic
-   * @param isMoreWaiting whether the next block can begin at once: other blocks wait for transactions, and tell nothing of the time one takes
-   */
-  onCommitted(txs: number, nowMs: number, isMoreWaiting: boolean): void {
-    const began = this.#begunAtMs;
-    this.#begunAtMs = isMoreWaiting ? nowMs : null;
-    const tookMs = Math.max(this.#intervalMs, began === null ? 0 : nowMs - began);
-    keep(this.#blocks, { txs, tookMs }, BLOCKS);
-    if (began !== null && txs <= LEAST_BLOCK) keep(this.#smallTookMs, tookMs, SMALL_BLOCKS);
+  /** A block for the next height is built here, or was proposed by another. @param atMs monotonic */
+  onBegun(atMs: number): void {
+    this.#begunAtMs ??= atMs;
+  }
+
+  onCommitted({ txs, timeMs, nowMs, atMs, isMoreWaiting }: CommittedBlock): void {
+    // What its header says holds the time of building, but two clocks; what was seen here is the least that it took.
+    const ms = Math.max(1, nowMs - timeMs, atMs - (this.#begunAtMs ?? atMs));
+    this.#begunAtMs = null;
+    const gapMs = this.#waitingSinceMs === null ? 0 : atMs - this.#waitingSinceMs;
+    this.#waitingSinceMs = isMoreWaiting ? atMs : null;
+    keep(this.#gaps, { txs, ms: Math.max(this.#intervalMs, gapMs) }, BLOCKS);
+    if (txs >= TELLING_TXS) keep(this.#telling, { txs, ms }, BLOCKS);
+    if (txs <= DISTANCE_TXS) keep(this.#distancesMs, ms, DISTANCE_BLOCKS);
   }
 
   /** Transactions a second, while some wait. */
   get rate(): number {
-    const txs = this.#blocks.reduce((sum, block) => sum + block.txs, 0);
-    return (txs * 1_000) / (this.#blocks.length * this.#tookMs || Infinity);
-  }
-
-  /** What a block took, on average. */
-  get #tookMs(): number {
-    return this.#blocks.reduce((sum, { tookMs }) => sum + tookMs, 0) / Math.max(1, this.#blocks.length);
+    return 1_000 * pace(this.#gaps);
   }
 
   /** Transactions that may wait before one of a client must pay more than others. */
@@ -67,11 +91,18 @@ export class Capacity {
     return Math.max(LEAST_DEPTH, Math.ceil((this.rate * waitMs) / 1_000));
   }
 
-  /** Transactions for the next block of this node. */
+  /** Transactions for the next block of this node: it grows from block to block, because small ones are slow for what they hold. */
   get blockTxs(): number {
-    const smallMs = this.#smallTookMs.length === 0 ? this.#intervalMs : Math.min(...this.#smallTookMs);
-    return Math.max(LEAST_BLOCK, Math.ceil((BLOCK_GROWTH * this.rate * smallMs) / 1_000));
+    const distanceMs = this.#distancesMs.length === 0 ? 0 : Math.min(...this.#distancesMs);
+    const budgetMs = Math.max(BUSY_SHARE * this.#intervalMs, DISTANCES * distanceMs);
+    return Math.max(LEAST_BLOCK, Math.floor(pace(this.#telling) * budgetMs));
   }
+}
+
+/** Transactions a millisecond. */
+function pace(blocks: readonly Timed[]): number {
+  const ms = blocks.reduce((sum, block) => sum + block.ms, 0);
+  return ms === 0 ? 0 : blocks.reduce((sum, block) => sum + block.txs, 0) / ms;
 }
 
 function keep<T>(list: T[], item: T, most: number): void {

@@ -117,6 +117,8 @@ export class Engine {
   proposal(message: ProposalMessage, from: string, timely: boolean): void {
     const { proposal } = message;
     if (proposal.height !== this.#machine.height) return;
+    const { admission, clock } = this.#modules;
+    admission.capacity.onBegun(clock.monotonic());
     const isWanted = this.proposals.wants(proposal.blockId);
     const heard = { message, from, timely };
     if (this.proposals.add(heard)) this.#judging.keepBody(heard);
@@ -402,12 +404,12 @@ export class Engine {
 
   /** The tip has moved: tell everyone, then begin the next height. */
   async #advance(applied: readonly AppliedBlock[]): Promise<void> {
-    const { pool, admission, bodies, evidence, metrics, log, ledger, clock } = this.#modules;
+    const { pool, admission, bodies, evidence, metrics, log, ledger } = this.#modules;
     const txs = applied.flatMap(({ block }) => block.txs);
     const gone = pool.onCommitted(txs, admission.view());
     admission.forget([...txs.map((tx) => tx.id), ...gone]);
     admission.forget(pool.expire(admission.view()));
-    admission.capacity.onCommitted(txs.length, clock.monotonic(), pool.ready > 0);
+    this.#observe(applied);
     evidence.onCommitted();
     bodies.clear();
     this.proposals.clear();
@@ -417,6 +419,21 @@ export class Engine {
     log.debug('committed', { height: ledger.tip.height, blocks: applied.length, txs: txs.length });
     this.#modules.onCommit(applied);
     await this.#begin([]);
+  }
+
+  /** Ranges that were fetched tell nothing of the time that a block takes. */
+  #observe(applied: readonly AppliedBlock[]): void {
+    const { pool, admission, clock } = this.#modules;
+    const [only] = applied;
+    if (!only || applied.length > 1) return;
+    const { header, txs } = only.block;
+    admission.capacity.onCommitted({
+      txs: txs.length,
+      timeMs: header.timeMs,
+      nowMs: clock.now(),
+      atMs: clock.monotonic(),
+      isMoreWaiting: pool.ready > 0,
+    });
   }
 
   // Effects

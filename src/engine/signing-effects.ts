@@ -47,6 +47,7 @@ export class SigningEffects {
     if (!validator) return undefined;
     const { tip, rules, store } = ledger;
     const timeMs = Math.max(clock.now(), earliestTimeMs(rules, tip));
+    const atMs = clock.monotonic();
     const { maxBlockTxs, maxBlockBytes } = rules.params;
     const { block, blockId } = ledger.build({
       timeMs,
@@ -59,6 +60,7 @@ export class SigningEffects {
       log.debug('nothing to propose', { height: block.header.height, round });
       return undefined;
     }
+    admission.capacity.onBegun(atMs);
     // Others would have to ask for what still waits here for company.
     admission.flush();
     bodies.add(wholeBody(blockId, block), this.#modules.isHeld);

@@ -12,7 +12,7 @@ import { readSeed } from '../layout.ts';
 import { percentiles } from './percentiles.ts';
 import type { LoadResult, LoadRun, LoadSetup } from './protocol.ts';
 import { accountNonce, blockSummary, headHeight, submitBatch } from './rpc.ts';
-import { Held } from './held.ts';
+import { HeldTransfers } from './held.ts';
 import type { LoadAccount } from './transfers.ts';
 import { loadAccounts, roundRobin } from './transfers.ts';
 
@@ -42,7 +42,7 @@ interface Run {
   readonly measureTo: number;
   /** Scheduled time by transaction id, of transfers not yet seen in a block. */
   readonly waiting: Map<string, number>;
-  readonly held: Held<Scheduled>;
+  readonly held: HeldTransfers<Scheduled>;
   readonly latencies: number[];
   readonly refused: Record<string, number>;
   readonly blocks: { readonly seenAt: number; readonly ours: number; readonly round: number }[];
@@ -75,7 +75,7 @@ export class LoadGenerator {
       measureFrom,
       measureTo: measureFrom + request.measureMs,
       waiting: new Map(),
-      held: new Held(RETRY_MS),
+      held: new HeldTransfers(RETRY_MS),
       latencies: [],
       refused: {},
       blocks: [],
@@ -156,9 +156,10 @@ export class LoadGenerator {
       );
       codes.forEach((code, i) => {
         const item = batch[i];
-        if (code === null || !item) return;
-        run.refused[code] = (run.refused[code] ?? 0) + 1;
-        if (FOR_NOW.has(code)) run.held.add(item, performance.now());
+        if (!item) return;
+        if (code !== null) run.refused[code] = (run.refused[code] ?? 0) + 1;
+        if (code !== null && FOR_NOW.has(code)) run.held.add(item, performance.now());
+        else run.held.settled(item, performance.now());
       });
     } catch {
       run.failedRequests++;

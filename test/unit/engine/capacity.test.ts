@@ -1,72 +1,114 @@
 import assert from 'node:assert/strict';
 import { Capacity, LEAST_BLOCK, LEAST_DEPTH } from '../../../src/engine/capacity.ts';
 
+interface Blocks {
+  readonly count: number;
+  readonly txs: number;
+  /** Between blocks. */
+  readonly gapMs: number;
+  /** From the time in the header until final; the gap when not given. */
+  readonly tookMs?: number;
+  /** From the first sight of it until final; `tookMs` when not given. */
+  readonly seenMs?: number;
+}
+
 class Chain {
   readonly capacity: Capacity;
+  /** How far this node's clock is ahead of those of the proposers. */
+  readonly #aheadMs: number;
   #nowMs = 0;
 
-  constructor(intervalMs = 500) {
+  constructor({ intervalMs = 500, aheadMs = 0 } = {}) {
     this.capacity = new Capacity(intervalMs);
+    this.#aheadMs = aheadMs;
   }
 
-  /** Blocks of so many transactions, so far apart, with more waiting after each. */
-  busy(blocks: number, txs: number, gapMs: number): this {
-    return this.#blocks(blocks, txs, gapMs, true);
+  /** With more waiting after each. */
+  busy(blocks: Blocks): this {
+    return this.#blocks(blocks, true);
   }
 
-  idle(blocks: number, txs: number, gapMs: number): this {
-    return this.#blocks(blocks, txs, gapMs, false);
+  idle(blocks: Blocks): this {
+    return this.#blocks(blocks, false);
   }
 
-  #blocks(blocks: number, txs: number, gapMs: number, isMoreWaiting: boolean): this {
-    for (let i = 0; i < blocks; i++) this.capacity.onCommitted(txs, (this.#nowMs += gapMs), isMoreWaiting);
+  #blocks({ count, txs, gapMs, tookMs = gapMs, seenMs = tookMs }: Blocks, isMoreWaiting: boolean): this {
+    for (let i = 0; i < count; i++) {
+      const atMs = (this.#nowMs += gapMs);
+      this.capacity.onBegun(atMs - seenMs);
+      this.capacity.onBegun(atMs);
+      this.capacity.onCommitted({ txs, timeMs: atMs - tookMs, nowMs: atMs + this.#aheadMs, atMs, isMoreWaiting });
+    }
     return this;
   }
 }
 
 describe('capacity', () => {
   it('is the least on a chain that showed nothing yet, or little', () => {
-    for (const { capacity } of [new Chain(), new Chain().idle(9, 1, 10_000), new Chain().busy(9, 100, 500)]) {
+    const quiet = new Chain().idle({ count: 9, txs: 1, gapMs: 10_000, tookMs: 60 });
+    for (const { capacity } of [new Chain(), quiet, new Chain().busy({ count: 9, txs: 100, gapMs: 500, tookMs: 60 })]) {
       assert.equal(capacity.depth, LEAST_DEPTH);
       assert.equal(capacity.blockTxs, LEAST_BLOCK);
     }
   });
 
   it('what waits is what the last blocks took in three seconds', () => {
-    const { capacity } = new Chain().busy(5, 2_000, 500);
+    const { capacity } = new Chain().busy({ count: 5, txs: 2_000, gapMs: 500 });
     assert.equal(capacity.rate, 4_000);
     assert.equal(capacity.depth, 12_000);
   });
 
   it('or in three intervals, where those are longer: with less the rate could not grow', () => {
-    assert.equal(new Chain(10_000).busy(5, 20_000, 10_000).capacity.depth, 60_000);
+    const { capacity } = new Chain({ intervalMs: 10_000 }).busy({ count: 5, txs: 20_000, gapMs: 10_000 });
+    assert.equal(capacity.depth, 60_000);
   });
 
-  it('blocks grow while they come in time, stay as they are at one and a half, and shrink when they come later', () => {
-    assert.equal(new Chain().busy(5, 2_000, 500).capacity.blockTxs, 3_000);
-    assert.equal(new Chain().busy(5, 2_000, 750).capacity.blockTxs, 2_000);
-    assert.equal(new Chain().busy(5, 2_000, 1_000).capacity.blockTxs, 1_500);
+  it('a block holds what is final within six tenths of the interval', () => {
+    assert.equal(new Chain().busy({ count: 5, txs: 1_000, gapMs: 500, tookMs: 150 }).capacity.blockTxs, 2_000);
+    assert.equal(new Chain().busy({ count: 5, txs: 2_000, gapMs: 500, tookMs: 300 }).capacity.blockTxs, 2_000);
+    assert.equal(new Chain().busy({ count: 5, txs: 3_000, gapMs: 900, tookMs: 900 }).capacity.blockTxs, 1_000);
   });
 
-  it('late is what comes later than small blocks: distance between nodes makes no block smaller', () => {
-    assert.equal(new Chain().busy(9, LEAST_BLOCK, 1_000).busy(4, 2_000, 1_000).capacity.blockTxs, 3_000);
-    assert.equal(new Chain().busy(9, LEAST_BLOCK, 1_000).busy(4, 2_000, 2_000).capacity.blockTxs, 1_500);
+  it('grows within a few blocks, because of small ones most of the time is distance', () => {
+    const { capacity } = new Chain().busy({ count: 4, txs: 300, gapMs: 500, tookMs: 100 });
+    assert.equal(capacity.blockTxs, 900);
   });
 
-  it('a small block that was held up counts for nothing beside quick ones', () => {
-    const held = new Chain().busy(6, LEAST_BLOCK, 500).busy(1, LEAST_BLOCK, 9_000);
-    assert.equal(held.busy(4, 2_000, 1_000).capacity.blockTxs, 1_500);
+  it('blocks of a few transactions say nothing of what one takes', () => {
+    const chain = new Chain().busy({ count: 4, txs: 2_000, gapMs: 500, tookMs: 200 });
+    assert.equal(chain.idle({ count: 9, txs: 200, gapMs: 500, tookMs: 100 }).capacity.blockTxs, 3_000);
   });
 
-  it('the time in which nothing waited is none that a block took', () => {
-    const { capacity } = new Chain().idle(3, 1_000, 60_000);
-    assert.equal(capacity.rate, 2_000);
-    assert.equal(capacity.blockTxs, 1_500);
+  it('where the distance alone takes longer, a block may take twice as long as that', () => {
+    const far = new Chain().idle({ count: 9, txs: 10, gapMs: 1_000, tookMs: 450 });
+    assert.equal(far.busy({ count: 4, txs: 1_000, gapMs: 500, tookMs: 500 }).capacity.blockTxs, 1_800);
+  });
+
+  it('one that was held up says nothing of the distance beside quick ones', () => {
+    const chain = new Chain().idle({ count: 7, txs: 1, gapMs: 1_000, tookMs: 60 });
+    chain.idle({ count: 1, txs: 1, gapMs: 10_000, tookMs: 9_000 });
+    assert.equal(chain.busy({ count: 4, txs: 1_000, gapMs: 500, tookMs: 300 }).capacity.blockTxs, 1_000);
+  });
+
+  it('a clock behind those of the proposers makes no block endless: what was seen here is the least that it took', () => {
+    const late = new Chain({ aheadMs: -400 });
+    const blocks = { count: 5, txs: 1_000, gapMs: 500, tookMs: 250, seenMs: 200 };
+    assert.equal(late.busy(blocks).capacity.blockTxs, 1_500);
+  });
+
+  it('the time in which nothing waited is none that the chain needed', () => {
+    assert.equal(new Chain().idle({ count: 3, txs: 1_000, gapMs: 60_000 }).capacity.rate, 2_000);
   });
 
   it('bound: follows a change within a few blocks, and forgets what was before', () => {
-    assert.equal(new Chain().busy(50, 2_000, 500).busy(4, 600, 500).capacity.rate, 1_200);
-    const { capacity } = new Chain().busy(50, LEAST_BLOCK, 2_000).busy(8, LEAST_BLOCK, 500);
-    assert.equal(capacity.blockTxs, 768);
+    const chain = new Chain().busy({ count: 50, txs: 2_000, gapMs: 500, tookMs: 100 });
+    chain.busy({ count: 4, txs: 600, gapMs: 500, tookMs: 300 });
+    assert.equal(chain.capacity.rate, 1_200);
+    assert.equal(chain.capacity.blockTxs, 600);
+    const nearer = new Chain().idle({ count: 50, txs: 10, gapMs: 2_000, tookMs: 1_000 });
+    nearer
+      .idle({ count: 8, txs: 10, gapMs: 2_000, tookMs: 50 })
+      .busy({ count: 4, txs: 1_000, gapMs: 500, tookMs: 300 });
+    assert.equal(nearer.capacity.blockTxs, 1_000);
   });
 });
