@@ -136,8 +136,9 @@ export const METHOD_CODECS: {
 
 // Gossip
 
-export function encodeTxBatch({ attempt, txs }: TxBatch): Uint8Array {
-  const writer = new Writer(4 + txs.reduce((sum, tx) => sum + 4 + tx.bytes.length, 0)).u16(attempt);
+export function encodeTxBatch({ attempt, origin, txs }: TxBatch): Uint8Array {
+  const writer = new Writer(5 + origin.length + txs.reduce((sum, tx) => sum + 4 + tx.bytes.length, 0));
+  writer.u16(attempt).ascii8(origin);
   writer.u16(capped(txs.length, MAX_BATCH_TXS, 'transaction batch'));
   for (const tx of txs) writer.bytes32(tx.bytes);
   return writer.finish();
@@ -146,10 +147,11 @@ export function encodeTxBatch({ attempt, txs }: TxBatch): Uint8Array {
 export function decodeTxBatch(hasher: Hasher, bytes: Uint8Array): TxBatch {
   const reader = new Reader(bytes, 'transaction batch');
   const attempt = reader.u16();
+  const origin = reader.ascii8(MAX_PEER_ID_BYTES);
   const txs = readTxs(reader, hasher, reader.count16(MAX_BATCH_TXS, MIN_TX_BYTES + 4));
   if (txs.length === 0) throw reader.reject('non-canonical');
   reader.end();
-  return { attempt, txs };
+  return { attempt, origin, txs };
 }
 
 export function encodeProposalMessage(message: ProposalMessage): Uint8Array {

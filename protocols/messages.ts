@@ -27,6 +27,8 @@ export interface ProposalMessage {
 /** Transactions of clients; `attempt` as in a proposal. */
 export interface TxBatch {
   readonly attempt: number;
+  /** Peer id of the node that clients gave them to, as whoever made the batch says. */
+  readonly origin: string;
   readonly txs: readonly Transaction[];
 }
 

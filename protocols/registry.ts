@@ -218,6 +218,13 @@ export const RECORDS_QUOTA: QuotaRule = {
   reason: 'one for each named peer that does not answer, at every dial of it, every 2.5 s at most',
 };
 
+export const NEIGHBOURS_QUOTA: QuotaRule = {
+  capacity: 64,
+  refillPerSecond: 2,
+  unit: 'messages',
+  reason: 'one for each peer that comes or goes, those of half a second together where they come',
+};
+
 export const ADDRESSES_QUOTA: QuotaRule = {
   capacity: 16,
   refillPerSecond: 0.2,
@@ -226,6 +233,7 @@ export const ADDRESSES_QUOTA: QuotaRule = {
 };
 
 export const RECORDS_TIMEOUT_MS = 3_000;
+export const NEIGHBOURS_TIMEOUT_MS = 3_000;
 
 /** Both ways of the handshake. A connection without one after this time is closed. */
 export const HELLO_TIMEOUT_MS = 5_000;

@@ -5,6 +5,8 @@ export type GossipVerdict = 'accept' | 'ignore' | 'reject';
 /** Reject only provable faults of the sender: an honest node never relays these. Everything else is ignored. */
 export const GOSSIP_VERDICTS = {
   OK: 'accept',
+  /** From its author, who sends it to all that hear it: relayed to the others only. */
+  FIRST_HAND: 'accept',
   /** Known already, or nothing in it is new. */
   DUPLICATE: 'ignore',
   /** Of a past height or round, or expired. */

@@ -185,6 +185,7 @@ class ChainRuntime implements RunningChain {
         this.sync.hearsay(peer, height);
       },
       votesKnown: (round, limit) => votesFrom(this.engine.machine, round, limit),
+      peerOf: (key) => this.presence.peerOf(key),
       ownKey: this.validatorKey,
       onOwn: (place) => {
         this.#recall?.onOwn(place);
@@ -454,7 +455,7 @@ class ChainRuntime implements RunningChain {
     const { snapshots, joinDocument } = this.#modules;
     return {
       gossip: {
-        tx: ({ txs }) => (this.sync.progress ? Promise.resolve('NOT_READY') : this.admission.onGossip(txs)),
+        tx: (batch, from) => (this.sync.progress ? Promise.resolve('NOT_READY') : this.admission.onGossip(batch, from)),
         proposal: (message, from) => this.#intake.onProposal(message, from),
         vote: (batch, from) => this.#intake.onVotes(batch, from),
         evidence: async (evidence) => {

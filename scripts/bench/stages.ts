@@ -165,7 +165,7 @@ function gossip(txs: readonly Transaction[], watch: Stopwatch): void {
     }
   });
   watch('gossip', () => {
-    for (const batch of batches) decodeTxBatch(nativeCrypto, encodeTxBatch({ attempt: 0, txs: batch }));
+    for (const batch of batches) decodeTxBatch(nativeCrypto, encodeTxBatch({ attempt: 0, origin: 'n1', txs: batch }));
   });
 }
 

@@ -13,7 +13,8 @@ import { every } from '../clock.ts';
 import { isNodeError } from '../errors.ts';
 import type { Mempool, PoolView, Refusal } from '../mempool.ts';
 import type { MetricsRegister } from '../metrics.ts';
-import type { ChainNetwork } from '../../protocols/network.ts';
+import type { TxBatch } from '../../protocols/messages.ts';
+import type { ChainNetwork, PeerId } from '../../protocols/network.ts';
 import type { GossipCode } from '../../protocols/verdicts.ts';
 import type { MempoolJournal } from '../store/types.ts';
 import { Capacity } from './capacity.ts';
@@ -186,10 +187,14 @@ export class TxAdmission {
   }
 
   /** Gossip: one bad signature condemns the batch, because no honest node relays it; reasons of state do not. */
-  async onGossip(txs: readonly Transaction[]): Promise<GossipCode> {
+  async onGossip({ txs, attempt, origin }: TxBatch, from: PeerId): Promise<GossipCode> {
     const results = await this.submit(txs, 'peer');
     if (results.some((refusal) => refusal && CONDEMNING.has(refusal.code))) return 'BAD_SIGNATURE';
-    if (results.some((refusal) => refusal === null)) return this.#mayRelay(txs, results);
+    if (results.some((refusal) => refusal === null)) {
+      const code = await this.#mayRelay(txs, results);
+      // What is said again went astray somewhere: then everyone tells everyone.
+      return code === 'OK' && origin === from && attempt === 0 ? 'FIRST_HAND' : code;
+    }
     return results.every((refusal) => refusal?.code === 'ALREADY_KNOWN') ? 'DUPLICATE' : 'REFUSED';
   }
 
@@ -287,7 +292,7 @@ export class TxAdmission {
     this.#batch = [];
     this.#batchBytes = 0;
     this.#batchMs = Math.min(MAX_BATCH_MS, Math.max(BATCH_MS, this.#batchMs * (batch.length < COMPANY ? 0.5 : 2)));
-    this.#network?.publish('tx', { attempt: this.#attempt, txs: batch });
+    this.#network?.publish('tx', { attempt: this.#attempt, origin: this.#network.self, txs: batch });
   }
 
   close(): void {

@@ -53,6 +53,8 @@ export interface IntakeModules {
   readonly onAhead: (peer: PeerId, height: number) => void;
   /** The most useful known votes for a peer in a round. */
   readonly votesKnown: (round: number, limit: number) => readonly Vote[];
+  /** The peer that carries a validator's key, where that is known. */
+  readonly peerOf: (validator: PublicKey) => PeerId | undefined;
   /** Null on a follower. */
   readonly ownKey: PublicKey | null;
   /** Something that the own key signed came from outside. */
@@ -85,7 +87,7 @@ export class Intake {
     this.#network = network;
   }
 
-  async onVotes({ votes }: VoteBatch, from: PeerId): Promise<GossipCode> {
+  async onVotes({ attempt, votes }: VoteBatch, from: PeerId): Promise<GossipCode> {
     const { ledger, clock } = this.#modules;
     const fresh: Vote[] = [];
     // What was not verified must not be relayed as if it were, so one such vote keeps the batch here.
@@ -111,7 +113,10 @@ export class Intake {
       this.#remember(vote);
       this.#tellIfOwn(vote.validator, { height: vote.height, round: vote.round, step: vote.type });
     }
-    return unchecked ?? 'OK';
+    if (unchecked) return unchecked;
+    // What is said again went astray somewhere: then everyone tells everyone.
+    const isFirstHand = attempt === 0 && votes.every(({ validator }) => this.#modules.peerOf(validator) === from);
+    return isFirstHand ? 'FIRST_HAND' : 'OK';
   }
 
   async onProposal(message: ProposalMessage, from: PeerId): Promise<GossipCode> {

@@ -92,6 +92,11 @@ export class Presence {
     return seenAtMs !== undefined && this.#modules.clock.monotonic() - seenAtMs <= FRESH_MS;
   }
 
+  /** The peer that carries the validator's key, as it signed last. */
+  peerOf(validator: PublicKey): PeerId | undefined {
+    return this.#sightings.get(bytesKey(validator))?.status.peerId;
+  }
+
   /** The latest status each peer signed. */
   byPeer(): Map<PeerId, SignedStatus> {
     return new Map([...this.#sightings.values()].map(({ status }) => [status.peerId, status]));
@@ -140,7 +145,7 @@ export class Presence {
     if (hasPruned || known?.status.peerId !== status.peerId) this.#network?.vouch([...this.byPeer().keys()]);
     const peers = this.#network?.peers() ?? [];
     this.#modules.onHead(peers.includes(status.peerId) ? status.peerId : from, status.height);
-    return 'OK';
+    return status.peerId === from ? 'FIRST_HAND' : 'OK';
   }
 
   /** Who of the validators of the next height was heard of lately. */

@@ -14,7 +14,7 @@ import type { NodeError } from '../errors.ts';
 import { scopeOf } from './address-scope.ts';
 import { deadline } from './deadline.ts';
 import { ChainGossip } from './gossip.ts';
-import type { Backlog } from './gossip-service.ts';
+import type { Backlog, FirstHand } from './gossip-service.ts';
 import type { NetMetrics } from './metrics.ts';
 import type { PeerQuotas } from './peer-quotas.ts';
 import type { PeerBook } from './peers.ts';
@@ -39,6 +39,7 @@ export interface ChainNetOptions {
   readonly libp2p: Libp2p<{ gossip: GossipSub }>;
   readonly connection: (peer: PeerId) => Connection | undefined;
   readonly hasher: Hasher;
+  readonly firstHand: FirstHand;
   readonly backlog: Backlog;
   /** Sends what waits for the end of this turn. */
   readonly flush: () => void;

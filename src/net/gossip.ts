@@ -12,11 +12,9 @@ import { GOSSIP_VERDICTS } from '../../protocols/verdicts.ts';
 import type { Hasher } from '../chain/crypto/types.ts';
 import type { ChainContext } from '../chain/signing.ts';
 import type { Clock } from '../clock.ts';
-import { delay } from '../clock.ts';
 import { isNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import type { Backlog } from './gossip-service.ts';
-import { IDONTWANT_BYTES } from './gossip-service.ts';
+import type { Backlog, FirstHand } from './gossip-service.ts';
 import type { LogLimit } from './log-limit.ts';
 import { createLogLimit } from './log-limit.ts';
 import type { NetMetrics } from './metrics.ts';
@@ -39,14 +37,6 @@ export const PUBLISH_BOUNDS: { readonly [T in Topic]: number } = {
 /** Agreement waits for these: they do not wait for the end of a turn, in which a block may be executed. */
 const URGENT: ReadonlySet<Topic> = new Set(['proposal', 'vote']);
 
-/**
- * Relayed no sooner than this, so that peers which have it from its sender can say so: on nodes under load their word
- * comes later than the check of the message ends. Four hosts that all know each other, 22 transactions a message: 1.1
- * copies for each receiver instead of 2.6. A path of several hops is so much longer, for transactions in company only.
- */
-const RELAY_MS = 40;
-const PATIENT: ReadonlySet<Topic> = new Set(['tx']);
-
 const TOPIC_NAMES = Object.keys(TOPICS) as Topic[];
 
 const RESULTS = {
@@ -58,6 +48,8 @@ const RESULTS = {
 export interface ChainGossipOptions {
   readonly chain: ChainContext;
   readonly gossip: GossipSub;
+  /** Receives those that are. */
+  readonly firstHand: FirstHand;
   readonly handlers: GossipHandlers;
   readonly hasher: Hasher;
   readonly backlog: Backlog;
@@ -134,7 +126,7 @@ export class ChainGossip {
   }
 
   async #validate(topic: Topic, fromId: Libp2pPeerId, message: Message): Promise<TopicValidatorResult> {
-    const { chain, book, clock, metrics } = this.#options;
+    const { chain, book, clock, metrics, firstHand } = this.#options;
     const from = fromId.toString();
     const labels = { chain: chain.chainId, topic };
     const startMs = clock.monotonic();
@@ -143,7 +135,7 @@ export class ChainGossip {
     metrics.gossipReceivedBytes.inc(labels, message.data.length);
     metrics.gossipSeconds.observe((clock.monotonic() - startMs) / 1_000, labels);
     const verdict = GOSSIP_VERDICTS[code];
-    if (code === 'OK' && PATIENT.has(topic) && message.data.length >= IDONTWANT_BYTES) await delay(clock, RELAY_MS);
+    if (code === 'FIRST_HAND') firstHand.add(message.data);
     if (verdict === 'reject') book.report(from, 'invalid-gossip', `${topic}: ${code}`);
     return RESULTS[verdict];
   }

@@ -4,6 +4,7 @@ import type { Connection, Ed25519PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { HELLO_PROTOCOL, MAX_CHAINS } from '../../protocols/hello.ts';
 import type { ChainHandlers, ChainNetwork, PeerId } from '../../protocols/network.ts';
+import { NEIGHBOURS_PROTOCOL } from '../../protocols/neighbours.ts';
 import { RECORDS_PROTOCOL } from '../../protocols/records.ts';
 import { ADDRESSES_QUOTA } from '../../protocols/registry.ts';
 import type { Hasher, LinkCrypto } from '../chain/crypto/types.ts';
@@ -19,7 +20,7 @@ import type { PersistentPeer } from './dialer.ts';
 import { PersistentDialer } from './dialer.ts';
 import type { ConnectionLimits } from './gater.ts';
 import { createGater, DEFAULT_LIMITS } from './gater.ts';
-import type { Backlog } from './gossip-service.ts';
+import type { Backlog, FirstHand } from './gossip-service.ts';
 import { createBacklog } from './gossip-service.ts';
 import type { Refusal } from './hello-service.ts';
 import { HelloService } from './hello-service.ts';
@@ -30,6 +31,7 @@ import type { PingTimes } from './links.ts';
 import { Links } from './links.ts';
 import type { NetMetrics } from './metrics.ts';
 import { createNetMetrics } from './metrics.ts';
+import { Neighbours } from './neighbours.ts';
 import { DIAL_TIMEOUT_MS, Outreach } from './outreach.ts';
 import { OwnAddresses } from './own-addresses.ts';
 import { PastPeers } from './past-peers.ts';
@@ -127,6 +129,8 @@ class LibP2pHost implements Host {
   readonly #backlog: Backlog;
   readonly #work: WorkLoad;
   readonly #records: RecordsService;
+  readonly #neighbours: Neighbours;
+  readonly #firstHand: FirstHand = new WeakSet();
   readonly #outreach: Outreach;
   readonly #peers: readonly PersistentPeer[];
   readonly #relaying: Relaying;
@@ -192,6 +196,13 @@ class LibP2pHost implements Host {
       peerStore: () => this.#running().peerStore,
       isConnected: (peer) => this.#connections(peer).length > 0,
     });
+    this.#neighbours = new Neighbours({
+      ...shared,
+      quotas: this.#quotas,
+      book: this.#book,
+      heard: () => [...this.#chains.values()].flatMap((net) => net.peers().filter((peer) => net.hearsGossip(peer))),
+      connection: (peer) => this.#connections(peer)[0],
+    });
     this.#outreach = new Outreach({
       dial: (addresses, how) => this.#running().dial(addresses, how),
       peerStore: () => this.#running().peerStore,
@@ -240,6 +251,7 @@ class LibP2pHost implements Host {
     });
     libp2p.addEventListener('peer:disconnect', ({ detail }) => {
       this.#hello.onPeerGone(detail.toString());
+      this.#neighbours.onPeerGone(detail.toString());
       this.#dialer.onDisconnect(detail.toString());
       if (!this.#persistent.has(detail.toString())) this.#past.onDisconnect(detail.toString());
     });
@@ -249,6 +261,7 @@ class LibP2pHost implements Host {
       runOnLimitedConnection: true,
     });
     await libp2p.handle(RECORDS_PROTOCOL, (stream, connection) => this.#records.serve(stream, connection), few);
+    await libp2p.handle(NEIGHBOURS_PROTOCOL, (stream, connection) => this.#neighbours.serve(stream, connection), few);
     await this.#relaying.handle(libp2p);
     try {
       await libp2p.start();
@@ -260,6 +273,7 @@ class LibP2pHost implements Host {
     this.#stops.push(
       every(this.#clock, WATCH_MS, () => {
         this.#watchGossip();
+        this.#neighbours.tell();
       }),
       every(this.#clock, PREFER_DIRECT_MS, () => {
         this.#outreach.preferDirect(this.#peers);
@@ -281,6 +295,7 @@ class LibP2pHost implements Host {
     const libp2p = this.#running();
     const shared = {
       libp2p,
+      firstHand: this.#firstHand,
       connection: (peer: PeerId) => this.#connections(peer)[0],
       hasher: this.#options.hasher,
       backlog: this.#backlog,
@@ -358,6 +373,7 @@ class LibP2pHost implements Host {
     this.#dialer.stop();
     this.#relaying.stop();
     this.#hello.stop();
+    this.#neighbours.stop();
     this.#libp2p = null;
     // Resetting, not closing: an orderly end would wait for peers that no longer read.
     for (const connection of libp2p.getConnections()) connection.abort(new NodeError('UNREACHABLE', 'stopping'));
@@ -388,8 +404,12 @@ class LibP2pHost implements Host {
       dialTimeoutMs: DIAL_TIMEOUT_MS,
       admitsPush: (peer) => this.#quotas.take(peer, 'addresses', ADDRESSES_QUOTA, 1),
       takesFromRelay: (relay) => this.#relaying.holds(relay),
-      score: (peer) => this.#book.gossipScore(peer),
-      knowsTopic: (topic) => this.#libp2p?.services.gossip.topicValidators.has(topic) === true,
+      gossip: {
+        score: (peer) => this.#book.gossipScore(peer),
+        knowsTopic: (topic) => this.#libp2p?.services.gossip.topicValidators.has(topic) === true,
+        firstHand: this.#firstHand,
+        hearersOf: (peer) => this.#neighbours.hearersOf(peer),
+      },
     });
   }
 
@@ -442,6 +462,7 @@ class LibP2pHost implements Host {
     this.#log.debug('connection opened', { peer, direction: connection.direction });
     this.#dialer.onConnect(peer);
     this.#hello.onConnection(connection);
+    this.#neighbours.onPeer();
     this.#relaying.onOpen(connection);
   }
 

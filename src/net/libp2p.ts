@@ -14,6 +14,7 @@ import { WORK } from '../../protocols/registry.ts';
 import type { Hasher, LinkCrypto } from '../chain/crypto/types.ts';
 import { NodeError } from '../errors.ts';
 import { fenced } from './fence.ts';
+import type { GossipServiceOptions } from './gossip-service.ts';
 import { createGossipService } from './gossip-service.ts';
 import type { Links } from './links.ts';
 import { createNoise } from './noise.ts';
@@ -56,13 +57,11 @@ export interface Libp2pOptions {
   /** Whether a peer may tell of new addresses once more. */
   readonly admitsPush: (peer: PeerId) => boolean;
   readonly takesFromRelay: (relay: PeerId) => boolean;
-  /** Points of a peer, BAN_SCORE to SCORE_CAP. */
-  readonly score: (peer: PeerId) => number;
-  readonly knowsTopic: (topic: string) => boolean;
+  readonly gossip: GossipServiceOptions;
 }
 
 export function createNode(options: Libp2pOptions): Promise<HostLibp2p> {
-  const { privateKey, agent, listen, announced, gater, score, knowsTopic, dialTimeoutMs } = options;
+  const { privateKey, agent, listen, announced, gater, dialTimeoutMs } = options;
   const socket = { noDelay: true, keepAlive: true };
   return createLibp2p({
     start: false,
@@ -88,7 +87,7 @@ export function createNode(options: Libp2pOptions): Promise<HostLibp2p> {
       identifyPush: (components: Parameters<ReturnType<typeof identifyPush>>[0]) =>
         identifyPush()(fenced(components, (_, { remotePeer }) => options.admitsPush(remotePeer.toString()))),
       ping: ping(),
-      gossip: createGossipService({ score, knowsTopic }),
+      gossip: createGossipService(options.gossip),
     },
   });
 }

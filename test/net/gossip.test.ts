@@ -145,11 +145,11 @@ describe('gossip over real hosts', () => {
     const a = await startHost('a');
     const [tx] = fc.sample(any.transaction, 1);
     assert.ok(tx);
-    a.net.publish('tx', { attempt: 0, txs: [tx] });
+    a.net.publish('tx', { attempt: 0, origin: 'a', txs: [tx] });
     const b = await startHost('b', { persistentPeers: [addressOf(a)] });
     await heard([a, b]);
-    a.net.publish('tx', { attempt: 0, txs: [tx] });
-    a.net.publish('tx', { attempt: 1, txs: [tx] });
+    a.net.publish('tx', { attempt: 0, origin: 'a', txs: [tx] });
+    a.net.publish('tx', { attempt: 1, origin: 'a', txs: [tx] });
     const attempts = (): unknown[] =>
       b.seen.received.filter(({ topic }) => topic === 'tx').map(({ message }) => (message as TxBatch).attempt);
     await waitFor('the second attempt', () => attempts().length > 0);

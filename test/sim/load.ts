@@ -132,9 +132,11 @@ export class Load {
     const client = this.#modules.rng.pick(this.#clients);
     this.#settle(client);
     if (client.pending.length === 0) client.pending.push(this.#transfer(client, 1));
-    chain.handlers.gossip.tx({ attempt: 0, txs: client.pending }, 'peer-gone').catch((error: unknown) => {
-      this.#modules.checker.fail(`admission: node ${node.index}: ${String(error)}`);
-    });
+    chain.handlers.gossip
+      .tx({ attempt: 0, origin: 'peer-gone', txs: client.pending }, 'peer-gone')
+      .catch((error: unknown) => {
+        this.#modules.checker.fail(`admission: node ${node.index}: ${String(error)}`);
+      });
   }
 
   /** A new transfer of a random client, given to this node. */

@@ -228,7 +228,10 @@ export class SimNetwork {
     const verdict = GOSSIP_VERDICTS[code as keyof typeof GOSSIP_VERDICTS];
     if (verdict === 'reject') this.#watch.onReport(receiver.id, from, 'invalid-gossip', `${gossip.topic}: ${code}`);
     if (verdict !== 'accept' || !this.relays) return;
-    for (const peer of this.#peersOf(receiver)) if (peer !== from) this.#sendGossip(receiver, peer, gossip);
+    for (const peer of this.#peersOf(receiver)) {
+      const hearsIt = code === 'FIRST_HAND' && this.isConnected(peer, from);
+      if (peer !== from && !hearsIt) this.#sendGossip(receiver, peer, gossip);
+    }
   }
 
   #request<M extends Method>(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { bytesKey, toHex } from '../../../src/bytes.ts';
 import { TOPIC_CODECS } from '../../../protocols/codec.ts';
+import type { TxBatch } from '../../../protocols/messages.ts';
 import type { Transaction } from '../../../src/chain/tx.ts';
 import { LinkedRange } from '../../../src/chain/linked-range.ts';
 import { assembleTransaction, decodeTransaction } from '../../../src/chain/tx.ts';
@@ -24,6 +25,8 @@ describe('admission of transactions', () => {
 
   const forged = (tx: Transaction): Transaction => assembleTransaction(nativeCrypto, tx, new Uint8Array(64).fill(7));
 
+  const batch = (txs: readonly Transaction[], attempt = 0, origin = 'other'): TxBatch => ({ attempt, origin, txs });
+
   const ids = (txs: readonly Transaction[]): string[] => txs.map((tx) => toHex(tx.id));
 
   it('a signature is verified once, whichever way the transaction comes again', async () => {
@@ -31,7 +34,7 @@ describe('admission of transactions', () => {
     const tx = transfer(0);
     await admission.submit([tx], 'client');
     const before = node.verifier.checked;
-    assert.equal(await admission.onGossip([decodeTransaction(nativeCrypto, tx.bytes)]), 'DUPLICATE');
+    assert.equal(await admission.onGossip(batch([decodeTransaction(nativeCrypto, tx.bytes)]), 'peer'), 'DUPLICATE');
     assert.ok(await admission.verifyBodies([tx]));
     assert.equal(node.verifier.checked, before);
   });
@@ -84,23 +87,31 @@ describe('admission of transactions', () => {
 
   it('gossip: one bad signature condemns a batch, also beside good ones', async () => {
     const { admission } = await node.start();
-    assert.equal(await admission.onGossip([transfer(0), forged(transfer(1))]), 'BAD_SIGNATURE');
+    assert.equal(await admission.onGossip(batch([transfer(0), forged(transfer(1))]), 'peer'), 'BAD_SIGNATURE');
   });
 
   it('gossip: a forged transaction refused for a reason of state is not relayed in good company', async () => {
     const { admission } = await node.start();
     const stale = forged(transfer(1, { from: 'account-2', validUntilHeight: 0 }));
-    assert.equal(await admission.onGossip([transfer(0), stale]), 'BAD_SIGNATURE');
+    assert.equal(await admission.onGossip(batch([transfer(0), stale]), 'peer'), 'BAD_SIGNATURE');
     // An honest one in the same state costs its sender nothing.
     const expired = transfer(1, { from: 'account-2', validUntilHeight: 0 });
-    assert.equal(await admission.onGossip([transfer(1), expired]), 'OK');
-    assert.equal(await admission.onGossip([expired]), 'REFUSED');
+    assert.equal(await admission.onGossip(batch([transfer(1), expired]), 'peer'), 'OK');
+    assert.equal(await admission.onGossip(batch([expired]), 'peer'), 'REFUSED');
+  });
+
+  it('gossip: what came from its author is relayed to those only that do not hear it; what is said again to all', async () => {
+    const { admission } = await node.start();
+    assert.equal(await admission.onGossip(batch([transfer(0)], 0, 'author'), 'author'), 'FIRST_HAND');
+    assert.equal(await admission.onGossip(batch([transfer(1)], 0, 'author'), 'relay'), 'OK');
+    assert.equal(await admission.onGossip(batch([transfer(2)], 1, 'author'), 'author'), 'OK');
+    assert.equal(await admission.onGossip(batch([transfer(2)], 0, 'author'), 'author'), 'DUPLICATE');
   });
 
   it('gossip while the verifier is full is ignored', async () => {
     const { admission } = await node.start();
     node.verifier.full = true;
-    assert.equal(await admission.onGossip([transfer(0)]), 'REFUSED');
+    assert.equal(await admission.onGossip(batch([transfer(0)]), 'peer'), 'REFUSED');
   });
 
   it('what peers send in vain pushes out no answer that a client may ask for', async () => {

@@ -57,6 +57,17 @@ describe('messages of agreement', () => {
     assert.equal(await node.hear([node.vote(1, 'prevote', 0, null)]), 'NOT_READY');
   });
 
+  it('votes: from the peer of who signed them they are first hand, said again or by others not', async () => {
+    await node.start();
+    for (const i of [0, 1]) await node.hearStatus(i);
+    const from = async (peer: string, vote: Vote, attempt = 0): Promise<string> =>
+      node.chain.handlers.gossip.vote({ attempt, votes: [vote] }, peer);
+    assert.equal(await from('validator-0', node.vote(0, 'prevote', 0, null)), 'FIRST_HAND');
+    assert.equal(await from('validator-0', node.vote(1, 'prevote', 0, null)), 'OK', 'of another');
+    assert.equal(await from('validator-0', node.vote(0, 'precommit', 0, null), 1), 'OK', 'said again');
+    assert.equal(await from('validator-2', node.vote(2, 'prevote', 0, null)), 'OK', 'whose peer is not known');
+  });
+
   it(`bound: ${MAX_QUEUE} events wait for the engine, then votes are refused until it has caught up`, async () => {
     const { block: first } = node.driver.commit([
       makeTransfer(node.genesis, { from: 'account-0', to: 'account-1', nonce: 0 }),

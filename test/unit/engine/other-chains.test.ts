@@ -143,7 +143,7 @@ for (const [name, options] of Object.entries(OTHERS)) {
       await node.start();
       try {
         const { gossip } = node.chain.handlers;
-        assert.equal(await gossip.tx({ attempt: 0, txs: [theirs.tx] }, 'peer'), 'BAD_SIGNATURE');
+        assert.equal(await gossip.tx({ attempt: 0, origin: 'other', txs: [theirs.tx] }, 'peer'), 'BAD_SIGNATURE');
         assert.equal((await node.chain.admission.submit([theirs.tx], 'client'))[0]?.code, 'BAD_SIGNATURE');
         for (const vote of [theirs.vote, theirs.prevote]) assert.equal(await node.hear([vote]), 'BAD_SIGNATURE');
         for (const evidence of theirs.evidence) assert.equal(await gossip.evidence(evidence, 'peer'), 'BAD_SIGNATURE');

@@ -31,7 +31,8 @@ describe('signs of life', () => {
   it('OK, DUPLICATE, STALE, UNKNOWN_SIGNER, BAD_SIGNATURE', async () => {
     await alone();
     const good = status(node.key(1));
-    assert.equal(await hear(good), 'OK');
+    assert.equal(await hear(good), 'FIRST_HAND');
+    assert.equal(await hear(status(node.key(3), { peerId: 'another' })), 'OK', 'of whom it does not name');
     assert.equal(await hear(good), 'DUPLICATE');
     assert.equal(await hear(status(node.key(1), { timeMs: node.clock.now() - 1 })), 'DUPLICATE', 'older than known');
     assert.equal(await hear(status(node.key(2), { timeMs: node.clock.now() - 61_000 })), 'STALE');

@@ -27,7 +27,7 @@ describe('a node that prunes and makes snapshots', () => {
         const nonce = node.driver.tip.height;
         const tx = makeTransfer(node.genesis, { from: 'account-0', to: 'account-1', nonce, validUntilHeight: 10_000 });
         // Its signature is verified here.
-        assert.equal(await node.chain.handlers.gossip.tx({ attempt: 0, txs: [tx] }, 'peer'), 'OK');
+        assert.equal(await node.chain.handlers.gossip.tx({ attempt: 0, origin: 'other', txs: [tx] }, 'peer'), 'OK');
         const { block } = node.driver.commit([tx]);
         const { certificate } = node.driver;
         assert.ok(certificate);

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import type { GossipSub, TopicValidatorFn } from '@chainsafe/libp2p-gossipsub';
 import type { PeerId } from '@libp2p/interface';
 import { TOPIC_CODECS } from '../../../protocols/codec.ts';
@@ -12,7 +11,6 @@ import { messageId } from '../../../src/net/gossip-service.ts';
 import { createNetMetrics } from '../../../src/net/metrics.ts';
 import { PeerQuotas } from '../../../src/net/peer-quotas.ts';
 import { PeerBook } from '../../../src/net/peers.ts';
-import * as any from '../protocols/arbitraries.ts';
 import { devnet, recorder, recordingLogger, status } from '../../net/fixtures.ts';
 import { manualClock } from '../../net/manual-clock.ts';
 
@@ -38,9 +36,11 @@ function setUp(chain = devnet, shared: PeerQuotas | null = null) {
     },
   } as unknown as GossipSub;
   let waiting = 0;
+  const firstHand = new WeakSet<Uint8Array>();
   const gossip = new ChainGossip({
     chain,
     gossip: service,
+    firstHand,
     handlers: seen.handlers.gossip,
     hasher: nativeHasher,
     backlog: { bytes: () => waiting, add: () => undefined },
@@ -59,7 +59,7 @@ function setUp(chain = devnet, shared: PeerQuotas | null = null) {
   const wait = (bytes: number): void => {
     waiting = bytes;
   };
-  return { clock, gossip, seen, book, quotas, log, published, flushed, receive, wait, validators };
+  return { clock, gossip, firstHand, seen, book, quotas, log, published, flushed, receive, wait, validators };
 }
 
 const statusBytes = (height: number): Uint8Array => TOPIC_CODECS.status.encode(status('x', height));
@@ -70,7 +70,7 @@ describe('net/gossip', () => {
     const vote = { type: 'prevote' as const, height: 1, round: 0, blockId: null };
     const votes = [{ ...vote, validator: new Uint8Array(32), signature: new Uint8Array(64) }];
     wait(PUBLISH_BOUNDS.tx);
-    gossip.publish('tx', { attempt: 0, txs: [] });
+    gossip.publish('tx', { attempt: 0, origin: 'a', txs: [] });
     gossip.publish('vote', { attempt: 0, votes });
     assert.deepEqual(published, [topicName(devnet, 'vote')]);
     wait(PUBLISH_BOUNDS.vote);
@@ -81,26 +81,19 @@ describe('net/gossip', () => {
     );
   });
 
-  it('relays transactions in company when others had time to say that they have them, the rest at once', async () => {
-    const { clock, receive } = setUp();
-    assert.equal(await receive('status', statusBytes(1)), 'accept');
-    const [tx] = fc.sample(any.transaction, 1);
-    assert.ok(tx);
-    let verdict = '';
-    const txs = Array.from({ length: 5 }, () => tx);
-    const received = receive('tx', TOPIC_CODECS.tx.encode({ attempt: 0, txs })).then((answer) => {
-      verdict = answer;
-    });
-    await new Promise(setImmediate);
-    assert.equal(verdict, '');
-    clock.advance(40);
-    await received;
-    assert.equal(verdict, 'accept');
+  it('marks what came from its author, for whoever relays it', async () => {
+    const { firstHand, receive, seen } = setUp();
+    for (const code of ['OK', 'FIRST_HAND', 'STALE'] as const) {
+      seen.code = code;
+      const bytes = statusBytes(1);
+      assert.equal(await receive('status', bytes), code === 'STALE' ? 'ignore' : 'accept');
+      assert.equal(firstHand.has(bytes), code === 'FIRST_HAND', code);
+    }
   });
 
   it('votes and proposals leave at once, the rest at the end of the turn', async () => {
     const { gossip, published, flushed } = setUp();
-    gossip.publish('tx', { attempt: 0, txs: [] });
+    gossip.publish('tx', { attempt: 0, origin: 'a', txs: [] });
     await Promise.resolve();
     assert.deepEqual(flushed, []);
     const vote = { type: 'prevote' as const, height: 1, round: 0, blockId: null };
@@ -114,7 +107,7 @@ describe('net/gossip', () => {
     const { gossip, published, log } = setUp();
     gossip.publish('status', { ...status('x', 1), height: -1 });
     const bytes = new Uint8Array(TOPICS.tx.maxBytes);
-    gossip.publish('tx', { attempt: 0, txs: [{ bytes } as never] });
+    gossip.publish('tx', { attempt: 0, origin: 'a', txs: [{ bytes } as never] });
     assert.deepEqual(published, []);
     const reasons = log.lines.filter(({ level }) => level === 'warn').map(({ context }) => context['reason']);
     assert.deepEqual(reasons, ['codec', 'size']);

@@ -104,11 +104,13 @@ export const proposalMessage: fc.Arbitrary<ProposalMessage> = record({
   polka: fc.option(certificate),
 });
 
+export const peerId = ascii(64);
+
 export const signedStatus = record({
   height: u64,
   blockId: bytes(32),
   timeMs: u64,
-  peerId: ascii(64),
+  peerId,
   validator: bytes(32),
   signature: bytes(64),
 });

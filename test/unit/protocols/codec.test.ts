@@ -53,7 +53,11 @@ function covers<T>(name: string, codec: Codec<T>, values: fc.Arbitrary<T>): void
   decoders[name] = { codec: codec as Codec<never>, values };
 }
 
-covers('tx gossip', TOPIC_CODECS.tx, record({ attempt: fc.nat(0xffff), txs: list(any.transaction, 1) }));
+covers(
+  'tx gossip',
+  TOPIC_CODECS.tx,
+  record({ attempt: fc.nat(0xffff), origin: any.peerId, txs: list(any.transaction, 1) }),
+);
 covers('proposal gossip', TOPIC_CODECS.proposal, any.proposalMessage);
 covers('vote gossip', TOPIC_CODECS.vote, record({ attempt: fc.nat(0xffff), votes: list(any.vote, 1) }));
 covers('evidence gossip', TOPIC_CODECS.evidence, any.evidence);
@@ -171,11 +175,11 @@ describe('protocols/codec', () => {
   it('refuses counts above the caps before it reads items', () => {
     const over = (cap: number) => Uint8Array.of((cap + 1) >> 8, (cap + 1) & 0xff);
     const code = { code: 'CODEC' };
-    assert.throws(() => decodeTxBatch(nativeHasher, Uint8Array.of(0, 0, ...over(MAX_BATCH_TXS))), code);
+    assert.throws(() => decodeTxBatch(nativeHasher, Uint8Array.of(0, 0, 0, ...over(MAX_BATCH_TXS))), code);
     assert.throws(() => decodeVoteBatch(Uint8Array.of(0, 0, ...over(MAX_VOTES))), code);
     assert.throws(() => decodeTxsRequest(over(MAX_TX_IDS)), code);
     assert.throws(() => decodeBlocksRequest(Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1, ...over(MAX_BLOCKS))), code);
-    assert.throws(() => decodeTxBatch(nativeHasher, Uint8Array.of(0, 0, 0, 0)), code, 'an empty batch says nothing');
+    assert.throws(() => decodeTxBatch(nativeHasher, Uint8Array.of(0, 0, 0, 0, 0)), code, 'an empty batch says nothing');
     assert.throws(() => encodeTxsRequest({ ids: Array(MAX_TX_IDS + 1).fill(new Uint8Array(32)) }), code);
     assert.throws(() => encodeBlocksRequest({ from: 1, count: MAX_BLOCKS + 1 }), code);
   });
@@ -223,7 +227,7 @@ describe('protocols/codec', () => {
 
     const fields = { version: 1, type: 1, sender: hash, nonce: 0, feeUait: 0, validUntilHeight: 1 };
     const big = assembleTransaction(nativeHasher, { ...fields, payload: new Uint8Array(MAX_PAYLOAD_BYTES) }, signature);
-    assert.ok(encodeTxBatch({ attempt: 0, txs: [big] }).length <= TOPICS.tx.maxBytes);
+    assert.ok(encodeTxBatch({ attempt: 0, origin: 'a', txs: [big] }).length <= TOPICS.tx.maxBytes);
     const txsAnswer = encodeTxsResponse(Array(MAX_TX_IDS).fill(big));
     assert.ok(txsAnswer.length <= ANSWER_BYTES && txsAnswer.length <= METHODS.txs.maxResponseBytes);
     assert.ok(decodeTxsResponse(nativeHasher, txsAnswer).length > 100, 'a partial answer is a long prefix');
@@ -300,7 +304,7 @@ describe('protocols/codec', () => {
   it('keeps nothing of the batch alive but the transactions', () => {
     const [tx] = fc.sample(any.transaction, 1);
     assert.ok(tx);
-    const { txs } = decodeTxBatch(nativeHasher, encodeTxBatch({ attempt: 0, txs: [tx, tx, tx] }));
+    const { txs } = decodeTxBatch(nativeHasher, encodeTxBatch({ attempt: 0, origin: 'a', txs: [tx, tx, tx] }));
     assert.equal(txs[0]?.bytes.buffer.byteLength, tx.bytes.length);
   });
 

@@ -19,6 +19,7 @@ import { MAX_ERROR_TEXT_BYTES } from '../../../protocols/frames.ts';
 import { HELLO_PROTOCOL, MAX_AGENT_BYTES, MAX_CHAINS } from '../../../protocols/hello.ts';
 import type { Method, Topic } from '../../../protocols/messages.ts';
 import { BAN_MS, BAN_SCORE, PEER_ACTIONS, SCORE_CAP, SCORE_HALF_LIFE_MS } from '../../../protocols/peer-actions.ts';
+import { MAX_NEIGHBOURS, NEIGHBOURS_PROTOCOL } from '../../../protocols/neighbours.ts';
 import { MAX_RECORD_BYTES, MAX_RECORDS, RECORDS_PROTOCOL } from '../../../protocols/records.ts';
 import type { QuotaRule } from '../../../protocols/quotas.ts';
 import {
@@ -27,6 +28,8 @@ import {
   HELLO_QUOTA,
   HELLO_TIMEOUT_MS,
   METHODS,
+  NEIGHBOURS_QUOTA,
+  NEIGHBOURS_TIMEOUT_MS,
   RECORDS_QUOTA,
   RECORDS_TIMEOUT_MS,
   REFUSAL_QUOTA,
@@ -165,6 +168,14 @@ describe('protocols/README.md', () => {
       `\`bytes16\` (at most ${number(MAX_RECORD_BYTES)})`,
       `${rate(RECORDS_QUOTA)}; ${number(RECORDS_TIMEOUT_MS)} ms`,
       `each peer ${rate(ADDRESSES_QUOTA)}`,
+    );
+  });
+
+  it('says how peers tell whom they hear', () => {
+    says(
+      `stream of \`${NEIGHBOURS_PROTOCOL}\``,
+      `\`u8\` count (at most ${MAX_NEIGHBOURS}) of peer ids \`ascii8\` (at most ${MAX_PEER_ID_BYTES})`,
+      `${rate(NEIGHBOURS_QUOTA)}; ${number(NEIGHBOURS_TIMEOUT_MS)} ms`,
     );
   });
 });
