@@ -278,10 +278,21 @@ export class TxAdmission {
     this.#regossipAtMs = clock.monotonic();
     for (const [key, tx] of this.#own) if (!pool.get(tx.id)) this.#own.delete(key);
     const waiting = [...this.#own.values()];
-    this.#attempt = (this.#attempt + 1) % 0x1_0000;
+    this.#attempt = (this.#attempt % 0xffff) + 1;
     const start = waiting.length > BATCH_TXS ? this.#turn % waiting.length : 0;
     this.#turn += BATCH_TXS;
-    for (const tx of [...waiting.slice(start), ...waiting.slice(0, start)].slice(0, BATCH_TXS)) this.#enqueue(tx);
+    const again = [...waiting.slice(start), ...waiting.slice(0, start)].slice(0, BATCH_TXS);
+    let batch: Transaction[] = [];
+    let bytes = 0;
+    for (const tx of again) {
+      if (bytes + tx.bytes.length > BATCH_BYTES) {
+        this.#publish(this.#attempt, batch);
+        [batch, bytes] = [[], 0];
+      }
+      batch.push(tx);
+      bytes += tx.bytes.length;
+    }
+    this.#publish(this.#attempt, batch);
   }
 
   flush(): void {
@@ -292,7 +303,12 @@ export class TxAdmission {
     this.#batch = [];
     this.#batchBytes = 0;
     this.#batchMs = Math.min(MAX_BATCH_MS, Math.max(BATCH_MS, this.#batchMs * (batch.length < COMPANY ? 0.5 : 2)));
-    this.#network?.publish('tx', { attempt: this.#attempt, origin: this.#network.self, txs: batch });
+    this.#publish(0, batch);
+  }
+
+  /** @param attempt 0 the first time */
+  #publish(attempt: number, txs: readonly Transaction[]): void {
+    if (txs.length > 0) this.#network?.publish('tx', { attempt, origin: this.#network.self, txs });
   }
 
   close(): void {
