@@ -32,6 +32,9 @@ export interface ChildOrders {
 export const STOP_MS = 10_000;
 const POLL_MS = 20;
 
+/** As in the launcher's first line, bin/aitbc.mjs. */
+const V8_FLAGS = ['--min-semi-space-size=16'];
+
 /**
  * Starts the node's program in a session of its own, so that a Ctrl-C at the terminal reaches the launcher only.
  *
@@ -52,11 +55,15 @@ export function startNode(
     const [program, ...inside] = node.netns
       ? ['ip', 'netns', 'exec', node.netns, process.execPath]
       : [process.execPath];
-    const child = spawn(program, [...inside, '--import', CHILD_PRELOAD, NODE_PROGRAM, 'start', '--home', node.home], {
-      detached: true,
-      stdio: ['ignore', log, log],
-      env: { ...childEnvironment(layout, launcher), ...orderEnvironment(orders) },
-    });
+    const child = spawn(
+      program,
+      [...inside, ...V8_FLAGS, '--import', CHILD_PRELOAD, NODE_PROGRAM, 'start', '--home', node.home],
+      {
+        detached: true,
+        stdio: ['ignore', log, log],
+        env: { ...childEnvironment(layout, launcher), ...orderEnvironment(orders) },
+      },
+    );
     const id = child.pid === undefined ? undefined : processId(child.pid);
     replaceFile(layout.process, JSON.stringify(id ?? { pid: child.pid ?? 0, started: '' }));
     child.on('error', () => undefined);
