@@ -15,6 +15,7 @@ import {
   SENDERS,
   startLoad,
   trialLine,
+  warmUp,
 } from './full-load.ts';
 import { cpuPerTransfer } from './node-usage.ts';
 import type { NodeProfile } from './profile/record.ts';
@@ -49,7 +50,7 @@ export async function throughput(
         tell(trialLine(done, keeps(done)));
         return done;
       };
-      const rate = args.rate ?? (await findRate(trial, keeps));
+      const rate = await (args.rate === undefined ? findRate(trial, keeps) : warmUp(cluster, load, args.rate));
       let final = await trial(rate, args.seconds * 1000);
       // A short trial may pass by luck; the figure is that of a whole run that kept up.
       while (args.rate === undefined && !keeps(final) && final.result.rate > FIRST_RATE / 4) {
