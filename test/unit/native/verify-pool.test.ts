@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { SignatureCheck } from '../../../src/chain/crypto/types.ts';
 import { isNodeError } from '../../../src/errors.ts';
@@ -114,6 +115,22 @@ describe('verify pool', () => {
       assert.deepEqual(order, ['quiet', 'busy']);
     });
   }
+
+  it('its threads come after the others of the process, on Linux', async function () {
+    if (process.platform !== 'linux') this.skip();
+    const niceness = (): Map<string, number> =>
+      new Map(
+        readdirSync('/proc/self/task').map((id) => {
+          const [, name = '', rest = ''] =
+            /\((.*)\) (.*)/.exec(readFileSync(`/proc/self/task/${id}/stat`, 'utf8')) ?? [];
+          return [id === String(process.pid) ? 'main' : name, Number(rest.split(' ')[16])];
+        }),
+      );
+    const pool = open({ workers: 1 });
+    await pool.verifyBatch(checksOf(100));
+    const { main = 0, verify } = Object.fromEntries(niceness());
+    assert.equal(verify, Math.min(19, main + 10));
+  });
 
   it('bounds each chain by itself', async () => {
     const pool = open({ maxPendingChecks: 100 });
