@@ -11,6 +11,7 @@ import type { ChainParams } from './chain/params.ts';
 import { leastFeeUait } from './chain/params.ts';
 import type { Transaction } from './chain/tx.ts';
 import type { ErrorCode, ErrorData } from './errors.ts';
+import { Margin } from './mempool/margin.ts';
 import { PaymentHeap } from './mempool/payment-heap.ts';
 import { SenderQueue } from './mempool/sender-queue.ts';
 
@@ -83,8 +84,8 @@ export class Mempool {
   #ready = 0;
   /** While the pool is full: what the cheapest tail paid at the last scan. */
   #floorRate = 0;
-  /** What the last within the depth paid at the last scan, and how many were ready then. */
-  #margin: { readonly rate: number; readonly ready: number } | null = null;
+  readonly #depthMargin = new Margin(EVICTION_SHARE);
+  readonly #blockMargin = new Margin(EVICTION_SHARE);
   /** At most one for each transaction added since it was last taken. */
   #displaced: Hash[] = [];
 
@@ -136,6 +137,13 @@ export class Mempool {
   check(tx: Transaction, view: PoolView, depth = Infinity): Refusal | null {
     const account = view.account(tx.senderAddress);
     return this.#judgeAlone(tx, view, account) ?? this.#noRoom(tx) ?? this.#beyondDepth(tx, depth);
+  }
+
+  /** More wait than a block of so many holds, and this one pays a tenth more than the last that it would hold. */
+  outbidsBlock(tx: Transaction, blockTxs: number): boolean {
+    if (this.#ready <= blockTxs) return false;
+    const rate = this.#blockMargin.rate(blockTxs, this.#ready, () => this.#rates());
+    return outbids(tx.feeUait / tx.bytes.length, rate);
   }
 
   /** @returns null when the transaction is now pending */
@@ -231,7 +239,8 @@ export class Mempool {
       });
     }
     this.#floorRate = 0;
-    this.#margin = null;
+    this.#depthMargin.forget();
+    this.#blockMargin.forget();
     return gone;
   }
 
@@ -390,24 +399,19 @@ export class Mempool {
   #beyondDepth(tx: Transaction, depth: number): Refusal | null {
     if (this.#ready < depth) return null;
     if (this.#senders.get(bytesKey(tx.senderAddress))?.entries.has(tx.nonce)) return null;
-    const rate = this.#marginRate(depth);
+    // With none ready, those that are coming are the depth, and what they pay is not known.
+    const rate = this.#depthMargin.rate(depth, this.#ready, () => this.#rates());
     if (outbids(tx.feeUait / tx.bytes.length, rate)) return null;
     const floorRate = Number.isFinite(rate) ? rate : null;
     return refuse('POOL_FULL', 'as many wait as the next blocks will hold, and pay as much', { floorRate });
   }
 
-  /** One scan serves until a block, or until a share of the depth came on top. */
-  #marginRate(depth: number): number {
-    if (this.#margin && this.#ready < this.#margin.ready + Math.max(1, depth * EVICTION_SHARE))
-      return this.#margin.rate;
+  /** What each that is ready pays a byte. */
+  #rates(): Float64Array {
     const rates = new Float64Array(this.#ready);
     let at = 0;
     for (const { ready } of this.#senders.values()) for (const { rate } of ready) rates[at++] = rate;
-    rates.sort();
-    // With none ready, those that are coming are the depth, and what they pay is not known.
-    const rate = rates[Math.max(0, rates.length - Math.max(1, Math.floor(depth)))] ?? Infinity;
-    this.#margin = { rate, ready: this.#ready };
-    return rate;
+    return rates;
   }
 
   #displace(entry: Entry): void {

@@ -14,6 +14,7 @@ import { isNodeError } from '../errors.ts';
 import type { Mempool, PoolView, Refusal } from '../mempool.ts';
 import type { MetricsRegister } from '../metrics.ts';
 import type { TxBatch } from '../../protocols/messages.ts';
+import { TokenBucket } from '../../protocols/quotas.ts';
 import type { ChainNetwork, PeerId } from '../../protocols/network.ts';
 import type { GossipCode } from '../../protocols/verdicts.ts';
 import type { MempoolJournal } from '../store/types.ts';
@@ -40,6 +41,13 @@ const REGOSSIP_MS = 5_000;
 const REGOSSIP_PAUSE_MS = 1_000;
 /** Clients' transactions remembered for that. */
 const MAX_OWN = 4_096;
+/**
+ * Transactions that pay more than what fills the next block do not wait behind the others on their way into it: their signatures
+ * are looked at first and they leave alone, so many a second at most. With three times what four nodes take, half of them
+ * were final after 1.4 s without it.
+ */
+const EXPRESS_TXS = 4;
+const EXPRESS_QUOTA = { capacity: 64, refillPerSecond: 128 };
 /** Transactions of the last run that are verified at once: far below what the verifier lets wait. */
 const RESTORE_BATCH = 1_024;
 
@@ -76,6 +84,7 @@ export class TxAdmission {
   #cancelRegossip: (() => void) | null = null;
   #regossipAtMs = -Infinity;
   readonly #own = new Map<string, Transaction>();
+  readonly #express: TokenBucket;
   #turn = 0;
   #attempt = 0;
   readonly #listeners = new Set<(tx: Transaction) => void>();
@@ -86,6 +95,7 @@ export class TxAdmission {
   constructor(modules: AdmissionModules) {
     this.#modules = modules;
     this.capacity = new Capacity(modules.ledger.rules.params.minBlockIntervalMs);
+    this.#express = new TokenBucket(EXPRESS_QUOTA, modules.clock.monotonic());
     modules.metrics.gauge({
       name: 'aitbc_mempool_depth_limit',
       help: 'Pending transactions beyond which those of clients must pay more than others',
@@ -164,7 +174,11 @@ export class TxAdmission {
     const results = this.#check(txs, origin);
     const open = txs.flatMap((tx, i) => (results[i] === null ? [{ tx, i }] : []));
     if (origin === 'client') this.#coming += open.length;
-    const good = await this.#verify(open.map(({ tx }) => tx)).finally(() => {
+    const urgent = this.#isExpress(open.map(({ tx }) => tx));
+    const good = await this.#verify(
+      open.map(({ tx }) => tx),
+      urgent,
+    ).finally(() => {
       if (origin === 'client') this.#coming -= open.length;
     });
     const view = this.view();
@@ -178,7 +192,8 @@ export class TxAdmission {
       if (origin !== 'journal') this.#modules.journal.add(tx.id, tx.bytes, origin === 'peer');
       if (origin === 'peer') return;
       if (this.#own.size < MAX_OWN) this.#own.set(bytesKey(tx.id), tx);
-      this.#enqueue(tx);
+      if (urgent) this.#publish(0, [tx]);
+      else this.#enqueue(tx);
     });
     this.forget(pool.takeDisplaced());
     this.#count(txs, results, added, origin);
@@ -318,11 +333,18 @@ export class TxAdmission {
     this.#cancelFlush = null;
   }
 
-  async #verify(txs: readonly Transaction[]): Promise<(Refusal | null)[]> {
+  #isExpress(txs: readonly Transaction[]): boolean {
+    const { pool, clock } = this.#modules;
+    if (txs.length === 0 || txs.length > EXPRESS_TXS) return false;
+    if (!txs.every((tx) => pool.outbidsBlock(tx, this.capacity.blockTxs))) return false;
+    return this.#express.take(txs.length, clock.monotonic());
+  }
+
+  async #verify(txs: readonly Transaction[], urgent = false): Promise<(Refusal | null)[]> {
     const { verifier, ledger } = this.#modules;
     if (txs.length === 0) return [];
     try {
-      const good = await verifyTransactions(verifier, ledger.rules.chain, txs);
+      const good = await verifyTransactions(verifier, ledger.rules.chain, txs, { urgent });
       return txs.map((tx, i) => {
         if (good[i]) this.verified.add(tx);
         return good[i] ? null : badSignature(ledger.rules.chain.chainId);

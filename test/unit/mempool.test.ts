@@ -199,6 +199,19 @@ describe('mempool', () => {
     assert.equal(p.check(late, view), null);
   });
 
+  it('tells who pays a tenth more than the last in the next block', () => {
+    const { view } = chain();
+    const p = pool();
+    const one = (from: string, feeUait: number): Transaction => tx(0, { from, feeUait });
+    assert.equal(p.outbidsBlock(one('x', 9 * least), 2), false, 'while there is room');
+    for (let i = 0; i < 3; i++) assert.equal(p.add(one(`s${i}`, least * (i + 1)), view), null);
+    assert.equal(p.outbidsBlock(one('x', 2 * least), 2), false);
+    assert.equal(p.outbidsBlock(one('x', 3 * least), 2), true);
+    assert.equal(p.outbidsBlock(one('x', 9 * least), 3), false);
+    p.onCommitted([one('s0', least)], view);
+    assert.equal(p.outbidsBlock(one('x', 9 * least), 2), false, 'room again');
+  });
+
   it('bound: depth; one on top must pay a tenth more than the last of the best so many', () => {
     const { view } = chain();
     const p = pool();
