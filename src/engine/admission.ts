@@ -157,12 +157,22 @@ export class TxAdmission {
   /** What peers took will be in their blocks, so it is taken here too: else each block would lack what others refused. */
   #check(txs: readonly Transaction[], origin: Origin): (Refusal | null)[] {
     const view = this.view();
-    let depth = origin === 'client' ? this.capacity.depth - this.#coming : Infinity;
+    let depth = origin === 'client' ? this.#depth() - this.#coming : Infinity;
     return txs.map((tx) => {
       const refusal = this.#modules.pool.check(tx, view, depth);
       if (refusal === null) depth--;
       return refusal;
     });
+  }
+
+  /**
+   * While more than half of what may wait does, no node takes more at once than half a block: all of them see the same room
+   * after each block, and what each took for itself they all would verify in one go.
+   */
+  #depth(): number {
+    const { ready } = this.#modules.pool;
+    const { depth, blockTxs } = this.capacity;
+    return 2 * ready <= depth ? depth : Math.min(depth, ready + blockTxs / 2);
   }
 
   /**

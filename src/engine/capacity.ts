@@ -24,6 +24,8 @@ export const LEAST_DEPTH = 3_072;
 const BUSY_SHARE = 0.6;
 /** Or twice what the distance between the validators costs each block, where that is longer. */
 const DISTANCES = 2;
+/** Nor more than so many times what the largest of the last ones held: a single quick one proves little on a busy machine. */
+const GROWTH = 1.5;
 /** A block holds so many whatever the last ones took. */
 export const LEAST_BLOCK = 512;
 /** Blocks that show what a transaction takes: of smaller ones most of the time is distance. */
@@ -57,6 +59,8 @@ export class Capacity {
   readonly #distancesMs: number[] = [];
   /** When the last block left some that wait. */
   #waitingSinceMs: number | null = null;
+  /** When the next one could begin, as there was enough for it: wall clock. */
+  #dueMs = Infinity;
   /** When the next one was first seen here. */
   #begunAtMs: number | null = null;
 
@@ -70,9 +74,11 @@ export class Capacity {
   }
 
   onCommitted({ txs, timeMs, nowMs, atMs, isMoreWaiting }: CommittedBlock): void {
-    // What its header says holds the time of building, but two clocks; what was seen here is the least that it took.
-    const ms = Math.max(1, nowMs - timeMs, atMs - (this.#begunAtMs ?? atMs));
+    // What its header says holds the time of building, but two clocks; what was seen here is the least that it took. A
+    // proposer that began late had too much to do before: that counts too.
+    const ms = Math.max(1, nowMs - Math.min(timeMs, this.#dueMs), atMs - (this.#begunAtMs ?? atMs));
     this.#begunAtMs = null;
+    this.#dueMs = isMoreWaiting ? Math.max(nowMs, timeMs + this.#intervalMs) : Infinity;
     const gapMs = this.#waitingSinceMs === null ? 0 : atMs - this.#waitingSinceMs;
     this.#waitingSinceMs = isMoreWaiting ? atMs : null;
     keep(this.#gaps, { txs, ms: Math.max(this.#intervalMs, gapMs) }, BLOCKS);
@@ -95,7 +101,8 @@ export class Capacity {
   get blockTxs(): number {
     const distanceMs = this.#distancesMs.length === 0 ? 0 : Math.min(...this.#distancesMs);
     const budgetMs = Math.max(BUSY_SHARE * this.#intervalMs, DISTANCES * distanceMs);
-    return Math.max(LEAST_BLOCK, Math.floor(pace(this.#telling) * budgetMs));
+    const largest = this.#gaps.reduce((most, { txs }) => Math.max(most, txs), 0);
+    return Math.max(LEAST_BLOCK, Math.floor(Math.min(pace(this.#telling) * budgetMs, GROWTH * largest)));
   }
 }
 

@@ -8,7 +8,7 @@ import { assembleTransaction, decodeTransaction } from '../../../src/chain/tx.ts
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import type { TransferOptions } from '../../util/chain-fixture.ts';
 import { makeTransfer } from '../../util/chain-fixture.ts';
-import { LEAST_DEPTH } from '../../../src/engine/capacity.ts';
+import { LEAST_BLOCK, LEAST_DEPTH } from '../../../src/engine/capacity.ts';
 import { NodeUnderTest, settle } from './node-under-test.ts';
 
 describe('admission of transactions', () => {
@@ -74,6 +74,19 @@ describe('admission of transactions', () => {
     const dear = transfer(0, { from: 'account-38', to: 'account-39', feeUait: 2 * next.feeUait });
     assert.deepEqual(await admission.submit([dear], 'client'), [null]);
     assert.deepEqual(await admission.submit([next], 'peer'), [null]);
+  });
+
+  it('bound: half a block at once, while more than half of what may wait does', async () => {
+    const { admission } = await node.start();
+    const many = [...Array(20).keys()].flatMap((i) =>
+      [...Array(256).keys()].map((nonce) => transfer(nonce, { from: `account-${i}`, to: 'account-39' })),
+    );
+    const half = LEAST_DEPTH / 2;
+    await admission.submit(many.slice(0, half), 'client');
+    const taken = (): number => admission.check(many.slice(half + 1)).filter((refusal) => refusal === null).length;
+    assert.equal(taken(), half);
+    await admission.submit(many.slice(half, half + 1), 'client');
+    assert.equal(taken(), LEAST_BLOCK / 2);
   });
 
   it('bound: depth, within one batch', async () => {

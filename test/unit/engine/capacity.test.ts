@@ -64,24 +64,25 @@ describe('capacity', () => {
   });
 
   it('a block holds what is final within six tenths of the interval', () => {
-    assert.equal(new Chain().busy({ count: 5, txs: 1_000, gapMs: 500, tookMs: 150 }).capacity.blockTxs, 2_000);
+    assert.equal(new Chain().busy({ count: 5, txs: 1_000, gapMs: 500, tookMs: 250 }).capacity.blockTxs, 1_200);
     assert.equal(new Chain().busy({ count: 5, txs: 2_000, gapMs: 500, tookMs: 300 }).capacity.blockTxs, 2_000);
     assert.equal(new Chain().busy({ count: 5, txs: 3_000, gapMs: 900, tookMs: 900 }).capacity.blockTxs, 1_000);
   });
 
-  it('grows within a few blocks, because of small ones most of the time is distance', () => {
-    const { capacity } = new Chain().busy({ count: 4, txs: 300, gapMs: 500, tookMs: 100 });
-    assert.equal(capacity.blockTxs, 900);
+  it('grows within a few blocks, because of small ones most of the time is distance, by a half each', () => {
+    const chain = new Chain().busy({ count: 4, txs: 500, gapMs: 500, tookMs: 100 });
+    assert.equal(chain.capacity.blockTxs, 750);
+    assert.equal(chain.busy({ count: 1, txs: 750, gapMs: 500, tookMs: 110 }).capacity.blockTxs, 1_125);
   });
 
   it('blocks of a few transactions say nothing of what one takes', () => {
     const chain = new Chain().busy({ count: 4, txs: 2_000, gapMs: 500, tookMs: 200 });
-    assert.equal(chain.idle({ count: 9, txs: 200, gapMs: 500, tookMs: 100 }).capacity.blockTxs, 3_000);
+    assert.equal(chain.idle({ count: 3, txs: 200, gapMs: 500, tookMs: 200 }).capacity.blockTxs, 3_000);
   });
 
   it('where the distance alone takes longer, a block may take twice as long as that', () => {
     const far = new Chain().idle({ count: 9, txs: 10, gapMs: 1_000, tookMs: 450 });
-    assert.equal(far.busy({ count: 4, txs: 1_000, gapMs: 500, tookMs: 500 }).capacity.blockTxs, 1_800);
+    assert.equal(far.busy({ count: 4, txs: 1_000, gapMs: 500, tookMs: 750 }).capacity.blockTxs, 1_200);
   });
 
   it('one that was held up says nothing of the distance beside quick ones', () => {
@@ -94,6 +95,12 @@ describe('capacity', () => {
     const late = new Chain({ aheadMs: -400 });
     const blocks = { count: 5, txs: 1_000, gapMs: 500, tookMs: 250, seenMs: 200 };
     assert.equal(late.busy(blocks).capacity.blockTxs, 1_500);
+  });
+
+  it('a proposer that begins late counts as slow, while there is something to propose', () => {
+    const blocks = { count: 5, txs: 1_000, gapMs: 1_000, tookMs: 250 };
+    assert.equal(new Chain().idle(blocks).capacity.blockTxs, 1_200);
+    assert.ok(new Chain().busy(blocks).capacity.blockTxs < 600);
   });
 
   it('the time in which nothing waited is none that the chain needed', () => {
