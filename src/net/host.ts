@@ -22,6 +22,7 @@ import type { ConnectionLimits } from './gater.ts';
 import { createGater, DEFAULT_LIMITS } from './gater.ts';
 import type { Backlog, FirstHand } from './gossip-service.ts';
 import { createBacklog } from './gossip-service.ts';
+import { GossipWatch, WATCH_MS } from './gossip-watch.ts';
 import type { Refusal } from './hello-service.ts';
 import { HelloService } from './hello-service.ts';
 import { Lan, mdnsBrowser } from './lan.ts';
@@ -87,9 +88,6 @@ export interface Host {
   stop(): Promise<void>;
 }
 
-/** How often a connected peer's subscriptions are looked for, and how long it may take to send them. */
-const WATCH_MS = 5_000;
-
 /** How often a peer that is reached through a relay is tried directly. */
 const PREFER_DIRECT_MS = 60_000;
 
@@ -130,6 +128,7 @@ class LibP2pHost implements Host {
   readonly #work: WorkLoad;
   readonly #records: RecordsService;
   readonly #neighbours: Neighbours;
+  readonly #watch: GossipWatch;
   readonly #firstHand: FirstHand = new WeakSet();
   readonly #outreach: Outreach;
   readonly #peers: readonly PersistentPeer[];
@@ -137,8 +136,6 @@ class LibP2pHost implements Host {
   readonly #lan: Lan | null;
   readonly #past: PastPeers;
   readonly #addresses: OwnAddresses;
-  /** Monotonic. */
-  readonly #openedMs = new WeakMap<Connection, number>();
   #libp2p: HostLibp2p | null = null;
   readonly #stops: (() => void)[] = [];
 
@@ -195,6 +192,12 @@ class LibP2pHost implements Host {
       book: this.#book,
       peerStore: () => this.#running().peerStore,
       isConnected: (peer) => this.#connections(peer).length > 0,
+    });
+    this.#watch = new GossipWatch({
+      ...shared,
+      chains: () => this.#chains.values(),
+      connections: (peer) => this.#connections(peer),
+      closeAll: this.#closeAll.bind(this),
     });
     this.#neighbours = new Neighbours({
       ...shared,
@@ -272,7 +275,7 @@ class LibP2pHost implements Host {
     this.#links.start();
     this.#stops.push(
       every(this.#clock, WATCH_MS, () => {
-        this.#watchGossip();
+        this.#watch.look();
         this.#neighbours.tell();
       }),
       every(this.#clock, PREFER_DIRECT_MS, () => {
@@ -443,7 +446,7 @@ class LibP2pHost implements Host {
 
   #onOpen(connection: Connection): void {
     const peer = connection.remotePeer.toString();
-    this.#openedMs.set(connection, this.#clock.monotonic());
+    this.#watch.onOpen(connection);
     this.#past.onConnect(peer);
     const open = this.#connections(peer);
     this.#countConnections();
@@ -494,25 +497,6 @@ class LibP2pHost implements Host {
       if (greeted.has(peer)) continue;
       greeted.add(peer);
       this.#hello.greet(connection);
-    }
-  }
-
-  /** Gossip that fell silent while the connection lives is not noticed by anyone else: start afresh. */
-  #watchGossip(): void {
-    const nowMs = this.#clock.monotonic();
-    for (const net of this.#chains.values()) {
-      for (const peer of net.peers()) {
-        const open = this.#connections(peer);
-        // Gossip spares connections that a relay limits.
-        if (open.every(({ limits }) => limits !== undefined)) continue;
-        const openedMs = Math.max(...open.map((each) => this.#openedMs.get(each) ?? nowMs));
-        if (nowMs - openedMs < 2 * WATCH_MS || net.hearsGossip(peer)) continue;
-        this.#log.warn('no gossip subscriptions from a connected peer, reconnecting', {
-          peer,
-          chain: net.chain.chainId,
-        });
-        this.#closeAll(peer, 'no gossip subscriptions');
-      }
     }
   }
 }

@@ -18,6 +18,8 @@ import type { PeerQuotas } from './peer-quotas.ts';
 
 /** After a peer came: its gossip is heard some round trips later, and others come at the same time. */
 const TELL_MS = 500;
+/** Between two lists, whoever comes and goes: half of what the receiver's quota allows, so that none is refused. */
+const PAUSE_MS = 1_000;
 
 export interface NeighboursOptions {
   /** Peers that gossip is heard from. */
@@ -35,6 +37,9 @@ export class Neighbours {
   /** What each peer was told last, or is being told. */
   readonly #told = new Map<PeerId, string>();
   #cancelTell: (() => void) | null = null;
+  #tellAtMs = -Infinity;
+  #toldAtMs = -Infinity;
+  #stopped = false;
 
   constructor(options: NeighboursOptions) {
     this.#options = options;
@@ -47,26 +52,42 @@ export class Neighbours {
 
   /** Others hear of it soon. */
   onPeer(): void {
-    this.#cancelTell ??= this.#options.clock.after(TELL_MS, () => {
-      this.tell();
-    });
+    this.#tellIn(TELL_MS);
   }
 
   /** Others hear of it at once: they spared this host what it now needs. */
   onPeerGone(peer: PeerId): void {
     this.#theirs.delete(peer);
     this.#told.delete(peer);
-    this.tell();
+    this.#tellIn(0);
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#cancelTell?.();
   }
 
   /** Tells whoever was told something else, or nothing. */
   tell(): void {
+    this.#tellIn(0);
+  }
+
+  #tellIn(ms: number): void {
+    const { clock } = this.#options;
+    if (this.#stopped) return;
+    const nowMs = clock.monotonic();
+    const atMs = Math.max(nowMs + ms, this.#toldAtMs + PAUSE_MS);
+    if (this.#cancelTell && this.#tellAtMs <= atMs) return;
     this.#cancelTell?.();
-    this.#cancelTell = null;
+    this.#tellAtMs = atMs;
+    this.#cancelTell = clock.after(atMs - nowMs, () => {
+      this.#cancelTell = null;
+      this.#toldAtMs = clock.monotonic();
+      this.#tellAll();
+    });
+  }
+
+  #tellAll(): void {
     const heard = [...new Set(this.#options.heard())].sort();
     for (const peer of heard) {
       const connection = this.#options.connection(peer);

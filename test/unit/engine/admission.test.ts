@@ -89,6 +89,27 @@ describe('admission of transactions', () => {
     assert.equal(taken(), LEAST_BLOCK / 2);
   });
 
+  it('who pays more than what fills the next block leaves at once and alone, so many a second at most', async () => {
+    const { admission } = await node.start();
+    const many = [...Array(3).keys()].flatMap((i) =>
+      [...Array(256).keys()].map((nonce) => transfer(nonce, { from: `account-${i}`, to: 'account-39' })),
+    );
+    await admission.submit(many, 'client');
+    admission.flush();
+    const sent = (): string[][] => node.network.of('tx').map(({ txs }) => ids(txs));
+    const [least] = many;
+    assert.ok(least);
+    const dear = (nonce: number): Transaction =>
+      transfer(nonce, { from: 'account-9', to: 'account-39', feeUait: 2 * least.feeUait });
+    const before = sent().length;
+    await admission.submit([transfer(0, { from: 'account-8', to: 'account-39' })], 'client');
+    assert.equal(sent().length, before, 'others wait for company');
+    await admission.submit([dear(0)], 'client');
+    assert.deepEqual(sent().slice(before), [ids([dear(0)])]);
+    for (let nonce = 1; nonce < 100; nonce++) await admission.submit([dear(nonce)], 'client');
+    assert.equal(sent().filter((batch) => batch.length === 1).length, 64);
+  });
+
   it('bound: depth, within one batch', async () => {
     const { admission } = await node.start();
     const batch = [...Array(20).keys()].flatMap((i) =>
