@@ -259,10 +259,8 @@ class LibP2pHost implements Host {
       if (!this.#persistent.has(detail.toString())) this.#past.onDisconnect(detail.toString());
     });
     const few = { maxInboundStreams: 4, maxOutboundStreams: 4 };
-    await libp2p.handle(HELLO_PROTOCOL, (stream, connection) => this.#hello.serve(stream, connection), {
-      ...few,
-      runOnLimitedConnection: true,
-    });
+    const always = { ...few, runOnLimitedConnection: true };
+    await libp2p.handle(HELLO_PROTOCOL, (stream, connection) => this.#hello.serve(stream, connection), always);
     await libp2p.handle(RECORDS_PROTOCOL, (stream, connection) => this.#records.serve(stream, connection), few);
     await libp2p.handle(NEIGHBOURS_PROTOCOL, (stream, connection) => this.#neighbours.serve(stream, connection), few);
     await this.#relaying.handle(libp2p);
