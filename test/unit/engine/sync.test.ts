@@ -285,7 +285,7 @@ describe('catching up', () => {
       };
       const signature = node.key(1).sign(statusSignBytes(node.genesis.chain, core));
       const status = { ...core, validator: node.key(1).publicKey, signature };
-      assert.equal(await node.chain.handlers.gossip.status(status, 'honest'), 'OK');
+      assert.equal(await node.chain.handlers.gossip.status(status, 'honest'), 'FIRST_HAND');
       await node.hear([node.vote(1, 'prevote', 0, null, 5_000 + i)], 'honest');
       await node.advance(200);
     }
