@@ -9,8 +9,9 @@ import { sealBlob } from '../../../../src/compute/blobs/cipher.ts';
 import { equalBytes } from '../../../../src/bytes.ts';
 import { NodeError } from '../../../../src/errors.ts';
 import { nativeCrypto } from '../../../../src/native/crypto.ts';
+import { paidAfterCut } from './after-cut.ts';
 import { TestClient } from './client.ts';
-import { PRICE, TICK_UAIT, World } from './world.ts';
+import { PRICE, World } from './world.ts';
 
 const LEAVES = 6;
 
@@ -221,18 +222,7 @@ describe('miner with input that it fetches', () => {
           return;
         }
         cuts += 1;
-        const receivedUait = client.dueUait();
-        await world.settle();
-        await world.restart();
-        await world.settle();
-        world.clock.advance(20_000);
-        await world.settle();
-        const paidUait = world.earnedUait(client.agreement);
-        const at = `cut at ${cutAt}, ${isLost ? 'lost' : 'kept'}`;
-        assert.ok(paidUait >= receivedUait, `${at}: the miner lost ${receivedUait - paidUait}`);
-        assert.ok(paidUait <= client.creditUait, `${at}: above the vouchers`);
-        const firstUait = receivedUait === 0 ? dueUait(PRICE, work.job.spec.inputBytes, 0) : 0;
-        assert.ok(paidUait <= receivedUait + TICK_UAIT + firstUait, `${at}: ${paidUait} for ${receivedUait}`);
+        await paidAfterCut(world, client, work.job.spec.inputBytes, `cut at ${cutAt}, ${isLost ? 'lost' : 'kept'}`);
         await world.miner.close();
       }
     }

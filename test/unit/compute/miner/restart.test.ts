@@ -1,9 +1,9 @@
 /** A miner that is killed at each of its writes, in turn: at most a tick is unmatched, and nothing is paid twice. */
 import assert from 'node:assert/strict';
-import { dueUait } from '../../../../src/chain/market/price.ts';
 import { NodeError } from '../../../../src/errors.ts';
+import { paidAfterCut } from './after-cut.ts';
 import { TestClient } from './client.ts';
-import { PRICE, TICK_UAIT, World } from './world.ts';
+import { World } from './world.ts';
 
 const PIECES = 5;
 
@@ -40,18 +40,8 @@ describe('miner after a kill', () => {
           return;
         }
         cuts += 1;
-        const receivedUait = client.dueUait();
-        await world.settle();
-        await world.restart();
-        await world.settle();
-        world.clock.advance(20_000);
-        await world.settle();
-        const paidUait = world.earnedUait(client.agreement);
         const at = `cut at ${cutAt}, ${isLost ? 'lost' : 'kept'}`;
-        assert.ok(paidUait >= receivedUait, `${at}: the miner lost ${receivedUait - paidUait}`);
-        assert.ok(paidUait <= client.creditUait, `${at}: above the vouchers`);
-        const mostUait = receivedUait + TICK_UAIT + (receivedUait === 0 ? dueUait(PRICE, content, 0) : 0);
-        assert.ok(paidUait <= mostUait, `${at}: ${paidUait} for ${receivedUait}`);
+        const paidUait = await paidAfterCut(world, client, content, at);
         assert.ok(
           world.receipts.every(({ code }) => code === 0),
           `${at}: a settlement failed`,
