@@ -138,8 +138,13 @@ export class Outreach {
   /** @throws NodeError UNREACHABLE */
   async #dial(addresses: Multiaddr[], timeoutMs: number, given?: AbortSignal): Promise<void> {
     const limit = AbortSignal.timeout(timeoutMs);
+    const signal = given ? AbortSignal.any([given, limit]) : limit;
+    // The library aborts a connection to the same address as another one. Through a relay both directions have the same:
+    // of two peers that dial each other at once each would abort what the other keeps.
+    const force = addresses.some(isCircuit);
+    if (force && addresses.some((address) => this.#isConnected(address))) return;
     try {
-      await this.#options.dial(addresses, { signal: given ? AbortSignal.any([given, limit]) : limit });
+      await this.#options.dial(addresses, { signal, force });
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new NodeError('UNREACHABLE', `cannot connect to the peer: ${reason}`, {
@@ -148,6 +153,11 @@ export class Outreach {
         cause,
       });
     }
+  }
+
+  #isConnected(address: Multiaddr): boolean {
+    const text = address.toString();
+    return this.#options.connections().some(({ remotePeer }) => text.endsWith(`/p2p/${remotePeer.toString()}`));
   }
 
   #isCrowded(): boolean {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2';
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
@@ -79,6 +80,20 @@ describe('relay', () => {
     for (let i = 0; i < 16; i++) assert.deepEqual(await echoed(work), FRAME);
     work.close();
   });
+
+  for (const laterMs of [0, 3, 6, 9]) {
+    it(`keeps two peers together that dial each other, one of them ${laterMs} ms later`, async () => {
+      const relay = await startRelay();
+      const [a, b] = await Promise.all([startHidden('a', [addressOf(relay)]), startHidden('b', [addressOf(relay)])]);
+      await waitFor('the slots', () => [a, b].every(({ host }) => host.multiaddrs().length === 1));
+      const [[toA = ''], [toB = '']] = [a.host.multiaddrs(), b.host.multiaddrs()];
+      await Promise.all([a.host.dial(toB), sleep(laterMs).then(() => b.host.dial(toA))]);
+      await a.net.request(b.host.peerId, 'txs', { ids: [new Uint8Array(32)] });
+      await b.net.request(a.host.peerId, 'txs', { ids: [new Uint8Array(32)] });
+      const lost = [a, b].flatMap(messages).filter((message) => message === 'connection closed');
+      assert.deepEqual(lost, []);
+    });
+  }
 
   it('has slot and connection again after relay and peers were gone', async () => {
     let relay = await startRelay();

@@ -7,7 +7,7 @@ import { runSeed } from './simulation.ts';
 import { Tally } from './tally.ts';
 
 const COMMON = { nodes: [1, 3, 4, 7], minutes: 30 };
-const SEEDS = 300;
+const SEEDS = 200;
 const PROCESSES = 2;
 const MAIN = join(import.meta.dirname, 'main.ts');
 

@@ -3,8 +3,7 @@ import fc from 'fast-check';
 import type { CodecFault } from '../../../src/chain/codec.ts';
 import { MAX_U64, Reader, Writer } from '../../../src/chain/codec.ts';
 import { isNodeError } from '../../../src/errors.ts';
-
-const CASES = 100_000;
+import { CASES } from '../../util/cases.ts';
 
 /** One field of a record: a value, and how values of its kind are written and read. */
 interface Field {

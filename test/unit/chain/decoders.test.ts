@@ -45,8 +45,8 @@ import {
 } from '../../../src/chain/votes.ts';
 import { isNodeError } from '../../../src/errors.ts';
 import { nativeHasher } from '../../../src/native/hasher.ts';
+import { CASES } from '../../util/cases.ts';
 
-const CASES = 100_000;
 const SAMPLES = 64;
 
 /** Cheap numbers from a seed (mulberry32), so that a case costs microseconds and is told by its seed alone. */

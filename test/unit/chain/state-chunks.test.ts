@@ -25,10 +25,10 @@ import { StateTree } from '../../../src/chain/tree.ts';
 import { leafTag } from '../../../src/chain/tree-hashing.ts';
 import { isNodeError } from '../../../src/errors.ts';
 import { nativeHasher } from '../../../src/native/hasher.ts';
+import { CASES, CASES_TIMEOUT_MS } from '../../util/cases.ts';
 import { referenceRoot } from '../../util/reference-tree.ts';
 import { anyPath, prefixedPath, valueHash } from '../../util/tree-paths.ts';
 
-const CASES = 100_000;
 const hasher = nativeHasher;
 
 function mutate(valid: Uint8Array, kind: number, at: number, value: number): Uint8Array {
@@ -185,7 +185,7 @@ describe('decoder of a state manifest', () => {
   const samples = fc.sample(anyLeaves, { numRuns: 200, seed: 3 }).map((leaves) => encodeManifest(manifestOf(leaves)));
 
   it(`refuses ${CASES} broken inputs, or they are the one encoding`, function () {
-    this.timeout(60_000);
+    this.timeout(CASES_TIMEOUT_MS);
     let refused = 0;
     fc.assert(
       fc.property(fc.nat(199), fc.nat(5), fc.nat(4_095), fc.nat(0xffff), (sample, kind, at, value) => {
@@ -241,7 +241,7 @@ describe('decoder of a state chunk', () => {
   const samples = Array.from({ length: 64 }, (_, i) => encodeChunk(makeState(i % 9, i % 40, `s${i}`)));
 
   it(`refuses ${CASES} broken inputs, or they are the one encoding`, function () {
-    this.timeout(60_000);
+    this.timeout(CASES_TIMEOUT_MS);
     let refused = 0;
     fc.assert(
       fc.property(fc.nat(63), fc.nat(5), fc.nat(4_095), fc.nat(0xffff), (sample, kind, at, value) => {

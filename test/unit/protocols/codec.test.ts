@@ -40,9 +40,8 @@ import type { Certificate, Vote } from '../../../src/chain/votes.ts';
 import { encodeCertificate } from '../../../src/chain/votes.ts';
 import { isNodeError } from '../../../src/errors.ts';
 import { nativeHasher } from '../../../src/native/hasher.ts';
+import { CASES, CASES_TIMEOUT_MS } from '../../util/cases.ts';
 import * as any from './arbitraries.ts';
-
-const CASES = 100_000;
 
 const { record } = any;
 const list = <T>(item: fc.Arbitrary<T>, minLength = 0) => fc.array(item, { minLength, maxLength: 3 });
@@ -144,7 +143,7 @@ function mutate(valid: Uint8Array, kind: number, at: number, value: number): Uin
 describe('protocols/codec', () => {
   for (const [name, { codec, values }] of Object.entries(decoders)) {
     it(`${name}: values survive, and ${CASES} broken inputs are refused or are the one encoding`, function () {
-      this.timeout(120_000);
+      this.timeout(CASES_TIMEOUT_MS);
       const samples = fc.sample(values, { numRuns: 200, seed: 7 }).map((value) => codec.encode(value as never));
       fc.assert(
         fc.property(values, (value) => {
