@@ -1,10 +1,15 @@
-// Runs the tests in two processes at once: what computes, and what mostly starts other processes and waits for them. Each
-// takes about half of the time on two cores. With arguments that are not options, mocha runs those alone.
+// Runs the tests a part at a time, several parts at once: those that compute beside those that start other processes and
+// wait for them. With arguments that are not options, mocha runs those alone.
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const HALVES = ['test/{unit,vectors,sim,page}/**/*.test.ts', 'test/{net,e2e}/**/*.test.ts'];
+/** One more than there are cores: at any time some only wait. Clusters of real nodes bound how many are of use. */
+const WORKERS = Math.min(6, availableParallelism() + 1);
+const TESTS = fileURLToPath(new URL('../test/', import.meta.url));
 const mocha = fileURLToPath(new URL('../node_modules/mocha/bin/mocha.js', import.meta.url));
 
 interface Outcome {
@@ -14,25 +19,52 @@ interface Outcome {
 
 const args = process.argv.slice(2);
 const isWhole = args.every((arg) => arg.startsWith('-'));
-const children: ChildProcess[] = [];
+const children = new Set<ChildProcess>();
+let isEnding = false;
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
+    isEnding = true;
     for (const child of children) child.kill(signal);
   });
 }
 
 if (isWhole) {
-  const [first, second] = HALVES.map((glob, i) => run([glob, ...args], i === 0));
-  const outcomes = [await first, await second].filter((outcome) => outcome !== undefined);
-  process.stdout.write(outcomes[1]?.output ?? '');
+  const outcomes = await runParts(parts());
   for (const word of ['passing', 'pending', 'failing']) {
     const count = outcomes.reduce((sum, { output }) => sum + countOf(output, word), 0);
     if (count > 0) console.log(`  ${count} ${word}`);
   }
-  process.exitCode = Math.max(...outcomes.map(({ exitCode }) => exitCode));
+  process.exitCode = Math.max(isEnding ? 1 : 0, ...outcomes.map(({ exitCode }) => exitCode));
 } else {
   process.exitCode = (await run(args, true)).exitCode;
+}
+
+/** What computes and what waits, in turn; the simulator first, which takes longest. */
+function parts(): string[] {
+  const entries = (folder: string): string[] => readdirSync(join(TESTS, folder)).sort();
+  const isTest = (name: string): boolean => name.endsWith('.test.ts');
+  const units = entries('unit').filter((name) => !isTest(name));
+  const folders = ['sim', ...units.map((name) => `unit/${name}`), 'vectors', 'net', 'page'];
+  const computing = [...folders.map((folder) => `test/${folder}/**/*.test.ts`), 'test/unit/*.test.ts'];
+  const waiting = entries('e2e')
+    .filter(isTest)
+    .map((name) => `test/e2e/${name}`);
+  const turns = Math.max(computing.length, waiting.length);
+  return Array.from({ length: turns }, (_, i) => [computing[i] ?? [], waiting[i] ?? []]).flat(2);
+}
+
+async function runParts(queue: string[]): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  const work = async (): Promise<void> => {
+    for (let part = queue.shift(); part !== undefined && !isEnding; part = queue.shift()) {
+      const outcome = await run([part, ...args], false);
+      process.stdout.write(outcome.output);
+      outcomes.push(outcome);
+    }
+  };
+  await Promise.all(Array.from({ length: WORKERS }, work));
+  return outcomes;
 }
 
 /** @param isShown at once; else the caller shows it when it is whole */
@@ -42,7 +74,7 @@ function run(mochaArgs: readonly string[], isShown: boolean): Promise<Outcome> {
       stdio: ['inherit', 'pipe', 'inherit'],
       env: { ...process.env, ...(process.stdout.isTTY && { FORCE_COLOR: '1' }) },
     });
-    children.push(child);
+    children.add(child);
     let output = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       output += text;
@@ -50,6 +82,7 @@ function run(mochaArgs: readonly string[], isShown: boolean): Promise<Outcome> {
     });
     child.once('error', reject);
     child.once('close', (exitCode, signal) => {
+      children.delete(child);
       if (signal) output += `\nended by ${signal}\n`;
       resolve({ exitCode: exitCode ?? 1, output });
     });

@@ -162,7 +162,10 @@ async function sendHonestly(cluster: Cluster, tally: HonestTally, ended: AbortSi
   );
 }
 
-/** From the request until the node says that it is final; endless when it is refused or not final in time. */
+/**
+ * From the request until the node says that it is final; endless when it is refused or not final in time. The next nonce is
+ * asked for once, and again after that: a sender knows what it has sent.
+ */
 async function timed(
   cluster: Cluster,
   account: LoadAccount,
@@ -174,13 +177,16 @@ async function timed(
     baseFeeUait: params.baseFeeUait * FEE_FACTOR,
     feePerByteUait: params.feePerByteUait * FEE_FACTOR,
   };
-  const startedAt = performance.now();
   try {
-    account.nonce = await accountNonce(rpc, formatAddress(account.address));
+    if (account.nonce === 0) account.nonce = await accountNonce(rpc, formatAddress(account.address));
     const tx = nextTransfer(chain, dear, account, account.address);
+    const startedAt = performance.now();
     const { final, code } = await submitCommit(rpc, toHex(tx.bytes));
-    return { tookMs: final ? performance.now() - startedAt : Infinity, code: final ? null : (code ?? 'NOT_FINAL') };
+    if (final) return { tookMs: performance.now() - startedAt, code: null };
+    account.nonce = 0;
+    return { tookMs: Infinity, code: code ?? 'NOT_FINAL' };
   } catch {
+    account.nonce = 0;
     return { tookMs: Infinity, code: 'UNREACHABLE' };
   }
 }
