@@ -7,9 +7,11 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** One more than there are cores: at any time some only wait. Clusters of real nodes bound how many are of use. */
-const WORKERS = Math.min(6, availableParallelism() + 1);
+/** Parts at once: at least two, because some mostly wait. Clusters of real nodes bound how many are of use. */
+const WORKERS = Math.min(6, Math.max(2, availableParallelism()));
 const TESTS = fileURLToPath(new URL('../test/', import.meta.url));
+/** Hundreds of short processes run the same sources: compiled once, a command takes 0.12 s of CPU instead of 0.3. */
+const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/aitbc', import.meta.url));
 const mocha = fileURLToPath(new URL('../node_modules/mocha/bin/mocha.js', import.meta.url));
 
 interface Outcome {
@@ -72,7 +74,11 @@ function run(mochaArgs: readonly string[], isShown: boolean): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [mocha, ...mochaArgs], {
       stdio: ['inherit', 'pipe', 'inherit'],
-      env: { ...process.env, ...(process.stdout.isTTY && { FORCE_COLOR: '1' }) },
+      env: {
+        ...process.env,
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
+        ...(process.stdout.isTTY && { FORCE_COLOR: '1' }),
+      },
     });
     children.add(child);
     let output = '';

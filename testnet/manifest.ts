@@ -6,7 +6,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Type from 'typebox';
 import type { Static } from 'typebox';
-import Value from 'typebox/value';
+import { Compile } from 'typebox/schema';
 import { NodeError } from '../src/errors.ts';
 
 const closed = { additionalProperties: false };
@@ -82,6 +82,8 @@ const Manifest = Type.Object(
   closed,
 );
 
+const manifestForm = Compile(Manifest);
+
 export type ManifestChain = Static<typeof Chain>;
 export type ManifestNode = Static<typeof Node>;
 export type ManifestMiner = Static<typeof Miner>;
@@ -113,7 +115,7 @@ export function readManifest(dataDir: string): Manifest | undefined {
 /** @throws NodeError DATA_FOLDER */
 export function parseManifest(text: string, path: string): Manifest {
   try {
-    return Value.Decode(Manifest, JSON.parse(text));
+    return manifestForm.Parse(JSON.parse(text));
   } catch (error) {
     throw new NodeError('DATA_FOLDER', `${path} is not a cluster's file of version 1`, {
       cause: error,

@@ -103,13 +103,22 @@ async function sendAndWait(
     context.out.note(`sent ${hash}, waiting until it is final`);
     return await client.waitForTransaction(hash, { timeoutMs: context.timeoutMs });
   } catch (error) {
-    if (isNodeError(error)) {
-      const pending = error.code === 'TIMEOUT' && error.data['hash'] === hash;
-      if (pending) print(context, { hash, status: 'pending', height: null, code: null });
-      else if (error.kind.exit === 7) print(context, { hash, status: 'rejected', height: null, code: error.code });
-    }
+    if (!isNodeError(error)) throw error;
+    if (error.code === 'TIMEOUT') {
+      print(context, { hash, status: 'pending', height: null, code: null });
+      if (error.data['hash'] !== hash) throw unanswered(hash, error);
+    } else if (error.kind.exit === 7) print(context, { hash, status: 'rejected', height: null, code: error.code });
     throw error;
   }
+}
+
+/** It was sent, and may have been taken. */
+function unanswered(hash: string, cause: NodeError): NodeError {
+  return new NodeError('TIMEOUT', 'the node did not say in time whether it took the transaction; it may become final', {
+    data: { hash },
+    hint: `ask later: aitbc chain tx ${hash}`,
+    cause,
+  });
 }
 
 /** The node's word that it is final is worth nothing without proof. */

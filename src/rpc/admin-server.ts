@@ -11,6 +11,7 @@ import { nopRegister } from '../metrics.ts';
 import type { ApiKeys } from './access/api-keys.ts';
 import type { MinerApi, NodeApi } from './api.ts';
 import type { RpcApp } from './app.ts';
+import { schemaController } from './app.ts';
 import { answerRequests, MAX_BODY_BYTES, MAX_HEADER_BYTES, requestId } from './base-app.ts';
 import type { Client } from './clients.ts';
 import { registerOperations } from './http.ts';
@@ -46,6 +47,7 @@ export async function startAdminServer(
   { api, keys, miner = NO_MINER, log, clock = systemClock }: AdminModules,
 ): Promise<AdminServer> {
   const app: RpcApp = Fastify({
+    schemaController,
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_MS,
     forceCloseConnections: true,

@@ -3,6 +3,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Type from 'typebox';
+import { NodeError } from '../errors.ts';
 import type { Client } from './clients.ts';
 
 declare module 'fastify' {
@@ -19,6 +20,15 @@ export type RpcApp = FastifyInstance<
   FastifyBaseLogger,
   TypeBoxTypeProvider
 >;
+
+function compilesNothing(): never {
+  throw new NodeError('INTERNAL', 'a route has a schema for fastify: requests are held against schemas by check.ts');
+}
+
+/** Fastify's own compilers are a hundred modules that every start would load for nothing. */
+export const schemaController = {
+  compilersFactory: { buildValidator: compilesNothing, buildSerializer: compilesNothing },
+};
 
 const closed = { additionalProperties: false };
 

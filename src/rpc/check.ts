@@ -1,6 +1,6 @@
 /** Holds what comes in against the schemas of an operation. */
 import type { TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Compile } from 'typebox/schema';
 import { NodeError } from '../errors.ts';
 import type { Body } from './operation.ts';
 
@@ -24,7 +24,7 @@ const MAX_NAME_CHARS = 80;
 
 interface Validator {
   Check(value: unknown): boolean;
-  Errors(value: unknown): { instancePath: string; message: string; params: object; keyword: string }[];
+  Errors(value: unknown): [boolean, { instancePath: string; message: string; params: object; keyword: string }[]];
 }
 
 /** Compiled once each: schemas are constants. */
@@ -38,8 +38,8 @@ function faultsOf(schema: TSchema, value: unknown): readonly Fault[] | null {
     compiled.set(schema, validator);
   }
   if (validator.Check(value)) return null;
-  return validator
-    .Errors(value)
+  const [, errors] = validator.Errors(value);
+  return errors
     .filter(({ keyword }) => keyword !== 'boolean')
     .slice(0, MAX_FAULTS)
     .map(({ instancePath, message, params }) => {

@@ -2,6 +2,7 @@
 import Fastify from 'fastify';
 import type { HostPort } from '../config/options.ts';
 import type { RpcApp } from './app.ts';
+import { schemaController } from './app.ts';
 import { isAllowedHost } from './host-guard.ts';
 import { listenOn } from './listen.ts';
 import { PROBLEM_TYPE, toProblem } from './problem.ts';
@@ -19,7 +20,12 @@ export async function startMetricsServer(
   hosts: readonly string[] = [],
 ): Promise<HttpServer> {
   const names = new Set(hosts);
-  const app: RpcApp = Fastify({ bodyLimit: 1024, requestTimeout: 5000, forceCloseConnections: true });
+  const app: RpcApp = Fastify({
+    schemaController,
+    bodyLimit: 1024,
+    requestTimeout: 5000,
+    forceCloseConnections: true,
+  });
   app.server.maxConnections = 64;
   app.addHook('onRequest', (request, reply, done) => {
     if (isAllowedHost(request.headers.host, names)) done();

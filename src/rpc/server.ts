@@ -11,6 +11,7 @@ import { guardAccess, recogniseKeys } from './access/guard.ts';
 import { accessWithoutKeys } from './access/without-keys.ts';
 import type { NodeApi } from './api.ts';
 import type { RpcApp } from './app.ts';
+import { schemaController } from './app.ts';
 import { answerRequests, MAX_BODY_BYTES, MAX_HEADER_BYTES, requestId } from './base-app.ts';
 import { capConnections } from './connections.ts';
 import { allowPages } from './cors.ts';
@@ -140,6 +141,7 @@ export async function startRpcServer(options: RpcOptions, modules: RpcModules): 
 async function createApp(options: RpcOptions, log: Logger): Promise<RpcApp> {
   const { hosts = [], trustedProxies = [], corsOrigins = [], limits = DEFAULT_LIMITS } = options;
   const app: RpcApp = Fastify({
+    schemaController,
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: limits.requestMs,
     connectionTimeout: limits.idleMs,

@@ -314,7 +314,7 @@ describe('command line', () => {
 
     it('exits 8 when the transfer is not final in time, and says how to ask later', async () => {
       node.autoCommit = false;
-      const args = ['-y', '--json', '--timeout', '300ms'];
+      const args = ['-y', '--json', '--timeout', '1500ms'];
       const { code, json, stderr } = await ask(
         'send',
         addressText('account-1'),
@@ -326,6 +326,18 @@ describe('command line', () => {
       assert.equal(code, 8);
       assert.equal(json.status, 'pending');
       assert.match(stderr, /aitbc chain tx [0-9a-f]{64}/);
+    });
+
+    it('names the transaction when the node does not say in time whether it took it', async () => {
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      node.verification = promise.then(() => undefined);
+      const args = ['-y', '--json', '--timeout', '1500ms', '--key-file', keyFile('account-0')];
+      const { code, json, stderr } = await ask('send', addressText('account-1'), '1', ...args);
+      resolve(undefined);
+      assert.equal(code, 8);
+      assert.deepEqual([json.status, json.height, json.code], ['pending', null, null]);
+      const { error } = JSON.parse(stderr.trim().split('\n').at(-1) ?? '');
+      assert.match(error.hint, new RegExp(`aitbc chain tx ${json.hash}`));
     });
 
     it('refuses a bare key off development chains', async () => {
