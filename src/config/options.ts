@@ -216,7 +216,7 @@ export const OPTIONS = {
   'mempool.max_bytes': count(64 * 1024 * 1024, 65_536, 2 ** 32, 'Their size at most, in bytes.'),
   'mempool.journal': { kind: 'boolean', value: true, help: 'Keep pending transactions over a restart.' },
   // Round 0 on a LAN or between sites of one continent takes a fifth of these; each further round waits longer.
-  'consensus.propose_ms': span(600, 'Waiting for a proposal in round 0.'),
+  'consensus.propose_ms': span(600, 'Waiting for a proposal in round 0; up to twice that while blocks take long.'),
   'consensus.propose_delta_ms': span(250, 'Added a round.'),
   'consensus.vote_ms': span(300, 'Waiting for the last votes of a step in round 0.'),
   'consensus.vote_delta_ms': span(250, 'Added a round.'),

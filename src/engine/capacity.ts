@@ -1,7 +1,8 @@
 /**
- * What the chain takes, as its last blocks show it: how many transactions of clients may wait, and how many go into a block
- * of this node. Both are this node's own choice and make no block invalid.
+ * What the chain takes, as its last blocks show it: how many transactions of clients may wait, how many go into a block
+ * of this node, and how long it waits for a proposal. All are this node's own choice and make no block invalid.
  */
+import type { Timeouts } from '../consensus/types.ts';
 
 /** Blocks that are looked at: few, so that it follows a change within some intervals. */
 const BLOCKS = 4;
@@ -22,6 +23,11 @@ export const LEAST_DEPTH = 3_072;
  * one to begin and then for that time, and the rest of the interval is left for verifying and passing on what comes.
  */
 const BUSY_SHARE = 0.6;
+/**
+ * This share while more waits than half of what may: offering more than the chain takes must not cost all that it could do
+ * for those who pay more than the others. Throughput falls by less, because each block is sooner out of the way.
+ */
+const CROWDED_SHARE = 0.45;
 /** Or twice what the distance between the validators costs each block, where that is longer. */
 const DISTANCES = 2;
 /** Nor more than so many times what the largest of the last ones held: a single quick one proves little on a busy machine. */
@@ -33,6 +39,12 @@ const TELLING_TXS = LEAST_BLOCK / 2;
 /** Blocks that show the distance. Of the last few the quickest counts, because any may have been held up. */
 const DISTANCE_TXS = LEAST_BLOCK / 4;
 const DISTANCE_BLOCKS = 8;
+/**
+ * A proposal is waited for at least twice as long as the slowest of the last blocks took, though not for more than twice the
+ * configured time: on a busy machine a proposer that is late is not one that is gone, and giving it up costs more than waiting.
+ */
+const PATIENCE = 2;
+const MOST_PATIENCE = 2;
 
 export interface CommittedBlock {
   readonly txs: number;
@@ -42,8 +54,10 @@ export interface CommittedBlock {
   readonly nowMs: number;
   /** Monotonic. */
   readonly atMs: number;
-  /** Whether the next block can begin at once: other blocks wait for transactions. */
-  readonly isMoreWaiting: boolean;
+  /** Transactions that the next block could hold at once: other blocks wait for some. */
+  readonly waiting: number;
+  /** In which it was decided; null when that was not seen. */
+  readonly round: number | null;
 }
 
 interface Timed {
@@ -57,6 +71,9 @@ export class Capacity {
   readonly #gaps: Timed[] = [];
   readonly #telling: Timed[] = [];
   readonly #distancesMs: number[] = [];
+  /** What the last blocks took whose first proposer was there. */
+  readonly #tookMs: number[] = [];
+  #isCrowded = false;
   /** When the last block left some that wait. */
   #waitingSinceMs: number | null = null;
   /** When the next one could begin, as there was enough for it: wall clock. */
@@ -73,7 +90,8 @@ export class Capacity {
     this.#begunAtMs ??= atMs;
   }
 
-  onCommitted({ txs, timeMs, nowMs, atMs, isMoreWaiting }: CommittedBlock): void {
+  onCommitted({ txs, timeMs, nowMs, atMs, waiting, round }: CommittedBlock): void {
+    const isMoreWaiting = waiting > 0;
     // What its header says holds the time of building, but two clocks; what was seen here is the least that it took. A
     // proposer that began late had too much to do before: that counts too.
     const ms = Math.max(1, nowMs - Math.min(timeMs, this.#dueMs), atMs - (this.#begunAtMs ?? atMs));
@@ -84,6 +102,8 @@ export class Capacity {
     keep(this.#gaps, { txs, ms: Math.max(this.#intervalMs, gapMs) }, BLOCKS);
     if (txs >= TELLING_TXS) keep(this.#telling, { txs, ms }, BLOCKS);
     if (txs <= DISTANCE_TXS) keep(this.#distancesMs, ms, DISTANCE_BLOCKS);
+    if (round === 0) keep(this.#tookMs, ms, BLOCKS);
+    this.#isCrowded = 2 * waiting > this.depth;
   }
 
   /** Transactions a second, while some wait. */
@@ -100,9 +120,17 @@ export class Capacity {
   /** Transactions for the next block of this node: it grows from block to block, because small ones are slow for what they hold. */
   get blockTxs(): number {
     const distanceMs = this.#distancesMs.length === 0 ? 0 : Math.min(...this.#distancesMs);
-    const budgetMs = Math.max(BUSY_SHARE * this.#intervalMs, DISTANCES * distanceMs);
+    const share = this.#isCrowded ? CROWDED_SHARE : BUSY_SHARE;
+    const budgetMs = Math.max(share * this.#intervalMs, DISTANCES * distanceMs);
     const largest = this.#gaps.reduce((most, { txs }) => Math.max(most, txs), 0);
     return Math.max(LEAST_BLOCK, Math.floor(Math.min(pace(this.#telling) * budgetMs, GROWTH * largest)));
+  }
+
+  /** Those of the next height. @param configured for blocks that take their usual time */
+  timeouts(configured: Timeouts): Timeouts {
+    const wantedMs = PATIENCE * Math.max(0, ...this.#tookMs);
+    const mostMs = MOST_PATIENCE * configured.proposeMs;
+    return { ...configured, proposeMs: Math.min(mostMs, Math.max(configured.proposeMs, wantedMs)) };
   }
 }
 

@@ -304,7 +304,7 @@ export class Engine {
       height: ledger.tip.height + 1,
       validators: ledger.validators.current,
       self: validator?.publicKey ?? null,
-      timeouts: this.#timeouts,
+      timeouts: this.#modules.admission.capacity.timeouts(this.#timeouts),
       resume: resumption?.resume ?? null,
     };
   }
@@ -352,7 +352,7 @@ export class Engine {
     if (!ledger.candidate(blockId)) return this.#importLater(blockId, certificate);
     const applied = await ledger.commit(blockId, certificate, validator?.guardMark ?? null);
     this.#modules.metrics.commitRound.observe(certificate.round);
-    await this.#advance([applied]);
+    await this.#advance([applied], certificate.round);
   }
 
   /** Answers in any case: who waits for it must be able to stop. */
@@ -402,14 +402,14 @@ export class Engine {
     return { count: 0, fault: null };
   }
 
-  /** The tip has moved: tell everyone, then begin the next height. */
-  async #advance(applied: readonly AppliedBlock[]): Promise<void> {
+  /** The tip has moved: tell everyone, then begin the next height. @param round it was decided in, if that was seen */
+  async #advance(applied: readonly AppliedBlock[], round: number | null = null): Promise<void> {
     const { pool, admission, bodies, evidence, metrics, log, ledger } = this.#modules;
     const txs = applied.flatMap(({ block }) => block.txs);
     const gone = pool.onCommitted(txs, admission.view());
     admission.forget([...txs.map((tx) => tx.id), ...gone]);
     admission.forget(pool.expire(admission.view()));
-    this.#observe(applied);
+    this.#observe(applied, round);
     evidence.onCommitted();
     bodies.clear();
     this.proposals.clear();
@@ -422,7 +422,7 @@ export class Engine {
   }
 
   /** Ranges that were fetched tell nothing of the time that a block takes. */
-  #observe(applied: readonly AppliedBlock[]): void {
+  #observe(applied: readonly AppliedBlock[], round: number | null): void {
     const { pool, admission, clock } = this.#modules;
     const [only] = applied;
     if (!only || applied.length > 1) return;
@@ -432,7 +432,8 @@ export class Engine {
       timeMs: header.timeMs,
       nowMs: clock.now(),
       atMs: clock.monotonic(),
-      isMoreWaiting: pool.ready > 0,
+      waiting: pool.ready,
+      round,
     });
   }
 

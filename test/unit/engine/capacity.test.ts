@@ -10,7 +10,12 @@ interface Blocks {
   readonly tookMs?: number;
   /** From the first sight of it until final; `tookMs` when not given. */
   readonly seenMs?: number;
+  readonly round?: number | null;
+  /** After each, in `busy`. */
+  readonly waiting?: number;
 }
+
+const CONFIGURED = { proposeMs: 600, proposeDeltaMs: 300, voteMs: 300, voteDeltaMs: 150, capMs: 8_000 };
 
 class Chain {
   readonly capacity: Capacity;
@@ -25,19 +30,20 @@ class Chain {
 
   /** With more waiting after each. */
   busy(blocks: Blocks): this {
-    return this.#blocks(blocks, true);
+    return this.#blocks({ waiting: 1, ...blocks });
   }
 
   idle(blocks: Blocks): this {
-    return this.#blocks(blocks, false);
+    return this.#blocks(blocks);
   }
 
-  #blocks({ count, txs, gapMs, tookMs = gapMs, seenMs = tookMs }: Blocks, isMoreWaiting: boolean): this {
+  #blocks({ count, txs, gapMs, tookMs = gapMs, seenMs = tookMs, round = 0, waiting = 0 }: Blocks): this {
     for (let i = 0; i < count; i++) {
       const atMs = (this.#nowMs += gapMs);
       this.capacity.onBegun(atMs - seenMs);
       this.capacity.onBegun(atMs);
-      this.capacity.onCommitted({ txs, timeMs: atMs - tookMs, nowMs: atMs + this.#aheadMs, atMs, isMoreWaiting });
+      const nowMs = atMs + this.#aheadMs;
+      this.capacity.onCommitted({ txs, timeMs: atMs - tookMs, nowMs, atMs, waiting, round });
     }
     return this;
   }
@@ -67,6 +73,14 @@ describe('capacity', () => {
     assert.equal(new Chain().busy({ count: 5, txs: 1_000, gapMs: 500, tookMs: 250 }).capacity.blockTxs, 1_200);
     assert.equal(new Chain().busy({ count: 5, txs: 2_000, gapMs: 500, tookMs: 300 }).capacity.blockTxs, 2_000);
     assert.equal(new Chain().busy({ count: 5, txs: 3_000, gapMs: 900, tookMs: 900 }).capacity.blockTxs, 1_000);
+  });
+
+  it('and less than half of it while more than half of what may wait does: those who pay more shall not feel the others', () => {
+    const blocks = { count: 5, txs: 1_000, gapMs: 500, tookMs: 250 };
+    assert.equal(new Chain().busy({ ...blocks, waiting: 3_000 }).capacity.blockTxs, 1_200);
+    const crowded = new Chain().busy({ ...blocks, waiting: 3_001 });
+    assert.equal(crowded.capacity.blockTxs, 900);
+    assert.equal(crowded.busy({ ...blocks, count: 1 }).capacity.blockTxs, 1_200);
   });
 
   it('grows within a few blocks, because of small ones most of the time is distance, by a half each', () => {
@@ -101,6 +115,22 @@ describe('capacity', () => {
     const blocks = { count: 5, txs: 1_000, gapMs: 1_000, tookMs: 250 };
     assert.equal(new Chain().idle(blocks).capacity.blockTxs, 1_200);
     assert.ok(new Chain().busy(blocks).capacity.blockTxs < 600);
+  });
+
+  it('a proposal is waited for twice as long as the last blocks took, and at most twice the configured time', () => {
+    const { capacity } = new Chain();
+    assert.deepEqual(capacity.timeouts(CONFIGURED), CONFIGURED);
+    const after = (tookMs: number, round: number | null = 0): number => {
+      const blocks = { count: 5, txs: 10, gapMs: 2_000, tookMs, round };
+      return new Chain().idle(blocks).capacity.timeouts(CONFIGURED).proposeMs;
+    };
+    assert.deepEqual([after(60), after(300), after(450), after(1_500)], [600, 600, 900, 1_200]);
+    const slowOnce = new Chain().idle({ count: 1, txs: 10, gapMs: 2_000, tookMs: 500 });
+    slowOnce.idle({ count: 3, txs: 10, gapMs: 2_000, tookMs: 60 });
+    assert.equal(slowOnce.capacity.timeouts(CONFIGURED).proposeMs, 1_000);
+    slowOnce.idle({ count: 1, txs: 10, gapMs: 2_000, tookMs: 60 });
+    assert.equal(slowOnce.capacity.timeouts(CONFIGURED).proposeMs, 600);
+    assert.deepEqual([after(900, 1), after(900, null)], [600, 600], 'a proposer that was gone, or not waited for');
   });
 
   it('the time in which nothing waited is none that the chain needed', () => {
