@@ -12,7 +12,7 @@ export const SENDERS = 1000;
 const WARM_UP_MS = 3000;
 const DRAIN_MS = 10_000;
 const TRIAL_MS = 8000;
-export const FIRST_RATE = 250;
+const FIRST_RATE = 250;
 const MAX_RATE = 64_000;
 /** Steps of halving the gap between the last rate that held and the first that did not. */
 const REFINEMENTS = 3;
@@ -95,6 +95,19 @@ export async function findRate(
     else failed = middle;
   }
   return held;
+}
+
+/** A short trial may pass by luck: a longer run at the rate that was found, lowered by a tenth while it does not hold. */
+export async function longestHeld(
+  trial: (rate: number, measureMs: number) => Promise<Trial>,
+  keeps: (done: Trial) => boolean,
+  measureMs: number,
+): Promise<Trial> {
+  let done = await trial(await findRate(trial, keeps), measureMs);
+  while (!keeps(done) && done.result.rate > FIRST_RATE / 4) {
+    done = await trial(Math.floor(done.result.rate * 0.9), measureMs);
+  }
+  return done;
 }
 
 export function trialLine({ result, usage }: Trial, kept: boolean): string {

@@ -16,7 +16,7 @@ import { nextTransfer } from '../../testnet/load/transfers.ts';
 import { withTemporaryCluster } from '../../testnet/temporary-cluster.ts';
 import type { BenchArgs } from './args.ts';
 import type { Trial } from './full-load.ts';
-import { findRate, keepsUp, measureOnce, SENDERS, startLoad, trialLine, warmUp } from './full-load.ts';
+import { keepsUp, longestHeld, measureOnce, SENDERS, startLoad, trialLine, warmUp } from './full-load.ts';
 import type { Check } from './result.ts';
 import { atMost, invariant } from './result.ts';
 
@@ -73,11 +73,13 @@ async function fullRate(
 ): Promise<number> {
   const { minBlockIntervalMs } = clusterGenesis(cluster.dataDir).params;
   const keeps = (trial: Trial): boolean => keepsUp(trial, minBlockIntervalMs);
-  return findRate(async (rate, measureMs) => {
-    const trial = await measureOnce(cluster, load, rate, measureMs);
-    tell(trialLine(trial, keeps(trial)));
-    return trial;
-  }, keeps);
+  const trial = async (rate: number, measureMs: number): Promise<Trial> => {
+    const done = await measureOnce(cluster, load, rate, measureMs);
+    tell(trialLine(done, keeps(done)));
+    return done;
+  };
+  const { result } = await longestHeld(trial, keeps, PHASE_MS);
+  return result.rate;
 }
 
 /** Sends one transfer at a time on the quiet chain, by the operators in turn, to one node after the other. */

@@ -15,7 +15,7 @@ import type { LoadProcess } from '../../testnet/load/client.ts';
 import type { OverloadResult } from '../../testnet/load/protocol.ts';
 import type { BenchArgs } from './args.ts';
 import type { Trial } from './full-load.ts';
-import { findRate, keepsUp, measureOnce, SENDERS, startLoad, trialLine, warmUp } from './full-load.ts';
+import { keepsUp, longestHeld, measureOnce, SENDERS, startLoad, trialLine, warmUp } from './full-load.ts';
 import type { NodeUsage } from './node-usage.ts';
 import { measureUsage } from './node-usage.ts';
 import type { Check } from './result.ts';
@@ -110,7 +110,7 @@ async function measurePeak(
     tell(trialLine(done, keeps(done)));
     return done;
   };
-  const { result } = await trial(await findRate(trial, keeps), PEAK_MS);
+  const { result } = await longestHeld(trial, keeps, PEAK_MS);
   return result.committed_per_s;
 }
 

@@ -7,10 +7,9 @@ import type { LoadProcess } from '../../testnet/load/client.ts';
 import type { BenchArgs } from './args.ts';
 import type { Trial } from './full-load.ts';
 import {
-  findRate,
-  FIRST_RATE,
   keepsUp,
   LEAST_COMMITTED,
+  longestHeld,
   measureOnce,
   SENDERS,
   startLoad,
@@ -50,12 +49,10 @@ export async function throughput(
         tell(trialLine(done, keeps(done)));
         return done;
       };
-      const rate = await (args.rate === undefined ? findRate(trial, keeps) : warmUp(cluster, load, args.rate));
-      let final = await trial(rate, args.seconds * 1000);
-      // A short trial may pass by luck; the figure is that of a whole run that kept up.
-      while (args.rate === undefined && !keeps(final) && final.result.rate > FIRST_RATE / 4) {
-        final = await trial(Math.floor(final.result.rate * 0.9), args.seconds * 1000);
-      }
+      const measureMs = args.seconds * 1000;
+      const final = await (args.rate === undefined
+        ? longestHeld(trial, keeps, measureMs)
+        : trial(await warmUp(cluster, load, args.rate), measureMs));
       const profiles = profile === undefined ? undefined : await profiled(cluster, load, final.result.rate, profile);
       if (profiles) tell(profileLines(profiles, profile ?? ''));
       const { result, usage } = final;
