@@ -23,11 +23,6 @@ export const LEAST_DEPTH = 3_072;
  * one to begin and then for that time, and the rest of the interval is left for verifying and passing on what comes.
  */
 const BUSY_SHARE = 0.6;
-/**
- * This share while more waits than half of what may: offering more than the chain takes must not cost all that it could do
- * for those who pay more than the others. Throughput falls by less, because each block is sooner out of the way.
- */
-const CROWDED_SHARE = 0.45;
 /** Or twice what the distance between the validators costs each block, where that is longer. */
 const DISTANCES = 2;
 /** Nor more than so many times what the largest of the last ones held: a single quick one proves little on a busy machine. */
@@ -54,8 +49,8 @@ export interface CommittedBlock {
   readonly nowMs: number;
   /** Monotonic. */
   readonly atMs: number;
-  /** Transactions that the next block could hold at once: other blocks wait for some. */
-  readonly waiting: number;
+  /** Whether the next block can begin at once: other blocks wait for transactions. */
+  readonly isMoreWaiting: boolean;
   /** In which it was decided; null when that was not seen. */
   readonly round: number | null;
 }
@@ -73,7 +68,6 @@ export class Capacity {
   readonly #distancesMs: number[] = [];
   /** What the last blocks took whose first proposer was there. */
   readonly #tookMs: number[] = [];
-  #isCrowded = false;
   /** When the last block left some that wait. */
   #waitingSinceMs: number | null = null;
   /** When the next one could begin, as there was enough for it: wall clock. */
@@ -90,8 +84,7 @@ export class Capacity {
     this.#begunAtMs ??= atMs;
   }
 
-  onCommitted({ txs, timeMs, nowMs, atMs, waiting, round }: CommittedBlock): void {
-    const isMoreWaiting = waiting > 0;
+  onCommitted({ txs, timeMs, nowMs, atMs, isMoreWaiting, round }: CommittedBlock): void {
     // What its header says holds the time of building, but two clocks; what was seen here is the least that it took. A
     // proposer that began late had too much to do before: that counts too.
     const ms = Math.max(1, nowMs - Math.min(timeMs, this.#dueMs), atMs - (this.#begunAtMs ?? atMs));
@@ -103,7 +96,6 @@ export class Capacity {
     if (txs >= TELLING_TXS) keep(this.#telling, { txs, ms }, BLOCKS);
     if (txs <= DISTANCE_TXS) keep(this.#distancesMs, ms, DISTANCE_BLOCKS);
     if (round === 0) keep(this.#tookMs, ms, BLOCKS);
-    this.#isCrowded = 2 * waiting > this.depth;
   }
 
   /** Transactions a second, while some wait. */
@@ -120,8 +112,7 @@ export class Capacity {
   /** Transactions for the next block of this node: it grows from block to block, because small ones are slow for what they hold. */
   get blockTxs(): number {
     const distanceMs = this.#distancesMs.length === 0 ? 0 : Math.min(...this.#distancesMs);
-    const share = this.#isCrowded ? CROWDED_SHARE : BUSY_SHARE;
-    const budgetMs = Math.max(share * this.#intervalMs, DISTANCES * distanceMs);
+    const budgetMs = Math.max(BUSY_SHARE * this.#intervalMs, DISTANCES * distanceMs);
     const largest = this.#gaps.reduce((most, { txs }) => Math.max(most, txs), 0);
     return Math.max(LEAST_BLOCK, Math.floor(Math.min(pace(this.#telling) * budgetMs, GROWTH * largest)));
   }

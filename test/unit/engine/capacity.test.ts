@@ -11,8 +11,6 @@ interface Blocks {
   /** From the first sight of it until final; `tookMs` when not given. */
   readonly seenMs?: number;
   readonly round?: number | null;
-  /** After each, in `busy`. */
-  readonly waiting?: number;
 }
 
 const CONFIGURED = { proposeMs: 600, proposeDeltaMs: 300, voteMs: 300, voteDeltaMs: 150, capMs: 8_000 };
@@ -30,20 +28,20 @@ class Chain {
 
   /** With more waiting after each. */
   busy(blocks: Blocks): this {
-    return this.#blocks({ waiting: 1, ...blocks });
+    return this.#blocks(blocks, true);
   }
 
   idle(blocks: Blocks): this {
-    return this.#blocks(blocks);
+    return this.#blocks(blocks, false);
   }
 
-  #blocks({ count, txs, gapMs, tookMs = gapMs, seenMs = tookMs, round = 0, waiting = 0 }: Blocks): this {
+  #blocks({ count, txs, gapMs, tookMs = gapMs, seenMs = tookMs, round = 0 }: Blocks, isMoreWaiting: boolean): this {
     for (let i = 0; i < count; i++) {
       const atMs = (this.#nowMs += gapMs);
       this.capacity.onBegun(atMs - seenMs);
       this.capacity.onBegun(atMs);
       const nowMs = atMs + this.#aheadMs;
-      this.capacity.onCommitted({ txs, timeMs: atMs - tookMs, nowMs, atMs, waiting, round });
+      this.capacity.onCommitted({ txs, timeMs: atMs - tookMs, nowMs, atMs, isMoreWaiting, round });
     }
     return this;
   }
@@ -73,14 +71,6 @@ describe('capacity', () => {
     assert.equal(new Chain().busy({ count: 5, txs: 1_000, gapMs: 500, tookMs: 250 }).capacity.blockTxs, 1_200);
     assert.equal(new Chain().busy({ count: 5, txs: 2_000, gapMs: 500, tookMs: 300 }).capacity.blockTxs, 2_000);
     assert.equal(new Chain().busy({ count: 5, txs: 3_000, gapMs: 900, tookMs: 900 }).capacity.blockTxs, 1_000);
-  });
-
-  it('and less than half of it while more than half of what may wait does: those who pay more shall not feel the others', () => {
-    const blocks = { count: 5, txs: 1_000, gapMs: 500, tookMs: 250 };
-    assert.equal(new Chain().busy({ ...blocks, waiting: 3_000 }).capacity.blockTxs, 1_200);
-    const crowded = new Chain().busy({ ...blocks, waiting: 3_001 });
-    assert.equal(crowded.capacity.blockTxs, 900);
-    assert.equal(crowded.busy({ ...blocks, count: 1 }).capacity.blockTxs, 1_200);
   });
 
   it('grows within a few blocks, because of small ones most of the time is distance, by a half each', () => {
