@@ -23,7 +23,7 @@ export interface Trial {
   readonly usage: readonly NodeUsage[];
 }
 
-export function keepsUp({ result }: Trial, intervalMs: number): boolean {
+function keepsUp({ result }: Trial, intervalMs: number): boolean {
   const { p99 } = result.submit_to_final_ms;
   return result.committed >= LEAST_COMMITTED * result.offered && (p99 ?? Infinity) < 2 * intervalMs;
 }
@@ -70,16 +70,31 @@ export async function measureOnce(
   return { result, usage: await usage.promise };
 }
 
+interface Trials {
+  /** Told as it ends. */
+  readonly trial: (rate: number, measureMs: number) => Promise<Trial>;
+  readonly keeps: (done: Trial) => boolean;
+}
+
+/** Runs at a rate on the default chain of a cluster, and whether it kept up. */
+export function trialsOf(cluster: Cluster, load: LoadProcess, tell: (line: string) => void): Trials {
+  const { minBlockIntervalMs } = clusterGenesis(cluster.dataDir).params;
+  const keeps = (done: Trial): boolean => keepsUp(done, minBlockIntervalMs);
+  const trial = async (rate: number, measureMs: number): Promise<Trial> => {
+    const done = await measureOnce(cluster, load, rate, measureMs);
+    tell(trialLine(done, keeps(done)));
+    return done;
+  };
+  return { trial, keeps };
+}
+
 /**
  * Doubles until a rate does not hold, then halves the gap. A rate that does not hold is tried a second time: other work
  * on the machine may have spoilt a trial.
  *
  * @returns the highest rate that held, or the lowest tried
  */
-export async function findRate(
-  trial: (rate: number, measureMs: number) => Promise<Trial>,
-  keeps: (trial: Trial) => boolean,
-): Promise<number> {
+export async function findRate({ trial, keeps }: Trials): Promise<number> {
   const holds = async (rate: number): Promise<boolean> =>
     keeps(await trial(rate, TRIAL_MS)) || keeps(await trial(rate, TRIAL_MS));
   let held = 0;
@@ -98,19 +113,16 @@ export async function findRate(
 }
 
 /** A short trial may pass by luck: a longer run at the rate that was found, lowered by a tenth while it does not hold. */
-export async function longestHeld(
-  trial: (rate: number, measureMs: number) => Promise<Trial>,
-  keeps: (done: Trial) => boolean,
-  measureMs: number,
-): Promise<Trial> {
-  let done = await trial(await findRate(trial, keeps), measureMs);
+export async function longestHeld(trials: Trials, measureMs: number): Promise<Trial> {
+  const { trial, keeps } = trials;
+  let done = await trial(await findRate(trials), measureMs);
   while (!keeps(done) && done.result.rate > FIRST_RATE / 4) {
     done = await trial(Math.floor(done.result.rate * 0.9), measureMs);
   }
   return done;
 }
 
-export function trialLine({ result, usage }: Trial, kept: boolean): string {
+function trialLine({ result, usage }: Trial, kept: boolean): string {
   const { p50, p99 } = result.submit_to_final_ms;
   const cpu = usage.map(({ cpu_percent }) => `${cpu_percent ?? '?'}%`).join(' ');
   const perTransfer = cpuPerTransfer(usage, result.committed);

@@ -1,10 +1,8 @@
 /** How throughput and finality change when one thing grows: validators, accounts, the block, or the way between sites. */
-import type { ChainParams } from '../../src/chain/params.ts';
 import { NodeError } from '../../src/errors.ts';
 import type { Cluster } from '../../testnet/cluster.ts';
 import { compareNodes } from '../../testnet/compare.ts';
 import { proxied } from '../../testnet/failover/bed.ts';
-import { clusterGenesis } from '../../testnet/genesis.ts';
 import { loadSeedPath, readSeed } from '../../testnet/layout.ts';
 import { percentiles } from '../../testnet/load/percentiles.ts';
 import { createRandom } from '../../testnet/load/random.ts';
@@ -15,8 +13,7 @@ import { withTemporaryCluster } from '../../testnet/temporary-cluster.ts';
 import type { BenchArgs, Dimension } from './args.ts';
 import { timeOfChain } from './cluster-chain.ts';
 import { sendSingles } from './finality.ts';
-import type { Trial } from './full-load.ts';
-import { findRate, keepsUp, measureOnce, SENDERS, startLoad, trialLine } from './full-load.ts';
+import { findRate, SENDERS, startLoad, trialsOf } from './full-load.ts';
 import { blocksForAccounts, makeAccounts } from './many-accounts.ts';
 import { cpuPerTransfer } from './node-usage.ts';
 import type { Check } from './result.ts';
@@ -119,18 +116,12 @@ async function measureCluster(
   size: number,
   tell: (line: string) => void,
 ): Promise<Point> {
-  const { params }: { readonly params: ChainParams } = clusterGenesis(cluster.dataDir);
   const singles = await sendSingles(cluster, SINGLES);
   if (singles.lost > 0) throw new NodeError('TIMEOUT', `${singles.lost} single transfers did not become final`);
   const load = await startLoad(cluster);
   try {
-    const keeps = (done: Trial): boolean => keepsUp(done, params.minBlockIntervalMs);
-    const trial = async (rate: number, measureMs: number): Promise<Trial> => {
-      const done = await measureOnce(cluster, load, rate, measureMs);
-      tell(trialLine(done, keeps(done)));
-      return done;
-    };
-    const { result, usage } = await trial(args.rate ?? (await findRate(trial, keeps)), args.seconds * 1000);
+    const trials = trialsOf(cluster, load, tell);
+    const { result, usage } = await trials.trial(args.rate ?? (await findRate(trials)), args.seconds * 1000);
     const { p50, p99 } = percentiles(singles.seen);
     const { equal } = await compareNodes(cluster);
     return {

@@ -16,7 +16,7 @@ import { nextTransfer } from '../../testnet/load/transfers.ts';
 import { withTemporaryCluster } from '../../testnet/temporary-cluster.ts';
 import type { BenchArgs } from './args.ts';
 import type { Trial } from './full-load.ts';
-import { keepsUp, longestHeld, measureOnce, SENDERS, startLoad, trialLine, warmUp } from './full-load.ts';
+import { longestHeld, measureOnce, SENDERS, startLoad, trialsOf, warmUp } from './full-load.ts';
 import type { Check } from './result.ts';
 import { atMost, invariant } from './result.ts';
 
@@ -71,14 +71,7 @@ async function fullRate(
   load: Awaited<ReturnType<typeof startLoad>>,
   tell: (line: string) => void,
 ): Promise<number> {
-  const { minBlockIntervalMs } = clusterGenesis(cluster.dataDir).params;
-  const keeps = (trial: Trial): boolean => keepsUp(trial, minBlockIntervalMs);
-  const trial = async (rate: number, measureMs: number): Promise<Trial> => {
-    const done = await measureOnce(cluster, load, rate, measureMs);
-    tell(trialLine(done, keeps(done)));
-    return done;
-  };
-  const { result } = await longestHeld(trial, keeps, PHASE_MS);
+  const { result } = await longestHeld(trialsOf(cluster, load, tell), PHASE_MS);
   return result.rate;
 }
 

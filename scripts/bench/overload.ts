@@ -14,8 +14,7 @@ import { withTemporaryCluster } from '../../testnet/temporary-cluster.ts';
 import type { LoadProcess } from '../../testnet/load/client.ts';
 import type { OverloadResult } from '../../testnet/load/protocol.ts';
 import type { BenchArgs } from './args.ts';
-import type { Trial } from './full-load.ts';
-import { keepsUp, longestHeld, measureOnce, SENDERS, startLoad, trialLine, warmUp } from './full-load.ts';
+import { longestHeld, SENDERS, startLoad, trialsOf, warmUp } from './full-load.ts';
 import type { NodeUsage } from './node-usage.ts';
 import { measureUsage } from './node-usage.ts';
 import type { Check } from './result.ts';
@@ -53,7 +52,7 @@ export async function overload(
     const load = await startLoad(cluster);
     try {
       const peak = await (args.rate === undefined
-        ? measurePeak(cluster, load, intervalMs, tell)
+        ? measurePeak(cluster, load, tell)
         : warmUp(cluster, load, args.rate));
       const { flood, honest, usage } = await floodAndSend(cluster, load, peak, args.seconds, tell);
       const recoveredMs = await recovery(cluster);
@@ -98,19 +97,8 @@ export async function overload(
 }
 
 /** What the cluster keeps up with, in a run longer than those of the search. */
-async function measurePeak(
-  cluster: Cluster,
-  load: LoadProcess,
-  intervalMs: number,
-  tell: (line: string) => void,
-): Promise<number> {
-  const keeps = (done: Trial): boolean => keepsUp(done, intervalMs);
-  const trial = async (rate: number, measureMs: number): Promise<Trial> => {
-    const done = await measureOnce(cluster, load, rate, measureMs);
-    tell(trialLine(done, keeps(done)));
-    return done;
-  };
-  const { result } = await longestHeld(trial, keeps, PEAK_MS);
+async function measurePeak(cluster: Cluster, load: LoadProcess, tell: (line: string) => void): Promise<number> {
+  const { result } = await longestHeld(trialsOf(cluster, load, tell), PEAK_MS);
   return result.committed_per_s;
 }
 

@@ -5,17 +5,7 @@ import { withTemporaryCluster } from '../../testnet/temporary-cluster.ts';
 import type { Cluster } from '../../testnet/cluster.ts';
 import type { LoadProcess } from '../../testnet/load/client.ts';
 import type { BenchArgs } from './args.ts';
-import type { Trial } from './full-load.ts';
-import {
-  keepsUp,
-  LEAST_COMMITTED,
-  longestHeld,
-  measureOnce,
-  SENDERS,
-  startLoad,
-  trialLine,
-  warmUp,
-} from './full-load.ts';
+import { LEAST_COMMITTED, longestHeld, measureOnce, SENDERS, startLoad, trialsOf, warmUp } from './full-load.ts';
 import { cpuPerTransfer } from './node-usage.ts';
 import type { NodeProfile } from './profile/record.ts';
 import { orderProfiles, recordProfiles, topOwners } from './profile/record.ts';
@@ -43,16 +33,11 @@ export async function throughput(
     const intervalMs = genesis.params.minBlockIntervalMs;
     const load = await startLoad(cluster);
     try {
-      const keeps = (done: Trial): boolean => keepsUp(done, intervalMs);
-      const trial = async (rate: number, measureMs: number): Promise<Trial> => {
-        const done = await measureOnce(cluster, load, rate, measureMs);
-        tell(trialLine(done, keeps(done)));
-        return done;
-      };
+      const trials = trialsOf(cluster, load, tell);
       const measureMs = args.seconds * 1000;
       const final = await (args.rate === undefined
-        ? longestHeld(trial, keeps, measureMs)
-        : trial(await warmUp(cluster, load, args.rate), measureMs));
+        ? longestHeld(trials, measureMs)
+        : trials.trial(await warmUp(cluster, load, args.rate), measureMs));
       const profiles = profile === undefined ? undefined : await profiled(cluster, load, final.result.rate, profile);
       if (profiles) tell(profileLines(profiles, profile ?? ''));
       const { result, usage } = final;
