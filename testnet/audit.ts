@@ -14,7 +14,7 @@ import { sameBlockId, verifyCertificate, votesOfCertificate } from '../src/chain
 import { nativeCrypto } from '../src/native/crypto.ts';
 import { openChainStore } from '../src/store/chain-store.ts';
 import { guardFolder } from '../src/store/guard.ts';
-import { parseFrame } from '../src/store/guard-file.ts';
+import { parseSlot } from '../src/store/guard-slot.ts';
 import { decodeEntry } from '../src/store/guard-record.ts';
 import type { ChainStore } from '../src/store/types.ts';
 import { nodeLayout } from './layout.ts';
@@ -47,7 +47,7 @@ export function readGuard(node: ManifestNode, chainId: string, book: VoteBook): 
     } catch {
       continue;
     }
-    const frame = parseFrame(bytes);
+    const frame = parseSlot(bytes);
     if (frame.kind !== 'valid') continue;
     const { entry } = decodeEntry(frame.payload);
     if (entry.kind === 'record') for (const vote of entry.record.signedVotes) book.add(vote);

@@ -7,11 +7,11 @@ import { toHex } from '../bytes.ts';
 import { isNodeError, NodeError } from '../errors.ts';
 import { nodeGuardDisk } from './guard-disk.ts';
 import { ensurePrivateFolder, replaceFile } from './files.ts';
-import { MAX_FRAME_BYTES, parseFrame } from './guard-file.ts';
 import type { GuardEntry, GuardIdentity } from './guard-record.ts';
 import { decodeEntry, sameIdentity, stepIndex } from './guard-record.ts';
 import type { Slot } from './guard-recovery.ts';
 import { slotOf } from './guard-recovery.ts';
+import { MAX_SLOT_BYTES, parseSlot } from './guard-slot.ts';
 import { storageError } from './storage-error.ts';
 
 /** A node that signs writes one slot while the other is whole: both do not look damaged for long. */
@@ -40,7 +40,7 @@ export async function readGuard(folder: string): Promise<GuardCopy | null> {
     const slots = await readSlots(folder);
     if (slots.length === 0) return null;
     const isLast = attempt === READ_TRIES;
-    if (!isLast && slots.some(({ bytes }) => parseFrame(bytes).kind !== 'valid')) continue;
+    if (!isLast && slots.some(({ bytes }) => parseSlot(bytes).kind !== 'valid')) continue;
     return parseGuard(slots, folder);
   }
 }
@@ -66,7 +66,7 @@ function wholeRecord({
   slot,
   bytes,
 }: GuardSlot): (GuardSlot & { sequence: number; identity: GuardIdentity; entry: GuardEntry })[] {
-  const frame = parseFrame(bytes);
+  const frame = parseSlot(bytes);
   if (frame.kind !== 'valid' || slotOf(frame.sequence) !== slot) return [];
   try {
     return [{ slot, bytes, sequence: frame.sequence, ...decodeEntry(frame.payload) }];
@@ -81,7 +81,7 @@ async function readSlots(folder: string): Promise<GuardSlot[]> {
   try {
     const slots: GuardSlot[] = [];
     for (const slot of SLOTS) {
-      const bytes = await disk.read(slot, MAX_FRAME_BYTES);
+      const bytes = await disk.read(slot, MAX_SLOT_BYTES);
       if (bytes) slots.push({ slot, bytes });
     }
     return slots;

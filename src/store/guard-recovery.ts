@@ -69,7 +69,9 @@ export function recover(
   const other = frames[slotOf(newest.sequence + 1)];
   const certain =
     other.kind === 'valid' ||
-    // The header of an older record over another payload: a write that was cut off, so nothing of it was sent.
+    // Of a write that was cut off nothing was sent.
+    other.kind === 'interrupted' ||
+    // It was an older record, or the same in the older form: its header over another payload.
     (other.kind === 'damaged' && other.sequence !== null && other.sequence < newest.sequence) ||
     // The guard was being made: its first record is not written before both slots are. Blocks fetched since may know of
     // this half, and of no more.

@@ -8,13 +8,14 @@ import { equalBytes, toHex } from '../bytes.ts';
 import { NodeError } from '../errors.ts';
 import type { GuardDisk } from './guard-disk.ts';
 import { nodeGuardDisk } from './guard-disk.ts';
-import type { Frame } from './guard-file.ts';
-import { frameParts, MAX_FRAME_BYTES, MAX_PAYLOAD_BYTES, parseFrame, sha256 } from './guard-file.ts';
+import { frameBytes, MAX_FRAME_BYTES, MAX_PAYLOAD_BYTES, parseFrame, sha256 } from './guard-file.ts';
 import type { GuardEntry, GuardIdentity, GuardRecord, ValueRef } from './guard-record.ts';
 import { encodeEntry, pruned, valueIds } from './guard-record.ts';
 import type { GuardWitness, Recovered } from './guard-recovery.ts';
+import type { Slot } from './guard-recovery.ts';
 import { recover, slotOf } from './guard-recovery.ts';
 import { checkSuccessor } from './guard-rules.ts';
+import { MAX_SLOT_BYTES, parseSlot, SECTOR_BYTES, sectorsIn, slotParts } from './guard-slot.ts';
 import { storageError } from './storage-error.ts';
 
 /**
@@ -76,6 +77,9 @@ export interface SignGuardOptions extends GuardIdentity {
  */
 const VALUE_SLOTS = ['value-0', 'value-1', 'value-2', 'value-3', 'value-4', 'value-5'] as const;
 
+/** Whole ones that the file of each slot begins with; null where there is none. */
+type Sectors = Record<Slot, number | null>;
+
 interface StoredValue extends ValueRef {
   readonly bytes: Uint8Array;
 }
@@ -91,9 +95,10 @@ export async function openSignGuard(options: SignGuardOptions): Promise<SignGuar
   const disk = options.disk ?? nodeGuardDisk(folder);
   const identity = { chainId, genesisHash, publicKey };
   try {
-    const frames = { a: await readFrame(disk, 'a'), b: await readFrame(disk, 'b') };
-    const recovered = recover(identity, frames, store);
-    return new DiskGuard(disk, folder, identity, recovered, await readValues(disk, recovered.entry));
+    const files = { a: await disk.read('a', MAX_SLOT_BYTES), b: await disk.read('b', MAX_SLOT_BYTES) };
+    const recovered = recover(identity, { a: parseSlot(files.a), b: parseSlot(files.b) }, store);
+    const sectors = { a: sectorsIn(files.a), b: sectorsIn(files.b) };
+    return new DiskGuard(disk, folder, identity, recovered, sectors, await readValues(disk, recovered.entry));
   } catch (error) {
     await disk.close();
     throw error instanceof NodeError ? error : storageError(error, 'read the sign guard', folder);
@@ -105,6 +110,7 @@ class DiskGuard implements SignGuard {
   readonly #folder: string;
   readonly #identity: GuardIdentity;
   readonly #values: (StoredValue | undefined)[];
+  readonly #sectors: Sectors;
   #status: GuardStatus;
   #sequence: number;
   #nextSequence: number;
@@ -120,11 +126,13 @@ class DiskGuard implements SignGuard {
     folder: string,
     identity: GuardIdentity,
     recovered: Recovered,
+    sectors: Sectors,
     values: (StoredValue | undefined)[],
   ) {
     this.#disk = disk;
     this.#folder = folder;
     this.#identity = identity;
+    this.#sectors = sectors;
     this.#values = values;
     this.#sequence = recovered.sequence;
     this.#nextSequence = recovered.nextSequence;
@@ -223,7 +231,12 @@ class DiskGuard implements SignGuard {
   async #write(entry: GuardEntry): Promise<void> {
     const sequence = this.#nextSequence;
     const payload = encodeEntry(this.#identity, entry);
-    await this.#disk.writeSynced(slotOf(sequence), frameParts(sequence, payload));
+    const slot = slotOf(sequence);
+    const parts = slotParts(sequence, payload, this.#sectors[slot]);
+    await this.#disk.writeSynced(slot, parts);
+    for (const { at, bytes } of parts) {
+      this.#sectors[slot] = Math.max(this.#sectors[slot] ?? 0, (at + bytes.length) / SECTOR_BYTES);
+    }
     this.#sequence = sequence;
     this.#nextSequence = sequence + 1;
     this.#entry = entry;
@@ -265,7 +278,7 @@ class DiskGuard implements SignGuard {
     const payloadHash = sha256(payload);
     this.#lastSlot = free;
     this.#values[free] = undefined;
-    await this.#disk.writeSynced(name, frameParts(0, payload, payloadHash));
+    await this.#disk.writeSynced(name, [{ at: 0, bytes: frameBytes(payload, payloadHash) }]);
     const stored = { blockId: payload.subarray(0, 32), payloadHash, bytes: payload.subarray(32) };
     this.#values[free] = stored;
     return stored;
@@ -278,15 +291,11 @@ function statusOf({ kind, reason, entry }: Recovered): GuardStatus {
   return entry?.kind === 'record' ? { kind, record: entry.record } : { kind: 'empty' };
 }
 
-async function readFrame(disk: GuardDisk, name: string): Promise<Frame> {
-  return parseFrame(await disk.read(name, MAX_FRAME_BYTES));
-}
-
 /** By slot: the values that the entry names and whose bytes are as it says. */
 async function readValues(disk: GuardDisk, entry: GuardEntry | null): Promise<(StoredValue | undefined)[]> {
   const values: (StoredValue | undefined)[] = [];
   for (const name of VALUE_SLOTS) {
-    const frame = entry?.kind === 'record' ? await readFrame(disk, name) : undefined;
+    const frame = entry?.kind === 'record' ? parseFrame(await disk.read(name, MAX_FRAME_BYTES)) : undefined;
     const ref =
       entry?.kind === 'record' && frame?.kind === 'valid'
         ? entry.values.find(({ payloadHash }) => equalBytes(payloadHash, frame.payloadHash))

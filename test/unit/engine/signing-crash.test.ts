@@ -66,8 +66,8 @@ describe('a validator killed around its guard', () => {
       rmSync(folder, { recursive: true });
       folder = mkdtempSync(join(tmpdir(), 'aitbc-signing-'));
     }
-    // Per signature: a record with its six boundaries, and two of its publication.
-    assert.ok(boundary > SIGNATURES * 8, String(boundary));
+    // Per signature: a record with its four boundaries, and two of its publication.
+    assert.ok(boundary > SIGNATURES * 6, String(boundary));
   });
 
   it('again and again, at boundaries further and further on', async function () {

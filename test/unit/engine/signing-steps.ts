@@ -1,7 +1,6 @@
 /**
  * A validator that signs heights, rounds and steps in order, with the real guard on a real disk, and kills itself at a
- * given boundary: around every write, in the middle of one, between the two syncs of a record, before and after what is
- * signed leaves. What left is in the file `published`, one signature a line. Each run would sign other things than the
+ * given boundary: around every write, in the middle of one, before and after what is signed leaves. What left is in the file `published`, one signature a line. Each run would sign other things than the
  * one before, if its guard let it.
  *
  *     node signing-steps.ts FOLDER RUN BOUNDARY HEIGHTS
@@ -19,6 +18,7 @@ import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { guardFolder, openSignGuard } from '../../../src/store/guard.ts';
 import type { DiskPart, GuardDisk } from '../../../src/store/guard-disk.ts';
 import { nodeGuardDisk } from '../../../src/store/guard-disk.ts';
+import { SECTOR_BYTES } from '../../../src/store/guard-slot.ts';
 import { ChainDriver } from '../../util/chain-driver.ts';
 import { fixtureGenesis, signer } from '../../util/chain-fixture.ts';
 
@@ -67,8 +67,8 @@ class DyingDisk implements GuardDisk {
     if (isNew) await this.#disk.writeSynced(name, parts);
     else
       for (const { at, bytes } of parts) {
-        // The header is one write within one sector: it is there or not.
-        const half = at === 0 ? 0 : bytes.length >> 1;
+        // Half of its sectors: less than one is not written.
+        const half = SECTOR_BYTES * Math.floor(bytes.length / SECTOR_BYTES / 2);
         await this.#disk.writeSynced(name, [{ at, bytes: bytes.subarray(0, half) }]);
         this.#boundaries.pass();
         await this.#disk.writeSynced(name, [{ at: at + half, bytes: bytes.subarray(half) }]);

@@ -4,8 +4,10 @@ import { bytesKey } from '../../../src/bytes.ts';
 import { voteSignBytes } from '../../../src/chain/votes.ts';
 import type { GuardStatus, SignGuard } from '../../../src/store/guard.ts';
 import type { DiskPart } from '../../../src/store/guard-disk.ts';
-import { PAYLOAD_AT } from '../../../src/store/guard-file.ts';
+import { MAGIC, sha256 } from '../../../src/store/guard-file.ts';
 import type { GuardRecord } from '../../../src/store/guard-record.ts';
+import { parseSlot, SECTOR_BYTES } from '../../../src/store/guard-slot.ts';
+import { Writer } from '../../../src/chain/codec.ts';
 import { CHAIN_ID, coded, GENESIS_HASH } from './fixtures.ts';
 import { fullRecord, openGuard, record, vote } from './guard-fixtures.ts';
 import { MemoryDisk } from './memory-disk.ts';
@@ -38,7 +40,54 @@ async function checkHonest(disk: MemoryDisk, newest: number, what: string): Prom
   return guard;
 }
 
+/** Of a file: the header of a value, the stamp of the first sector of a slot. */
+const STAMP_BYTES = 128;
+
 const kindsAfter = async (disk: MemoryDisk): Promise<GuardStatus['kind']> => (await openGuard(disk)).status.kind;
+
+/** One that is longer than the slots that were made for others. */
+const LONG = { ...fullRecord(4).record, proposalMessage: new Uint8Array(6_000).fill(7) };
+
+/** To slot b, over disks whose newest record, of height 3, is in slot a. */
+const WRITES = [
+  { what: 'a record', next: fullRecord(4).record, before: () => savedDisk(3) },
+  { what: 'a record that needs more room', next: LONG, before: () => savedDisk(3) },
+  { what: 'the first record after those of the older form', next: LONG, before: () => olderDisk(3) },
+];
+
+/** What saving a record writes to slot b; the disk as it is before. */
+async function writeOf(before: MemoryDisk, next: GuardRecord): Promise<{ disk: MemoryDisk; parts: DiskPart[] }> {
+  const disk = before.copy();
+  const parts: DiskPart[] = [];
+  disk.onWrite = (name, written) => {
+    if (name === 'b') parts.push(...written);
+  };
+  await (await openGuard(disk)).save(next, fullRecord(next.height).value);
+  return { disk: before.copy(), parts };
+}
+
+/** Of the part that is being written, only some sectors reach the disk. */
+function cutPower(disk: MemoryDisk, part: DiskPart | undefined, reached: readonly boolean[]): void {
+  for (let at = 0; part && at < part.bytes.length; at += SECTOR_BYTES) {
+    const sector = (part.at + at) / SECTOR_BYTES;
+    if (reached[sector % reached.length]) disk.put('b', part.at + at, part.bytes.subarray(at, at + SECTOR_BYTES));
+  }
+}
+
+/** As `savedDisk`, with slots as they were written before they had sectors. */
+async function olderDisk(last: number): Promise<MemoryDisk> {
+  const disk = await savedDisk(last);
+  for (const slot of ['a', 'b']) {
+    const frame = parseSlot(disk.files.get(slot));
+    assert.ok(frame.kind === 'valid');
+    const { sequence, payload, payloadHash } = frame;
+    const sealed = new Writer().raw(MAGIC).u16(1).u64(sequence).u32(payload.length).fixed(payloadHash, 32).finish();
+    disk.files.delete(slot);
+    disk.put(slot, 128, payload);
+    disk.put(slot, 0, new Writer().raw(sealed).raw(sha256(sealed)).finish());
+  }
+  return disk;
+}
 
 describe('damage of the sign guard', () => {
   for (const newest of [3, 4]) {
@@ -46,7 +95,7 @@ describe('damage of the sign guard', () => {
       const whole = await savedDisk(newest);
       for (const [name, bytes] of whole.files) {
         for (let at = 0; at < bytes.length; at++) {
-          for (const flip of at < PAYLOAD_AT ? [1, 2, 4, 8, 16, 32, 64, 128] : [1, 0x80, 0xff]) {
+          for (const flip of at < STAMP_BYTES ? [1, 2, 4, 8, 16, 32, 64, 128] : [1, 0xff]) {
             const disk = whole.copy();
             disk.put(name, at, Uint8Array.of((bytes[at] ?? 0) ^ flip));
             await checkHonest(disk, newest, `${name} byte ${at} flipped by ${flip}`);
@@ -73,10 +122,13 @@ describe('damage of the sign guard', () => {
   it('in the older record does no harm, in the newest lets the node sign from the height after next', async () => {
     // Sequence 5 in slot a is height 3, sequence 4 in slot b is height 2.
     const older = await savedDisk(3);
-    older.put('b', PAYLOAD_AT + 3, Uint8Array.of(0xff));
+    older.put('b', SECTOR_BYTES + 100, Uint8Array.of(0xff));
     assert.equal(await kindsAfter(older), 'ready');
+    // What the first sector does not tell any more, the others cannot: they may be left of an older record.
+    older.put('b', 100, Uint8Array.of(0xff));
+    assert.equal(await kindsAfter(older), 'uncertain');
     const newest = await savedDisk(3);
-    newest.put('a', PAYLOAD_AT + 3, Uint8Array.of(0xff));
+    newest.put('a', SECTOR_BYTES + 100, Uint8Array.of(0xff));
     const guard = await openGuard(newest, { store: { sequence: 5, height: 8 } });
     assert.equal(guard.status.kind, 'uncertain');
     assert.equal(guard.signAbove, 9);
@@ -88,8 +140,8 @@ describe('damage of the sign guard', () => {
 
   it('of both records, or records in each other’s place, refuse everything until reset', async () => {
     const both = await savedDisk(3);
-    both.put('a', PAYLOAD_AT, Uint8Array.of(0xff));
-    both.put('b', PAYLOAD_AT, Uint8Array.of(0xff));
+    both.put('a', 100, Uint8Array.of(0xff));
+    both.put('b', 100, Uint8Array.of(0xff));
     const swapped = await savedDisk(3);
     const { a, b } = Object.fromEntries(swapped.files);
     assert.ok(a && b);
@@ -104,51 +156,55 @@ describe('damage of the sign guard', () => {
     }
   });
 
-  it('cannot come from a killed process: every prefix of a write leaves the old record or the new one', async () => {
-    const { record: next, value } = fullRecord(4);
-    const before = await savedDisk(3);
-    let parts: readonly DiskPart[] = [];
-    const disk = before.copy();
-    disk.onWrite = (name, written) => {
-      if (name === 'b') parts = written;
-    };
-    await (await openGuard(disk)).save(next, value);
-    const [payload, header] = parts;
-    assert.ok(payload && header && parts.length === 2);
-    const old = { kind: 'ready', record: fullRecord(3).record };
-    for (let length = 0; length <= payload.bytes.length; length++) {
-      const torn = before.copy();
-      torn.put('b', payload.at, payload.bytes.subarray(0, length));
-      assert.deepEqual((await openGuard(torn)).status, old);
-      torn.put('b', header.at, header.bytes);
-      if (length === payload.bytes.length) assert.equal(await kindsAfter(torn), 'ready');
-    }
-  });
+  for (const { what, next, before } of WRITES) {
+    it(`cannot come from a killed process: every prefix of the write of ${what} leaves the old record or the new one`, async () => {
+      const { disk: old, parts } = await writeOf(await before(), next);
+      for (const [i, part] of parts.entries()) {
+        const torn = old.copy();
+        for (const { at, bytes } of parts.slice(0, i)) torn.put('b', at, bytes);
+        for (let length = 0; length <= part.bytes.length; length += SECTOR_BYTES) {
+          torn.put('b', part.at, part.bytes.subarray(0, length));
+          const isWhole = i === parts.length - 1 && length === part.bytes.length;
+          assert.deepEqual((await openGuard(torn)).status, {
+            kind: 'ready',
+            record: isWhole ? next : fullRecord(3).record,
+          });
+        }
+      }
+    });
 
-  it('cannot come from a power cut: any sectors of the part being written leave the old record or the new one', async () => {
-    const { record: next, value } = fullRecord(4);
-    const before = await savedDisk(3);
-    const parts: DiskPart[] = [];
-    const disk = before.copy();
-    disk.onWrite = (name, written) => {
-      if (name === 'b') parts.push(...written);
-    };
-    await (await openGuard(disk)).save(next, value);
-    await fc.assert(
-      fc.asyncProperty(fc.nat(1), fc.array(fc.boolean(), { minLength: 64, maxLength: 64 }), async (synced, reached) => {
-        const torn = before.copy();
-        for (const { at, bytes } of parts.slice(0, synced)) torn.put('b', at, bytes);
-        const old = torn.files.get('b') ?? new Uint8Array();
-        const part = parts[synced];
-        assert.ok(part);
-        torn.put('b', part.at, part.bytes);
-        const whole = torn.files.get('b') ?? new Uint8Array();
-        const bytes = whole.map((byte, at) => (reached[Math.floor(at / 512) % 64] ? byte : (old[at] ?? 0)));
-        torn.files.set('b', bytes);
-        const { status } = await openGuard(torn);
-        assert.ok(status.kind === 'ready' && [3, 4].includes(status.record.height));
-      }),
-    );
+    it(`cannot come from a power cut: any sectors of the write of ${what} leave the old record or the new one`, async () => {
+      const { disk: old, parts } = await writeOf(await before(), next);
+      const sectors = fc.array(fc.boolean(), { minLength: 64, maxLength: 64 });
+      await fc.assert(
+        fc.asyncProperty(fc.nat(parts.length - 1), sectors, async (synced, reached) => {
+          const torn = old.copy();
+          for (const { at, bytes } of parts.slice(0, synced)) torn.put('b', at, bytes);
+          cutPower(torn, parts[synced], reached);
+          const first = await openGuard(torn);
+          assert.ok(first.status.kind === 'ready' && [3, 4].includes(first.status.record.height));
+          // And once more, in the write after that.
+          const again = await writeOf(torn, fullRecord(5).record);
+          cutPower(again.disk, again.parts[0], reached.toReversed());
+          const { status } = await openGuard(again.disk);
+          assert.ok(status.kind === 'ready' && [3, 4, 5].includes(status.record.height));
+        }),
+      );
+    });
+  }
+
+  it('is told from an interrupted write in slots of the older form too', async () => {
+    for (const newest of [3, 4]) {
+      const disk = await olderDisk(newest);
+      assert.deepEqual((await openGuard(disk)).status, { kind: 'ready', record: fullRecord(newest).record });
+      const [slot, other] = newest === 3 ? ['a', 'b'] : ['b', 'a'];
+      const damaged = disk.copy();
+      damaged.put(slot, 200, Uint8Array.of(0xff));
+      assert.equal(await kindsAfter(damaged), 'uncertain');
+      const interrupted = disk.copy();
+      interrupted.put(other, 200, Uint8Array.of(0xff));
+      assert.equal(await kindsAfter(interrupted), 'ready');
+    }
   });
 
   it('of any bytes is never worse than uncertain where the other record is whole', async () => {
@@ -190,10 +246,11 @@ describe('damage of the sign guard', () => {
           disk.onWrite = (name, parts) => {
             if (killedAt === null) return;
             const torn = disk.copy();
-            const [payload, header] = parts;
-            if (payload && header && disk.files.has(name)) {
-              torn.put(name, payload.at, payload.bytes.subarray(0, Math.floor(killedAt * payload.bytes.length)));
-              if (killedAt === 1) torn.put(name, header.at, header.bytes);
+            const sectors = parts.reduce((sum, { bytes }) => sum + bytes.length / SECTOR_BYTES, 0);
+            let left = SECTOR_BYTES * Math.floor(killedAt * sectors);
+            for (const { at, bytes } of disk.files.has(name) ? parts : []) {
+              torn.put(name, at, bytes.subarray(0, left));
+              left = Math.max(0, left - bytes.length);
             }
             disk = torn;
             throw new Error('killed');

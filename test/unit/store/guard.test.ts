@@ -3,7 +3,7 @@ import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import type { SignGuard } from '../../../src/store/guard.ts';
 import { guardFolder, openSignGuard } from '../../../src/store/guard.ts';
-import { nodeGuardDisk } from '../../../src/store/guard-disk.ts';
+import { DiskPace, nodeGuardDisk } from '../../../src/store/guard-disk.ts';
 import { KEPT_ROUNDS } from '../../../src/store/guard-record.ts';
 import { SIGN_NOTHING } from '../../../src/store/guard-recovery.ts';
 import { coded, filled, inFolder, CHAIN_ID, GENESIS_HASH } from './fixtures.ts';
@@ -112,7 +112,7 @@ describe('sign guard', () => {
     assert.ok(status.kind === 'ready');
     assert.equal(status.record.signedVotes.length, KEPT_ROUNDS + 1);
     assert.equal(status.record.signedVotes.at(-1)?.round, 99);
-    assert.ok((disk.files.get('a')?.length ?? 0) < 4_096);
+    assert.ok((disk.files.get('a')?.length ?? 0) <= 4_096);
   });
 
   it('refuses lists and bytes above their caps, and writes nothing', async () => {
@@ -347,4 +347,25 @@ describe('the disk of the sign guard', () => {
       assert.deepEqual(await disk.read('y', 2), Uint8Array.of(97, 98));
       await disk.close();
     }));
+
+  it('is waited for while it is quick, and left to the threads once it is not, or where much is written', () => {
+    const pace = new DiskPace();
+    /** Parts left to the threads before the next one that is waited for. */
+    const asides = (): number => {
+      let count = 0;
+      while (!pace.mayWait(1_000)) count++;
+      return count;
+    };
+    assert.equal(asides(), 0);
+    const slow = Array.from({ length: 10 }, () => {
+      pace.onWaited(30);
+      return asides();
+    });
+    assert.deepEqual(slow, [4, 8, 16, 32, 64, 128, 256, 512, 512, 512]);
+    pace.onWaited(2);
+    assert.equal(asides(), 0);
+    pace.onWaited(11);
+    assert.equal(asides(), 4);
+    assert.equal(new DiskPace().mayWait(4 * 1024 * 1024), false);
+  });
 });
