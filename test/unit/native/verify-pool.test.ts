@@ -84,7 +84,7 @@ describe('verify pool', () => {
     assert.deepEqual(order, ['urgent', 'bulk']);
   });
 
-  it('verifies small batches in line: urgent ones always, others only when nothing waits', async () => {
+  it('verifies small batches in line: urgent ones always, others only when nothing of their chain waits', async () => {
     let messages = 0;
     const spawnCounting = (): Worker => {
       const worker = spawnVerifyWorker();
@@ -100,6 +100,11 @@ describe('verify pool', () => {
     assert.equal(messages, 0);
     await Promise.all([pool.verifyBatch(checks), pool.verifyBatch(checks.slice(0, 1))]);
     assert.ok(messages > 0);
+    const busy = pool.share('busy').verifyBatch(checks);
+    const before = messages;
+    assert.deepEqual(await pool.share('quiet').verifyBatch(checks.slice(0, 1)), validity(1));
+    assert.equal(messages, before);
+    await busy;
   });
 
   for (const urgent of [false, true]) {
