@@ -171,7 +171,7 @@ describe('admission of transactions', () => {
     );
   });
 
-  it('waits longer for company while there is company, 250 ms at most, and 15 ms again once there is none', async () => {
+  it('waits longer for company while there is company, 250 ms at most, less once there is none, and not after a pause', async () => {
     const { admission } = await node.start();
     let account = 0;
     /** Ms until one more batch has left, which began with so many transactions. */
@@ -185,7 +185,7 @@ describe('admission of transactions', () => {
       }
       return Infinity;
     };
-    assert.equal(await waited(1), 15);
+    assert.equal(await waited(1), 1);
     assert.equal(await waited(3), 15);
     assert.equal(await waited(3), 30);
     assert.equal(await waited(3), 60);
@@ -197,6 +197,10 @@ describe('admission of transactions', () => {
     assert.equal(await waited(1), 63);
     assert.equal(await waited(1), 32);
     assert.equal(await waited(1), 16);
+    assert.equal(await waited(1), 15);
+    for (let i = 0; i < 4; i++) await waited(3);
+    await node.advance(240);
+    assert.equal(await waited(1), 1);
     assert.equal(await waited(1), 15);
   });
 
