@@ -4,7 +4,7 @@ export interface Clock {
   now(): number;
   /** Monotonic ms, for measuring spans. */
   monotonic(): number;
-  /** Runs `fn` once after `ms`; the returned function cancels it and may be called at any time. */
+  /** Runs `fn` once after `ms`, with 0 when others had a turn; the returned function cancels it and may be called at any time. */
   after(ms: number, fn: () => void): () => void;
 }
 
@@ -12,6 +12,12 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after: (ms, fn) => {
+    if (ms === 0) {
+      const turn = setImmediate(fn);
+      return () => {
+        clearImmediate(turn);
+      };
+    }
     const timer = setTimeout(fn, ms);
     return () => {
       clearTimeout(timer);

@@ -47,7 +47,7 @@ export class ChainMaker {
     txs: readonly Transaction[],
   ): Promise<{ readonly applied: AppliedBlock; readonly certificate: Certificate }> {
     const { ledger } = this;
-    const applied = ledger.build({
+    const applied = await ledger.build({
       timeMs: earliestTimeMs(ledger.rules, ledger.tip),
       proposer: proposerOf(ledger.validators.current, 0).publicKey,
       lastCommit: this.#lastCommit,

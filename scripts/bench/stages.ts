@@ -83,7 +83,7 @@ export async function stages(
       const chosen = pool(ledger, txs, watch);
       hashing.ms = 0;
       const executedAt = performance.now();
-      const built = ledger.build({
+      const built = await ledger.build({
         timeMs: ledger.tip.timeMs + 1000,
         proposer: validator.publicKey,
         lastCommit: maker.lastCommit,

@@ -90,8 +90,23 @@ export interface BlockProposal {
   readonly txs: readonly Transaction[];
 }
 
+/** Work in steps of some milliseconds each: between two of them others may have a turn, as long as nothing moves the tip. */
+export type Steps<T> = Generator<undefined, T, undefined>;
+
+/** Transactions executed in one step. */
+const STEP_TXS = 128;
+
+/** All at once. */
+export function allSteps<T>(steps: Steps<T>): T {
+  for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
+}
+
 /** Makes the block after the tip. Evidence and transactions that would make it invalid are left out. */
 export function buildBlock(rules: ChainRules, tip: Tip, proposal: BlockProposal): AppliedBlock {
+  return allSteps(buildSteps(rules, tip, proposal));
+}
+
+export function* buildSteps(rules: ChainRules, tip: Tip, proposal: BlockProposal): Steps<AppliedBlock> {
   const height = tip.height + 1;
   const run = startRun(rules, tip, proposal);
   const evidence = proposal.evidence.filter((item) => convictIfApplicable(run, item));
@@ -101,8 +116,8 @@ export function buildBlock(rules: ChainRules, tip: Tip, proposal: BlockProposal)
     if (txs.length >= rules.params.maxBlockTxs) break;
     if (bytes + tx.bytes.length > rules.params.maxBlockBytes || admissionFault(rules, run, tx) !== null) continue;
     runTransaction(run, tx);
-    txs.push(tx);
     bytes += tx.bytes.length;
+    if (txs.push(tx) % STEP_TXS === 0) yield;
   }
   const result = finishRun(rules, tip, run);
   const sets = getSets(tip.state);
@@ -213,14 +228,24 @@ export function isBodyOf(crypto: Hasher, { header, lastCommit, evidence, txs }: 
  * @throws NodeError BAD_BLOCK; then nothing was changed
  */
 export function applyBlock(rules: ChainRules, tip: Tip, block: Block, verified: VerifiedTransactions): AppliedBlock {
+  return allSteps(applySteps(rules, tip, block, verified));
+}
+
+export function* applySteps(
+  rules: ChainRules,
+  tip: Tip,
+  block: Block,
+  verified: VerifiedTransactions,
+): Steps<AppliedBlock> {
   const { header } = block;
   const run = startRun(rules, tip, { ...header, lastCommit: block.lastCommit });
   for (const item of block.evidence) convict(run, item);
-  for (const tx of block.txs) {
+  for (const [i, tx] of block.txs.entries()) {
     if (!verified.has(tx)) throw badBlock('a signature was not found good', header.height);
     const fault = admissionFault(rules, run, tx);
     if (fault !== null) throw badBlock(`a transaction is not admissible: ${fault}`, header.height);
     runTransaction(run, tx);
+    if (i % STEP_TXS === STEP_TXS - 1) yield;
   }
   const result = finishRun(rules, tip, run);
   const roots = [

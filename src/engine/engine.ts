@@ -197,7 +197,7 @@ export class Engine {
         if (event.height === this.#machine.height) await this.#apply([event.input]);
         return;
       case 'prepared':
-        if (event.height === this.#machine.height) await this.#apply([this.#judging.execute(event)]);
+        if (event.height === this.#machine.height) await this.#apply([await this.#judging.execute(event)]);
         return;
       case 'work':
         if (!this.#pacer.hasReason()) return;
@@ -246,7 +246,7 @@ export class Engine {
         inputs.push(...inputsOf(this.proposals.at(effect.round)?.message));
         return;
       case 'build': {
-        const blockId = this.#signing.build(effect.round);
+        const blockId = await this.#signing.build(effect.round);
         if (blockId) inputs.push({ type: 'built', round: effect.round, blockId });
         this.#unbuilt = blockId ? null : effect.round;
         return;
@@ -443,7 +443,7 @@ export class Engine {
   async #buildLate(): Promise<void> {
     const { round } = this.#machine;
     if (this.#machine.step !== 'propose' || this.#unbuilt !== round) return;
-    const blockId = this.#signing.build(round);
+    const blockId = await this.#signing.build(round);
     if (!blockId) return;
     this.#unbuilt = null;
     await this.#apply([{ type: 'built', round, blockId }]);

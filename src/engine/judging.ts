@@ -4,6 +4,7 @@
  */
 import type { Hash } from '../bytes.ts';
 import { bytesKey, equalBytes, toHex } from '../bytes.ts';
+import type { Clock } from '../clock.ts';
 import type { Input } from '../consensus/types.ts';
 import { toNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -30,6 +31,7 @@ export interface JudgingModules {
   readonly log: Logger;
   readonly proposals: Proposals;
   readonly timers: Timers;
+  readonly clock: Clock;
   /** Values that must not be dropped for newer ones. */
   readonly isHeld: (blockId: Hash) => boolean;
   /** Of the machine. */
@@ -89,11 +91,11 @@ export class Judging {
   }
 
   /** Executes a block of this height. @throws NodeError what is not the block's fault */
-  execute({ height, blockId, block, timely }: Prepared): Input {
-    const { ledger, admission, log } = this.#modules;
+  async execute({ height, blockId, block, timely }: Prepared): Promise<Input> {
+    const { ledger, admission, clock, log } = this.#modules;
     let valid = false;
     try {
-      if (block) valid = equalBytes(ledger.execute(block, admission.verified).blockId, blockId);
+      if (block) valid = equalBytes((await ledger.execute(block, admission.verified, clock)).blockId, blockId);
     } catch (error) {
       if (isOwnFailure(error) || toNodeError(error).code === 'INTERNAL') throw error;
       log.warn('proposed block is invalid', { error, height, blockId: toHex(blockId) });

@@ -6,8 +6,8 @@ import type { Hash } from '../bytes.ts';
 import { bytesKey, equalBytes, toHex } from '../bytes.ts';
 import type { Block, Header } from '../chain/block.ts';
 import { blockId } from '../chain/block.ts';
-import type { AppliedBlock, BlockProposal, ChainRules, Tip, VerifiedTransactions } from '../chain/execute.ts';
-import { applyBlock, buildBlock, verifyBlock, verifyPlace } from '../chain/execute.ts';
+import type { AppliedBlock, BlockProposal, ChainRules, Steps, Tip, VerifiedTransactions } from '../chain/execute.ts';
+import { applySteps, buildSteps, verifyBlock, verifyPlace } from '../chain/execute.ts';
 import type { Genesis } from '../chain/genesis.ts';
 import { genesisBlockId, genesisState } from '../chain/genesis.ts';
 import type { CertifiedCandidate, LinkedBlock, LinkedRange } from '../chain/linked-range.ts';
@@ -118,17 +118,25 @@ export class Ledger {
     return found;
   }
 
-  /** Makes the next block; it is executed and kept as a candidate. */
-  build(proposal: BlockProposal): AppliedBlock {
-    return this.#keep(buildBlock(this.rules, this.#tip, proposal));
+  /**
+   * Makes the next block; it is executed and kept as a candidate.
+   *
+   * @param clock lets others have a turn while much is executed; nothing may move the tip meanwhile
+   */
+  async build(proposal: BlockProposal, clock?: Clock): Promise<AppliedBlock> {
+    const built = inTurns(buildSteps(this.rules, this.#tip, proposal), clock);
+    return this.#keep(await built);
   }
 
   /**
-   * Verifies and executes a block for the next height; signatures were checked. @throws NodeError BAD_BLOCK
+   * Verifies and executes a block for the next height; signatures were checked.
+   *
+   * @param clock as for `build` @throws NodeError BAD_BLOCK
    */
-  execute(block: Block, verified: VerifiedTransactions): AppliedBlock {
+  async execute(block: Block, verified: VerifiedTransactions, clock?: Clock): Promise<AppliedBlock> {
     verifyBlock(this.rules, this.#tip, block);
-    return this.#keep(applyBlock(this.rules, this.#tip, block, verified));
+    const applied = inTurns(applySteps(this.rules, this.#tip, block, verified), clock);
+    return this.#keep(await applied);
   }
 
   /** Makes a candidate final: one atomic synced batch, then the tip moves. */
@@ -242,7 +250,7 @@ export class Ledger {
       let applied: AppliedBlock;
       try {
         verifyPlace(this.rules, tip, block);
-        applied = applyBlock(this.rules, tip, block, verified);
+        applied = await inTurns(applySteps(this.rules, tip, block, verified), clock);
       } catch (error) {
         if (isOwnFailure(error)) throw error;
         if (toNodeError(error).code === 'UPGRADE_NEEDED') return toNodeError(error);
@@ -290,6 +298,14 @@ export class Ledger {
   #tipAfter(applied: AppliedBlock, state: StateReader): Tip {
     const { height, timeMs } = applied.block.header;
     return { height, blockId: applied.blockId, timeMs, state, tree: this.#tree, version: applied.version };
+  }
+}
+
+/** Takes the steps, with a turn for others between them where a clock is given. */
+async function inTurns<T>(steps: Steps<T>, clock: Clock | undefined): Promise<T> {
+  for (let step = steps.next(); ; step = steps.next()) {
+    if (step.done) return step.value;
+    if (clock) await delay(clock, 0);
   }
 }
 

@@ -59,7 +59,7 @@ export async function replay(
         });
       }
       await certificates.verify(ledger.validators.current, certificate);
-      const result = ledger.execute(block, verified);
+      const result = await ledger.execute(block, verified);
       options.inspect?.(ledger.tip.state, result);
       await ledger.commit(id, certificate, options.guard);
       applied += 1;

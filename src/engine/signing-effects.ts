@@ -42,27 +42,28 @@ export class SigningEffects {
   }
 
   /** A fresh block for the next height, executed and kept; undefined when there is no reason for one. */
-  build(round: number): Hash | undefined {
+  async build(round: number): Promise<Hash | undefined> {
     const { ledger, pool, admission, bodies, evidence, clock, validator, pacer, log } = this.#modules;
     if (!validator) return undefined;
     const { tip, rules, store } = ledger;
     const timeMs = Math.max(clock.now(), earliestTimeMs(rules, tip));
     const atMs = clock.monotonic();
     const { maxBlockTxs, maxBlockBytes } = rules.params;
-    const { block, blockId } = ledger.build({
+    // Others would have to ask for what still waits here for company.
+    admission.flush();
+    const proposal = {
       timeMs,
       proposer: validator.publicKey,
       lastCommit: store.head()?.certificate ?? null,
       evidence: evidence.pending(),
       txs: pool.select(admission.view(), Math.min(maxBlockTxs, admission.capacity.blockTxs), maxBlockBytes),
-    });
+    };
+    const { block, blockId } = await ledger.build(proposal, clock);
     if (block.txs.length === 0 && block.evidence.length === 0 && !pacer.isDue(timeMs)) {
       log.debug('nothing to propose', { height: block.header.height, round });
       return undefined;
     }
     admission.capacity.onBegun(atMs);
-    // Others would have to ask for what still waits here for company.
-    admission.flush();
     bodies.add(wholeBody(blockId, block), this.#modules.isHeld);
     return blockId;
   }

@@ -33,7 +33,7 @@ export function nodeGuardDisk(folder: string): GuardDisk {
 /** Longer than this nothing else of the node shall wait for a disk. */
 const SLOW_MS = 10;
 /** Parts that go through Node's threads after a slow one, and twice as many each time that the next one is slow too. */
-const PARTS_ASIDE = { least: 4, most: 512 };
+const PARTS_ASIDE = { least: 1, most: 512 };
 /** Nor for more bytes at once: a block of 250 kB takes 1 ms. */
 const MAX_BYTES = 512 * 1024;
 

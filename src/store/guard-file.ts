@@ -15,7 +15,7 @@ export const FRAME_VERSION = 1;
 const SEALED_BYTES = MAGIC.length + 2 + 8 + 4 + 32;
 const HEADER_BYTES = SEALED_BYTES + 32;
 
-export const PAYLOAD_AT = 128;
+const PAYLOAD_AT = 128;
 export const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024;
 export const MAX_FRAME_BYTES = PAYLOAD_AT + MAX_PAYLOAD_BYTES;
 

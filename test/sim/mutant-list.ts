@@ -316,31 +316,36 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/engine/ledger.ts',
-        from: 'return this.#keep(buildBlock(this.rules, this.#tip, proposal));',
-        to: `Object.assign(globalThis, { seenRound: this.store.head()?.certificate.round });
-    try {
-      return this.#keep(buildBlock(this.rules, this.#tip, proposal));
-    } finally {
-      Object.assign(globalThis, { seenRound: undefined });
-    }`,
+        from: 'return this.#keep(await built);',
+        to: `Object.assign(globalThis, { seenRound: undefined });
+    return this.#keep(await built);`,
       },
       {
         file: 'src/engine/ledger.ts',
-        from: 'return this.#keep(applyBlock(this.rules, this.#tip, block, verified));',
+        from: 'const built = inTurns(',
         to: `Object.assign(globalThis, { seenRound: this.store.head()?.certificate.round });
-    try {
-      return this.#keep(applyBlock(this.rules, this.#tip, block, verified));
-    } finally {
-      Object.assign(globalThis, { seenRound: undefined });
-    }`,
+    const built = inTurns(`,
       },
       {
         file: 'src/engine/ledger.ts',
-        from: 'applied = applyBlock(this.rules, tip, block, verified);',
+        from: 'return this.#keep(await applied);',
+        to: `Object.assign(globalThis, { seenRound: undefined });
+    return this.#keep(await applied);`,
+      },
+      {
+        file: 'src/engine/ledger.ts',
+        from: 'const applied = inTurns(',
+        to: `Object.assign(globalThis, { seenRound: this.store.head()?.certificate.round });
+    const applied = inTurns(`,
+      },
+      {
+        file: 'src/engine/ledger.ts',
+        from: 'applied = await inTurns(applySteps(this.rules, tip, block, verified), clock);',
         to: `const seenRound = done.length > 0 ? undefined : this.store.head()?.certificate.round;
         Object.assign(globalThis, { seenRound });
-        applied = applyBlock(this.rules, tip, block, verified);
-        Object.assign(globalThis, { seenRound: undefined });`,
+        const applying = inTurns(applySteps(this.rules, tip, block, verified), clock);
+        Object.assign(globalThis, { seenRound: undefined });
+        applied = await applying;`,
       },
       {
         file: 'src/chain/modules/validators.ts',

@@ -8,6 +8,7 @@ import type { Transaction } from '../../../src/chain/tx.ts';
 import type { Certificate } from '../../../src/chain/votes.ts';
 import { verifyCertificate } from '../../../src/chain/votes.ts';
 import type { CertificateVerifier } from '../../../src/engine/ledger.ts';
+import { systemClock } from '../../../src/clock.ts';
 import { Ledger } from '../../../src/engine/ledger.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
@@ -191,12 +192,35 @@ describe('ledger', () => {
     await assert.rejects(ledger.import(linked([{ block, certificate }]), all, verify, null), { code: 'CORRUPT' });
   });
 
-  it('bound: 16 candidates, and one that is asked for stays', () => {
+  it('lets others have a turn while it executes a large block, which is the same block then', async () => {
+    let turns = 0;
+    const clock = {
+      ...systemClock,
+      after: (_: number, fn: () => void) => {
+        turns++;
+        return systemClock.after(0, fn);
+      },
+    };
+    const txs = Array.from({ length: 300 }, (_, nonce) => tx(nonce));
+    const { block, blockId } = new ChainDriver(genesis, ['validator-0', 'validator-1', 'validator-2']).build(txs);
+    const { header, lastCommit, evidence } = block;
+    const { timeMs, proposer } = header;
+    const built = await ledger.build({ timeMs, proposer, lastCommit, evidence, txs }, clock);
+    assert.deepEqual(built.blockId, blockId);
+    assert.equal(turns, 2);
+    const other = await Ledger.open(rules, genesis, new MemoryStore());
+    assert.deepEqual((await other.execute(block, all, clock)).receipts, built.receipts);
+    assert.equal(turns, 4);
+    assert.equal((await other.execute(block, all)).receipts.length, 300);
+    assert.equal(turns, 4);
+  });
+
+  it('bound: 16 candidates, and one that is asked for stays', async () => {
     const proposal = { proposer: driver.build().block.header.proposer, lastCommit: null, evidence: [], txs: [tx(0)] };
-    const first = ledger.build({ ...proposal, timeMs: 1_000_000 });
-    const second = ledger.build({ ...proposal, timeMs: 1_000_001 });
+    const first = await ledger.build({ ...proposal, timeMs: 1_000_000 });
+    const second = await ledger.build({ ...proposal, timeMs: 1_000_001 });
     for (let i = 2; i < 40; i++) {
-      ledger.build({ ...proposal, timeMs: 1_000_000 + i });
+      await ledger.build({ ...proposal, timeMs: 1_000_000 + i });
       assert.ok(ledger.candidate(first.blockId));
     }
     assert.equal(ledger.candidate(second.blockId), undefined);

@@ -37,6 +37,20 @@ export async function settle(turns = 20): Promise<void> {
   for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Who lets others have a turn waits for no time to pass. */
+function withTurns(clock: ManualClock): ManualClock {
+  const { after } = clock;
+  return Object.assign(clock, {
+    after: (ms: number, fn: () => void) => {
+      if (ms > 0) return after(ms, fn);
+      const turn = setImmediate(fn);
+      return () => {
+        clearImmediate(turn);
+      };
+    },
+  });
+}
+
 export interface NodeOptions extends FixtureOptions {
   /** Index of the validator that the node under test is; null: a follower. */
   readonly self?: number | null;
@@ -56,7 +70,7 @@ export class NodeUnderTest {
   readonly names: readonly string[];
   /** The chain as the other validators know it. */
   readonly driver: ChainDriver;
-  readonly clock: ManualClock = manualClock();
+  readonly clock: ManualClock = withTurns(manualClock());
   readonly verifier = new InlineVerifier();
   readonly network = new ScriptedNetwork();
   readonly store = new MemoryStore();
