@@ -97,7 +97,7 @@ export type Steps<T> = Generator<undefined, T, undefined>;
 const STEP_TXS = 128;
 
 /** All at once. */
-export function allSteps<T>(steps: Steps<T>): T {
+function allSteps<T>(steps: Steps<T>): T {
   for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
 }
 

@@ -7,6 +7,11 @@ import type { Timeouts } from '../consensus/types.ts';
 /** Blocks that are looked at: few, so that it follows a change within some intervals. */
 const BLOCKS = 4;
 /**
+ * And for what may wait: more of them. What is let in on top is verified at once by all nodes, so that a room that grew and
+ * shrank with each block made bursts of work that the next blocks waited for.
+ */
+const RATE_BLOCKS = 12;
+/**
  * What clients send waits for so long at most once it is taken, as long as it pays as much as the others: more would only
  * wait, and after a flood an idle chain would not be quick again before it is gone. Never below some intervals: what waits
  * is all that a block can hold, so that with less than one the rate could not grow.
@@ -27,11 +32,26 @@ const BUSY_SHARE = 0.6;
 const DISTANCES = 2;
 /** Nor more than so many times what the largest of the last ones held: a single quick one proves little on a busy machine. */
 const GROWTH = 1.5;
+/**
+ * What a block takes shows late what is too much: first those are used up that were verified before. After two in a row that took so
+ * many times their share of the interval, the next ones hold this part of the last, and then only so much more than one that held as
+ * many, until for some blocks nothing is left waiting. One alone was held up by something else. Without it four nodes that were offered three times what they take made
+ * blocks of 512 to 2,000, and some took more than a second.
+ */
+const OVERRUN = 1.5;
+const CUT = 0.75;
+const CAREFUL_GROWTH = 1.08;
+/** Of what a block may hold, when it was not less for want of transactions. */
+const USED = 0.95;
+const CALM_BLOCKS = 4;
 /** A block holds so many whatever the last ones took. */
 export const LEAST_BLOCK = 512;
 /** Blocks that show what a transaction takes: of smaller ones most of the time is distance. */
 const TELLING_TXS = LEAST_BLOCK / 2;
-/** Blocks that show the distance. Of the last few the quickest counts, because any may have been held up. */
+/**
+ * Blocks that show the distance, and any that is quicker than they were. Of the last few the quickest counts, because any may have
+ * been held up: those of a chain that has just begun were, and its nodes took the distance for half a second for good.
+ */
 const DISTANCE_TXS = LEAST_BLOCK / 4;
 const DISTANCE_BLOCKS = 8;
 /**
@@ -64,6 +84,11 @@ export class Capacity {
   readonly #intervalMs: number;
   /** The last blocks, with the time until each since the one before was final or transactions came. */
   readonly #gaps: Timed[] = [];
+  /** Transactions that a block may hold since one took too long. */
+  #careful = Infinity;
+  #wasOverrun = false;
+  /** Blocks since some were left waiting. */
+  #calm = 0;
   readonly #telling: Timed[] = [];
   readonly #distancesMs: number[] = [];
   /** What the last blocks took whose first proposer was there. */
@@ -92,9 +117,10 @@ export class Capacity {
     this.#dueMs = isMoreWaiting ? Math.max(nowMs, timeMs + this.#intervalMs) : Infinity;
     const gapMs = this.#waitingSinceMs === null ? 0 : atMs - this.#waitingSinceMs;
     this.#waitingSinceMs = isMoreWaiting ? atMs : null;
-    keep(this.#gaps, { txs, ms: Math.max(this.#intervalMs, gapMs) }, BLOCKS);
+    keep(this.#gaps, { txs, ms: Math.max(this.#intervalMs, gapMs) }, RATE_BLOCKS);
+    this.#takeCare(txs, ms, isMoreWaiting);
     if (txs >= TELLING_TXS) keep(this.#telling, { txs, ms }, BLOCKS);
-    if (txs <= DISTANCE_TXS) keep(this.#distancesMs, ms, DISTANCE_BLOCKS);
+    if (txs <= DISTANCE_TXS || ms < this.#distanceMs) keep(this.#distancesMs, ms, DISTANCE_BLOCKS);
     if (round === 0) keep(this.#tookMs, ms, BLOCKS);
   }
 
@@ -111,10 +137,29 @@ export class Capacity {
 
   /** Transactions for the next block of this node: it grows from block to block, because small ones are slow for what they hold. */
   get blockTxs(): number {
-    const distanceMs = this.#distancesMs.length === 0 ? 0 : Math.min(...this.#distancesMs);
-    const budgetMs = Math.max(BUSY_SHARE * this.#intervalMs, DISTANCES * distanceMs);
-    const largest = this.#gaps.reduce((most, { txs }) => Math.max(most, txs), 0);
-    return Math.max(LEAST_BLOCK, Math.floor(Math.min(pace(this.#telling) * budgetMs, GROWTH * largest)));
+    const largest = Math.max(0, ...this.#gaps.slice(-BLOCKS).map(({ txs }) => txs));
+    const wanted = Math.min(pace(this.#telling) * this.#budgetMs, GROWTH * largest, this.#careful);
+    return Math.max(LEAST_BLOCK, Math.floor(wanted));
+  }
+
+  /** What a block may take until it is final. */
+  get #budgetMs(): number {
+    return Math.max(BUSY_SHARE * this.#intervalMs, DISTANCES * this.#distanceMs);
+  }
+
+  get #distanceMs(): number {
+    return this.#distancesMs.length === 0 ? 0 : Math.min(...this.#distancesMs);
+  }
+
+  #takeCare(txs: number, ms: number, isMoreWaiting: boolean): void {
+    const isOverrun = txs >= TELLING_TXS && ms > OVERRUN * this.#budgetMs;
+    const isAgain = isOverrun && this.#wasOverrun;
+    this.#wasOverrun = isOverrun;
+    this.#calm = isMoreWaiting ? 0 : this.#calm + 1;
+    if (this.#calm >= CALM_BLOCKS) this.#careful = Infinity;
+    else if (isAgain) {
+      this.#careful = Math.max(LEAST_BLOCK, CUT * Math.min(txs, this.#careful));
+    } else if (txs >= USED * this.#careful) this.#careful *= CAREFUL_GROWTH;
   }
 
   /** Those of the next height. @param configured for blocks that take their usual time */

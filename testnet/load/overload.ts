@@ -12,7 +12,8 @@ import type { LoadSetup, OverloadResult, OverloadRun } from './protocol.ts';
 import { accountNonce, blockSummary, headHeight, submitBatch } from './rpc.ts';
 import { loadAccounts, nextTransfer } from './transfers.ts';
 
-const TICK_MS = 20;
+/** As of `LoadGenerator`. */
+const TICK_MS = 50;
 const WATCH_MS = 50;
 /** Requests to one node that may be open at once; what is due meanwhile counts as lag. */
 const MAX_OPEN = 64;

@@ -70,7 +70,7 @@ describe('capacity', () => {
   it('a block holds what is final within six tenths of the interval', () => {
     assert.equal(new Chain().busy({ count: 5, txs: 1_000, gapMs: 500, tookMs: 250 }).capacity.blockTxs, 1_200);
     assert.equal(new Chain().busy({ count: 5, txs: 2_000, gapMs: 500, tookMs: 300 }).capacity.blockTxs, 2_000);
-    assert.equal(new Chain().busy({ count: 5, txs: 3_000, gapMs: 900, tookMs: 900 }).capacity.blockTxs, 1_000);
+    assert.equal(new Chain().busy({ count: 5, txs: 3_000, gapMs: 500, tookMs: 400 }).capacity.blockTxs, 2_250);
   });
 
   it('grows within a few blocks, because of small ones most of the time is distance, by a half each', () => {
@@ -93,6 +93,13 @@ describe('capacity', () => {
     const chain = new Chain().idle({ count: 7, txs: 1, gapMs: 1_000, tookMs: 60 });
     chain.idle({ count: 1, txs: 1, gapMs: 10_000, tookMs: 9_000 });
     assert.equal(chain.busy({ count: 4, txs: 1_000, gapMs: 500, tookMs: 300 }).capacity.blockTxs, 1_000);
+  });
+
+  it('nor do slow ones at the beginning, once a larger one was quicker', () => {
+    const chain = new Chain().idle({ count: 2, txs: 1, gapMs: 1_000, tookMs: 600 });
+    chain.busy({ count: 4, txs: 1_000, gapMs: 500, tookMs: 300 });
+    assert.equal(chain.capacity.blockTxs, 1_500);
+    assert.equal(chain.busy({ count: 1, txs: 1_000, gapMs: 340, tookMs: 140 }).capacity.blockTxs, 1_153);
   });
 
   it('a clock behind those of the proposers makes no block endless: what was seen here is the least that it took', () => {
@@ -123,6 +130,25 @@ describe('capacity', () => {
     assert.deepEqual([after(900, 1), after(900, null)], [600, 600], 'a proposer that was gone, or not waited for');
   });
 
+  it('after two blocks that took too long, the next ones hold three quarters of it, and grow slowly until a crowd is over', () => {
+    const chain = new Chain().busy({ count: 4, txs: 1_600, gapMs: 500, tookMs: 250 });
+    assert.equal(chain.capacity.blockTxs, 1_920);
+    chain.busy({ count: 1, txs: 1_600, gapMs: 600, tookMs: 460 });
+    assert.ok(chain.capacity.blockTxs > 1_500, 'one alone was held up');
+    chain.busy({ count: 1, txs: 1_600, gapMs: 600, tookMs: 460 });
+    assert.equal(chain.capacity.blockTxs, 1_200);
+    chain.busy({ count: 1, txs: 1_000, gapMs: 140, tookMs: 100 });
+    assert.equal(chain.capacity.blockTxs, 1_200, 'not more than was used');
+    chain.busy({ count: 2, txs: 1_200, gapMs: 500, tookMs: 100 });
+    assert.equal(chain.capacity.blockTxs, Math.floor(1_200 * 1.08));
+    chain.busy({ count: 9, txs: 1_290, gapMs: 800, tookMs: 800 });
+    assert.equal(chain.capacity.blockTxs, LEAST_BLOCK, 'bound: never less');
+    chain.idle({ count: 3, txs: 800, gapMs: 500, tookMs: 100 });
+    assert.ok(chain.capacity.blockTxs < 600);
+    chain.idle({ count: 1, txs: 800, gapMs: 500, tookMs: 100 });
+    assert.equal(chain.capacity.blockTxs, 1_200);
+  });
+
   it('the time in which nothing waited is none that the chain needed', () => {
     assert.equal(new Chain().idle({ count: 3, txs: 1_000, gapMs: 60_000 }).capacity.rate, 2_000);
   });
@@ -130,8 +156,8 @@ describe('capacity', () => {
   it('bound: follows a change within a few blocks, and forgets what was before', () => {
     const chain = new Chain().busy({ count: 50, txs: 2_000, gapMs: 500, tookMs: 100 });
     chain.busy({ count: 4, txs: 600, gapMs: 500, tookMs: 300 });
-    assert.equal(chain.capacity.rate, 1_200);
     assert.equal(chain.capacity.blockTxs, 600);
+    assert.equal(chain.busy({ count: 8, txs: 600, gapMs: 500, tookMs: 300 }).capacity.rate, 1_200);
     const nearer = new Chain().idle({ count: 50, txs: 10, gapMs: 2_000, tookMs: 1_000 });
     nearer
       .idle({ count: 8, txs: 10, gapMs: 2_000, tookMs: 50 })
