@@ -33,10 +33,11 @@ const DISTANCES = 2;
 /** Nor more than so many times what the largest of the last ones held: a single quick one proves little on a busy machine. */
 const GROWTH = 1.5;
 /**
- * What a block takes shows late what is too much: first those are used up that were verified before. After two in a row that took so
- * many times their share of the interval, the next ones hold this part of the last, and then only so much more than one that held as
- * many, until for some blocks nothing is left waiting. One alone was held up by something else. Without it four nodes that were offered three times what they take made
- * blocks of 512 to 2,000, and some took more than a second.
+ * What a block takes shows late what is too much: first those are used up that were verified before. After two in a row
+ * that took so many times their share of the interval, the next ones hold this part of the last, and then only so much more
+ * than one that held as many, until for some blocks nothing is left waiting. One alone was held up by something else.
+ * Without it four nodes that were offered three times what they take made blocks of 512 to 2,000, of which some took more
+ * than a second.
  */
 const OVERRUN = 1.5;
 const CUT = 0.75;
@@ -49,8 +50,8 @@ export const LEAST_BLOCK = 512;
 /** Blocks that show what a transaction takes: of smaller ones most of the time is distance. */
 const TELLING_TXS = LEAST_BLOCK / 2;
 /**
- * Blocks that show the distance, and any that is quicker than they were. Of the last few the quickest counts, because any may have
- * been held up: those of a chain that has just begun were, and its nodes took the distance for half a second for good.
+ * Blocks that show the distance, and any that is quicker than they were. Of the last few the quickest counts, because any
+ * may have been held up: those of a cluster that has just begun were, and its nodes took the distance for half a second.
  */
 const DISTANCE_TXS = LEAST_BLOCK / 4;
 const DISTANCE_BLOCKS = 8;
@@ -84,7 +85,7 @@ export class Capacity {
   readonly #intervalMs: number;
   /** The last blocks, with the time until each since the one before was final or transactions came. */
   readonly #gaps: Timed[] = [];
-  /** Transactions that a block may hold since one took too long. */
+  /** Transactions that a block may hold since two took too long. */
   #careful = Infinity;
   #wasOverrun = false;
   /** Blocks since some were left waiting. */

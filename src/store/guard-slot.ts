@@ -36,18 +36,25 @@ interface Sector extends Stamp {
 }
 
 const NOTHING: Stamp = { sequence: 0, length: 0, payloadHash: new Uint8Array(32) };
+/** Over a record that may have been the newest: until the next one is there whole, the slot counts as damaged. */
+const LOST: Stamp = { ...NOTHING, length: 1 };
 
-/** @param there whole sectors that the file begins with; null where there is no file, which is then written whole */
-export function slotParts(sequence: number, payload: Uint8Array, there: number | null): DiskPart[] {
+/**
+ * @param there whole sectors that the file begins with; null where there is no file, which is then written whole
+ * @param isLost its record is damaged, and may be the newest
+ */
+export function slotParts(sequence: number, payload: Uint8Array, there: number | null, isLost: boolean): DiskPart[] {
   const stamp = { sequence, length: payload.length, payloadHash: sha256(payload) };
   const count = sectorsOf(payload.length);
   const sectors = Array.from({ length: count }, (_, i) =>
     sectorOf(stamp, i, payload.subarray(i * DATA_BYTES, (i + 1) * DATA_BYTES)),
   );
   if (there === null) return [{ at: 0, bytes: Buffer.concat([...sectors, ...fill(count, LEAST_SECTORS)]) }];
+  const written = { at: 0, bytes: Buffer.concat(sectors) };
+  // What is left of a lost record, beside some sectors of this one, must not look like an interrupted write.
+  if (isLost) return [{ at: 0, bytes: Buffer.concat(fill(0, count, LOST)) }, written];
   // Else a power cut might leave what damage leaves: a file that lacks its end, or sectors of no form, or of the older one.
-  const growth = count > there ? [{ at: there * SECTOR_BYTES, bytes: Buffer.concat(fill(there, count)) }] : [];
-  return [...growth, { at: 0, bytes: Buffer.concat(sectors) }];
+  return count > there ? [{ at: there * SECTOR_BYTES, bytes: Buffer.concat(fill(there, count)) }, written] : [written];
 }
 
 /** Whole ones that it begins with; null of no file. */
@@ -64,14 +71,16 @@ export function parseSlot(bytes: Uint8Array | undefined): Frame {
   if (versionOf(bytes) === FRAME_VERSION) return parseFrame(bytes);
   const first = readSector(bytes, 0);
   if (!first) return { kind: 'damaged', sequence: null };
-  // A slot that is made anew, over one that was damaged or of the older form.
-  if (first.sequence === 0) return { kind: 'interrupted', sequence: 0 };
+  if (isSame(first, LOST)) return { kind: 'damaged', sequence: null };
+  // A slot of the older form that takes this one.
+  if (isSame(first, NOTHING)) return { kind: 'interrupted', sequence: 0 };
   const sectors = [first];
   for (let i = 1; i < sectorsOf(first.length); i++) {
     const sector = readSector(bytes, i);
     if (!sector) return { kind: 'damaged', sequence: first.sequence };
     sectors.push(sector);
   }
+  if (sectors.some((sector) => isSame(sector, LOST))) return { kind: 'damaged', sequence: null };
   if (!sectors.every((sector) => isSame(sector, first))) {
     return { kind: 'interrupted', sequence: Math.max(...sectors.map(({ sequence }) => sequence)) };
   }
@@ -85,8 +94,8 @@ function sectorsOf(length: number): number {
   return Math.max(1, Math.ceil(length / DATA_BYTES));
 }
 
-function fill(from: number, to: number): Uint8Array[] {
-  return Array.from({ length: Math.max(0, to - from) }, (_, i) => sectorOf(NOTHING, from + i, new Uint8Array()));
+function fill(from: number, to: number, stamp = NOTHING): Uint8Array[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, i) => sectorOf(stamp, from + i, new Uint8Array()));
 }
 
 function sectorOf({ sequence, length, payloadHash }: Stamp, index: number, data: Uint8Array): Uint8Array {

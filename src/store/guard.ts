@@ -111,6 +111,8 @@ class DiskGuard implements SignGuard {
   readonly #identity: GuardIdentity;
   readonly #values: (StoredValue | undefined)[];
   readonly #sectors: Sectors;
+  /** Slots not written since they were found in no certain state. */
+  readonly #lost = new Set<Slot>();
   #status: GuardStatus;
   #sequence: number;
   #nextSequence: number;
@@ -133,6 +135,7 @@ class DiskGuard implements SignGuard {
     this.#folder = folder;
     this.#identity = identity;
     this.#sectors = sectors;
+    if (recovered.reason !== '') this.#lost = new Set(['a', 'b']);
     this.#values = values;
     this.#sequence = recovered.sequence;
     this.#nextSequence = recovered.nextSequence;
@@ -232,7 +235,7 @@ class DiskGuard implements SignGuard {
     const sequence = this.#nextSequence;
     const payload = encodeEntry(this.#identity, entry);
     const slot = slotOf(sequence);
-    const parts = slotParts(sequence, payload, this.#sectors[slot]);
+    const parts = slotParts(sequence, payload, this.#sectors[slot], this.#lost.delete(slot));
     await this.#disk.writeSynced(slot, parts);
     for (const { at, bytes } of parts) {
       this.#sectors[slot] = Math.max(this.#sectors[slot] ?? 0, (at + bytes.length) / SECTOR_BYTES);

@@ -193,6 +193,35 @@ describe('damage of the sign guard', () => {
     });
   }
 
+  it('of the newest record stays damage when the write after it, or the word of the operator, is cut off', async () => {
+    for (const at of [100, SECTOR_BYTES + 100]) {
+      for (const work of [
+        (guard: SignGuard) => guard.reset(30),
+        (guard: SignGuard) => guard.save(record(30, 0, 'prevote')),
+      ]) {
+        const disk = await savedDisk(4);
+        disk.put('b', at, Uint8Array.of(0xff));
+        assert.equal(await kindsAfter(disk), 'uncertain');
+        const parts: DiskPart[] = [];
+        const whole = disk.copy();
+        whole.onWrite = (name, written) => {
+          if (name === 'b' && parts.length === 0) parts.push(...written);
+        };
+        await work(await openGuard(whole));
+        for (const [i, part] of parts.entries()) {
+          const sectors = part.bytes.length / SECTOR_BYTES;
+          for (let reached = 0; reached < 2 ** sectors - (i === parts.length - 1 ? 1 : 0); reached++) {
+            const torn = disk.copy();
+            for (const before of parts.slice(0, i)) torn.put('b', before.at, before.bytes);
+            const bits = Array.from({ length: sectors }, (_, bit) => ((reached >> bit) & 1) === 1);
+            cutPower(torn, part, bits);
+            assert.equal(await kindsAfter(torn), 'uncertain');
+          }
+        }
+      }
+    }
+  });
+
   it('is told from an interrupted write in slots of the older form too', async () => {
     for (const newest of [3, 4]) {
       const disk = await olderDisk(newest);
