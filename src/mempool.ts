@@ -5,10 +5,12 @@
 import type { Address, Hash } from './bytes.ts';
 import { bytesKey } from './bytes.ts';
 import type { Account } from './chain/accounts.ts';
+import { accountKey } from './chain/accounts.ts';
 import { INVALID_PAYLOAD, payloadOf } from './chain/execute.ts';
 import { isTxType, txTypeByNumber } from './chain/modules/table.ts';
 import type { ChainParams } from './chain/params.ts';
 import { leastFeeUait } from './chain/params.ts';
+import type { StateKey } from './chain/state.ts';
 import type { Transaction } from './chain/tx.ts';
 import type { ErrorCode, ErrorData } from './errors.ts';
 import { Margin } from './mempool/margin.ts';
@@ -57,13 +59,12 @@ export interface PoolView {
   /** Height of the next block. */
   readonly nextHeight: number;
   readonly nowMs: number;
-  account(address: Address): Account;
+  /** By its key in the state. */
+  account(key: StateKey): Account;
 }
 
 interface Entry {
   readonly tx: Transaction;
-  readonly key: string;
-  readonly senderKey: string;
   /** uait a byte. */
   readonly rate: number;
   /** Fee and what the payload spends. */
@@ -87,7 +88,7 @@ export class Mempool {
   readonly #depthMargin = new Margin(EVICTION_SHARE);
   readonly #blockMargin = new Margin(EVICTION_SHARE);
   /** At most one for each transaction added since it was last taken. */
-  #displaced: Hash[] = [];
+  #displaced: Transaction[] = [];
 
   constructor(limits: MempoolLimits = DEFAULT_MEMPOOL_LIMITS) {
     this.#limits = limits;
@@ -107,7 +108,12 @@ export class Mempool {
   }
 
   get(id: Hash): Transaction | undefined {
-    return this.#entries.get(bytesKey(id))?.tx;
+    return this.find(bytesKey(id));
+  }
+
+  /** By the key of its id. */
+  find(key: string): Transaction | undefined {
+    return this.#entries.get(key)?.tx;
   }
 
   rejection(id: Hash): Refusal | undefined {
@@ -135,7 +141,7 @@ export class Mempool {
    * @param depth how many may be ready before this one; more, if it pays a tenth more than the last of the best so many
    */
   check(tx: Transaction, view: PoolView, depth = Infinity): Refusal | null {
-    const account = view.account(tx.senderAddress);
+    const account = view.account(tx.senderKey);
     return this.#judgeAlone(tx, view, account) ?? this.#noRoom(tx) ?? this.#beyondDepth(tx, depth);
   }
 
@@ -148,14 +154,11 @@ export class Mempool {
 
   /** @returns null when the transaction is now pending */
   add(tx: Transaction, view: PoolView): Refusal | null {
-    const account = view.account(tx.senderAddress);
+    const account = view.account(tx.senderKey);
     const { refusal, replaces, costUait } = this.#judge(tx, view, account);
     if (refusal) return refusal;
-    const senderKey = bytesKey(tx.senderAddress);
     const entry: Entry = {
       tx,
-      key: bytesKey(tx.id),
-      senderKey,
       rate: tx.feeUait / tx.bytes.length,
       costUait,
       order: this.#order++,
@@ -167,17 +170,17 @@ export class Mempool {
       this.#displace(replaces);
       this.reject(replaces.tx.id, refuse('UNDERPRICED', 'replaced by one that pays more', { feeUait: tx.feeUait }));
     }
-    let queue = this.#senders.get(senderKey);
+    let queue = this.#senders.get(tx.senderKey);
     if (!queue) {
-      queue = new SenderQueue(tx.senderAddress, account);
-      this.#senders.set(senderKey, queue);
+      queue = new SenderQueue(tx.senderKey, account);
+      this.#senders.set(tx.senderKey, queue);
     }
     this.#change(queue, (of) => {
       of.set(tx.nonce, entry, account);
     });
-    this.#entries.set(entry.key, entry);
+    this.#entries.set(tx.key, entry);
     this.#bytes += tx.bytes.length;
-    this.#rejected.delete(entry.key);
+    this.#rejected.delete(tx.key);
     return null;
   }
 
@@ -214,20 +217,20 @@ export class Mempool {
   /**
    * After a block: drops what it holds and what its senders can no longer send.
    *
-   * @returns ids that left the pool
+   * @returns what left the pool
    */
-  onCommitted(txs: readonly Transaction[], view: PoolView): Hash[] {
-    const gone: Hash[] = [];
-    const touched = new Set<string>();
-    for (const tx of txs) {
-      const entry = this.#entries.get(bytesKey(tx.id));
+  onCommitted(txs: readonly Transaction[], view: PoolView): Transaction[] {
+    const gone: Transaction[] = [];
+    const touched = new Set<StateKey>();
+    for (const { key, senderKey } of txs) {
+      const entry = this.#entries.get(key);
       if (entry) this.#drop(entry, gone);
-      touched.add(bytesKey(tx.senderAddress));
+      touched.add(senderKey);
     }
-    for (const key of touched) {
-      const queue = this.#senders.get(key);
+    for (const senderKey of touched) {
+      const queue = this.#senders.get(senderKey);
       if (!queue) continue;
-      const account = view.account(queue.address);
+      const account = view.account(senderKey);
       const { nonce } = account;
       for (const entry of [...queue.entries.values()]) {
         if (entry.tx.nonce >= nonce) continue;
@@ -244,9 +247,9 @@ export class Mempool {
     return gone;
   }
 
-  /** Drops what is too old by height or time. @returns ids that left the pool */
-  expire(view: PoolView): Hash[] {
-    const gone: Hash[] = [];
+  /** Drops what is too old by height or time. @returns what left the pool */
+  expire(view: PoolView): Transaction[] {
+    const gone: Transaction[] = [];
     for (const entry of [...this.#entries.values()]) {
       const { tx } = entry;
       if (tx.validUntilHeight >= view.nextHeight && view.nowMs - entry.addedAtMs < this.#limits.ttlMs) continue;
@@ -256,8 +259,8 @@ export class Mempool {
     return gone;
   }
 
-  /** Ids that left since the last call because others paid more. */
-  takeDisplaced(): Hash[] {
+  /** What left since the last call because others paid more. */
+  takeDisplaced(): Transaction[] {
     const displaced = this.#displaced;
     this.#displaced = [];
     return displaced;
@@ -280,7 +283,7 @@ export class Mempool {
 
   /** Nonce after the sender's contiguous pending ones: what a client should use next. */
   nextNonce(address: Address, accountNonce: number): number {
-    const queue = this.#senders.get(bytesKey(address));
+    const queue = this.#senders.get(accountKey(address));
     let nonce = Math.max(accountNonce, queue?.end ?? 0);
     while (queue?.entries.has(nonce)) nonce++;
     return nonce;
@@ -289,7 +292,7 @@ export class Mempool {
   #judgeAlone(tx: Transaction, view: PoolView, account: Account): Refusal | null {
     const { params, nextHeight } = view;
     const { nonce, feeUait, validUntilHeight } = tx;
-    if (this.#entries.has(bytesKey(tx.id))) return refuse('ALREADY_KNOWN', 'the transaction is pending already', {});
+    if (this.#entries.has(tx.key)) return refuse('ALREADY_KNOWN', 'the transaction is pending already', {});
     if (payloadOf(tx) === INVALID_PAYLOAD) return payloadFault(tx);
     if (validUntilHeight < nextHeight) {
       return refuse('EXPIRED', 'valid until a height that has passed', { validUntilHeight, nextHeight });
@@ -321,7 +324,7 @@ export class Mempool {
     const no = (refusal: Refusal): { refusal: Refusal; costUait: number } => ({ refusal, costUait: 0 });
     const fault = this.#judgeAlone(tx, view, account);
     if (fault) return no(fault);
-    const queue = this.#senders.get(bytesKey(tx.senderAddress));
+    const queue = this.#senders.get(tx.senderKey);
     const gap = this.#gapFault(tx, queue, this.nextNonce(tx.senderAddress, account.nonce));
     if (gap) return no(gap);
     const replaces = queue?.entries.get(tx.nonce);
@@ -372,7 +375,7 @@ export class Mempool {
     if (enough(this.#floorRate)) {
       const tails = [...this.#senders.values()]
         .map((queue) => queue.entries.get(Math.max(...queue.entries.keys())))
-        .filter((tail): tail is Entry => tail !== undefined && tail.senderKey !== entry.senderKey)
+        .filter((tail): tail is Entry => tail !== undefined && tail.tx.senderKey !== entry.tx.senderKey)
         .sort((a, b) => a.rate - b.rate || b.order - a.order);
       const quota = Math.max(1, Math.floor(this.#limits.maxTxs * EVICTION_SHARE));
       const evicted = tails.slice(0, quota).filter((tail) => enough(tail.rate));
@@ -391,14 +394,14 @@ export class Mempool {
     const { maxTxs, maxBytes } = this.#limits;
     const { length } = tx.bytes;
     if (this.#entries.size < maxTxs && this.#bytes + length <= maxBytes) return null;
-    if (this.#senders.get(bytesKey(tx.senderAddress))?.entries.has(tx.nonce)) return null;
+    if (this.#senders.get(tx.senderKey)?.entries.has(tx.nonce)) return null;
     return outbids(tx.feeUait / length, this.#floorRate) ? null : poolFull(this.#floorRate);
   }
 
   /** Do so many wait already that it is not among the best of them? */
   #beyondDepth(tx: Transaction, depth: number): Refusal | null {
     if (this.#ready < depth) return null;
-    if (this.#senders.get(bytesKey(tx.senderAddress))?.entries.has(tx.nonce)) return null;
+    if (this.#senders.get(tx.senderKey)?.entries.has(tx.nonce)) return null;
     // With none ready, those that are coming are the depth, and what they pay is not known.
     const rate = this.#depthMargin.rate(depth, this.#ready, () => this.#rates());
     if (outbids(tx.feeUait / tx.bytes.length, rate)) return null;
@@ -416,23 +419,23 @@ export class Mempool {
 
   #displace(entry: Entry): void {
     this.#remove(entry);
-    this.#displaced.push(entry.tx.id);
+    this.#displaced.push(entry.tx);
   }
 
-  #drop(entry: Entry, gone: Hash[]): void {
+  #drop(entry: Entry, gone: Transaction[]): void {
     this.#remove(entry);
-    gone.push(entry.tx.id);
+    gone.push(entry.tx);
   }
 
-  #remove(entry: Entry): void {
-    if (!this.#entries.delete(entry.key)) return;
-    this.#bytes -= entry.tx.bytes.length;
-    const queue = this.#senders.get(entry.senderKey);
+  #remove({ tx }: Entry): void {
+    if (!this.#entries.delete(tx.key)) return;
+    this.#bytes -= tx.bytes.length;
+    const queue = this.#senders.get(tx.senderKey);
     if (!queue) return;
     this.#change(queue, (of) => {
-      of.delete(entry.tx.nonce);
+      of.delete(tx.nonce);
     });
-    if (queue.entries.size === 0) this.#senders.delete(entry.senderKey);
+    if (queue.entries.size === 0) this.#senders.delete(tx.senderKey);
   }
 
   #change(queue: Queue, change: (queue: Queue) => void): void {
@@ -446,8 +449,8 @@ export class Mempool {
  * The transaction of a sender that the next block could hold, whatever else is in it. One whose fee the balance no longer
  * covers waits: taken for a reason to make a block, it would wake the chain for nothing, again and again.
  */
-function executable({ address, entries }: Queue, view: PoolView): Entry | undefined {
-  const { nonce, balanceUait } = view.account(address);
+function executable({ senderKey, entries }: Queue, view: PoolView): Entry | undefined {
+  const { nonce, balanceUait } = view.account(senderKey);
   const head = entries.get(nonce);
   return head && head.tx.feeUait <= balanceUait ? head : undefined;
 }

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeTxBatch, encodeTxBatch } from '../../protocols/codec.ts';
 import { bytesKey, fromHex, toHex } from '../../src/bytes.ts';
-import { getAccount } from '../../src/chain/accounts.ts';
+import { accountAt } from '../../src/chain/accounts.ts';
 import type { Crypto } from '../../src/chain/crypto/types.ts';
 import type { Transaction } from '../../src/chain/tx.ts';
 import { decodeTransaction, txCheck } from '../../src/chain/tx.ts';
@@ -175,7 +175,7 @@ function pool(ledger: Ledger, txs: readonly Transaction[], watch: Stopwatch): Tr
     params: rules.params,
     nextHeight: tip.height + 1,
     nowMs: tip.timeMs,
-    account: (address) => getAccount(tip.state, address),
+    account: (key) => accountAt(tip.state, key),
   };
   const { maxBlockTxs, maxBlockBytes } = rules.params;
   let chosen: Transaction[] = [];

@@ -71,7 +71,12 @@ function readU64(bytes: Uint8Array, at: number): number {
 
 /** Accounts that were never touched are empty; they are not stored until they are. */
 export function getAccount(state: StateReader, address: Address): Account {
-  const bytes = state.get(accountKey(address));
+  return accountAt(state, accountKey(address));
+}
+
+/** By the key of the account, where it is at hand. */
+export function accountAt(state: StateReader, key: StateKey): Account {
+  const bytes = state.get(key);
   return bytes === undefined ? EMPTY_ACCOUNT : decodeAccount(bytes);
 }
 

@@ -5,7 +5,8 @@
 import type { Hash, PublicKey } from '../bytes.ts';
 import { equalBytes, toHex } from '../bytes.ts';
 import { isNodeError, NodeError } from '../errors.ts';
-import { getAccount, setAccount } from './accounts.ts';
+import type { Account } from './accounts.ts';
+import { accountAt, encodeAccount } from './accounts.ts';
 import type { Block, Header } from './block.ts';
 import { blockId, lastCommitHash, PROTOCOL_VERSION } from './block.ts';
 import type { Crypto, Hasher } from './crypto/types.ts';
@@ -114,8 +115,10 @@ export function* buildSteps(rules: ChainRules, tip: Tip, proposal: BlockProposal
   let bytes = 0;
   for (const tx of proposal.txs) {
     if (txs.length >= rules.params.maxBlockTxs) break;
-    if (bytes + tx.bytes.length > rules.params.maxBlockBytes || admissionFault(rules, run, tx) !== null) continue;
-    runTransaction(run, tx);
+    if (bytes + tx.bytes.length > rules.params.maxBlockBytes) continue;
+    const account = accountAt(run.state, tx.senderKey);
+    if (admissionFault(run, tx, account) !== null) continue;
+    runTransaction(run, tx, account);
     bytes += tx.bytes.length;
     if (txs.push(tx) % STEP_TXS === 0) yield;
   }
@@ -242,9 +245,10 @@ export function* applySteps(
   for (const item of block.evidence) convict(run, item);
   for (const [i, tx] of block.txs.entries()) {
     if (!verified.has(tx)) throw badBlock('a signature was not found good', header.height);
-    const fault = admissionFault(rules, run, tx);
+    const account = accountAt(run.state, tx.senderKey);
+    const fault = admissionFault(run, tx, account);
     if (fault !== null) throw badBlock(`a transaction is not admissible: ${fault}`, header.height);
-    runTransaction(run, tx);
+    runTransaction(run, tx, account);
     if (i % STEP_TXS === STEP_TXS - 1) yield;
   }
   const result = finishRun(rules, tip, run);
@@ -304,11 +308,9 @@ function convictIfApplicable(run: Run, evidence: Evidence): boolean {
 export type AdmissionFault = 'wrong nonce' | 'fee too low' | 'fee exceeds balance' | 'expired' | 'bad payload';
 
 /** Rules a transaction must meet for any block that holds it to be valid. */
-function admissionFault(rules: ChainRules, run: Run, tx: Transaction): AdmissionFault | null {
-  const { context } = run;
+function admissionFault({ context }: Run, tx: Transaction, account: Account): AdmissionFault | null {
   if (tx.validUntilHeight < context.height) return 'expired';
-  if (tx.feeUait < leastFeeUait(rules.params, tx.bytes.length)) return 'fee too low';
-  const account = getAccount(context.state, tx.senderAddress);
+  if (tx.feeUait < leastFeeUait(context.params, tx.bytes.length)) return 'fee too low';
   if (account.nonce !== tx.nonce) return 'wrong nonce';
   if (account.balanceUait < tx.feeUait) return 'fee exceeds balance';
   return payloadOf(tx) === INVALID_PAYLOAD ? 'bad payload' : null;
@@ -332,13 +334,11 @@ export function payloadOf(tx: Transaction): unknown {
   return payload;
 }
 
-function runTransaction(run: Run, tx: Transaction): void {
+/** @param account of the sender, before it */
+function runTransaction(run: Run, tx: Transaction, account: Account): void {
   const { context, state } = run;
-  const account = getAccount(state, tx.senderAddress);
-  setAccount(state, tx.senderAddress, {
-    balanceUait: account.balanceUait - tx.feeUait,
-    nonce: account.nonce + 1,
-  });
+  const { senderKey } = tx;
+  state.set(senderKey, encodeAccount({ balanceUait: account.balanceUait - tx.feeUait, nonce: account.nonce + 1 }));
   run.feesUait += tx.feeUait;
   state.checkpoint();
   let events: ChainEvent[] = [];
@@ -348,6 +348,7 @@ function runTransaction(run: Run, tx: Transaction): void {
     ...context,
     sender: tx.sender,
     senderAddress: tx.senderAddress,
+    senderKey,
     nonce: tx.nonce,
     feeUait: tx.feeUait,
     emit: (kind, data) => {

@@ -54,13 +54,13 @@ export function receiptCodeName(code: number): ReceiptCodeName | undefined {
 }
 
 export function encodeReceipt(receipt: Receipt): Uint8Array {
-  const writer = new Writer(64)
-    .fixed(receipt.txId, 32)
-    .u16(receipt.code)
-    .u64(receipt.feeUait)
-    .u8(receipt.events.length);
-  for (const event of receipt.events) writer.u8(event.module).u8(event.kind).bytes16(event.data);
-  return writer.finish();
+  return writeReceipt(new Writer(64), receipt).finish();
+}
+
+export function writeReceipt(writer: Writer, { txId, code, feeUait, events }: Receipt): Writer {
+  writer.fixed(txId, 32).u16(code).u64(feeUait).u8(events.length);
+  for (const event of events) writer.u8(event.module).u8(event.kind).bytes16(event.data);
+  return writer;
 }
 
 export function readReceipt(reader: Reader): Receipt {

@@ -51,7 +51,8 @@ export class StateOverlay implements StateAccess {
   }
 
   set(key: StateKey, value: Uint8Array | undefined): void {
-    this.#undo.push({ key, had: this.#changes.has(key), value: this.#changes.get(key) });
+    const old = this.#changes.get(key);
+    this.#undo.push({ key, had: old !== undefined || this.#changes.has(key), value: old });
     this.#changes.set(key, value);
   }
 

@@ -3,11 +3,14 @@
  * signature 64. The id is SHA-256 of all of them, signature included. The payload's form belongs to its module.
  */
 import type { Address, Hash, PublicKey, Signature } from '../bytes.ts';
+import { bytesKey } from '../bytes.ts';
+import { accountKey } from './accounts.ts';
 import { addressOf } from './address.ts';
 import { Reader, Writer } from './codec.ts';
 import type { Hasher, SignatureCheck, Signer } from './crypto/types.ts';
 import type { ChainContext } from './signing.ts';
 import { signBytesWriter } from './signing.ts';
+import type { StateKey } from './state.ts';
 
 const TX_VERSION = 1;
 export const MAX_PAYLOAD_BYTES = 16 * 1024;
@@ -32,7 +35,11 @@ export interface Transaction extends TxFields {
   /** The one encoding, kept from arrival to disk. */
   readonly bytes: Uint8Array;
   readonly id: Hash;
+  /** The id as it keys maps: a node looks a transaction up a dozen times on its way through. */
+  readonly key: string;
   readonly senderAddress: Address;
+  /** Of the sender's account. */
+  readonly senderKey: StateKey;
 }
 
 function writeFields(writer: Writer, tx: TxFields): Writer {
@@ -85,6 +92,8 @@ export function decodeTransaction(hasher: Hasher, bytes: Uint8Array): Transactio
   const payload = reader.bytes32(MAX_PAYLOAD_BYTES);
   const signature = reader.fixed(64);
   reader.end();
+  const id = hasher.hash(bytes);
+  const senderAddress = addressOf(hasher, sender);
   return {
     version,
     type,
@@ -95,7 +104,9 @@ export function decodeTransaction(hasher: Hasher, bytes: Uint8Array): Transactio
     payload,
     signature,
     bytes,
-    id: hasher.hash(bytes),
-    senderAddress: addressOf(hasher, sender),
+    id,
+    key: bytesKey(id),
+    senderAddress,
+    senderKey: accountKey(senderAddress),
   };
 }

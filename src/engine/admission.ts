@@ -2,9 +2,7 @@
  * The way of a transaction into the pool, from a client or from a peer: cheap checks, one signature verification a node
  * and transaction, admission, journal; those of clients are gossiped in batches.
  */
-import type { Hash } from '../bytes.ts';
-import { bytesKey } from '../bytes.ts';
-import { getAccount } from '../chain/accounts.ts';
+import { accountAt } from '../chain/accounts.ts';
 import type { BatchVerifier } from '../chain/crypto/types.ts';
 import { earliestTimeMs } from '../chain/execute.ts';
 import type { Transaction } from '../chain/tx.ts';
@@ -89,7 +87,7 @@ export class TxAdmission {
   #turn = 0;
   #attempt = 0;
   readonly #listeners = new Set<(tx: Transaction) => void>();
-  readonly #leftListeners = new Set<(ids: readonly Hash[]) => void>();
+  readonly #leftListeners = new Set<(txs: readonly Transaction[]) => void>();
   readonly #admitted;
   readonly #refused;
 
@@ -138,7 +136,7 @@ export class TxAdmission {
       params: rules.params,
       nextHeight: tip.height + 1,
       nowMs: clock.now(),
-      account: (address) => getAccount(tip.state, address),
+      account: (key) => accountAt(tip.state, key),
     };
   }
 
@@ -200,9 +198,9 @@ export class TxAdmission {
       if (results[i] !== null) return;
       added++;
       for (const listener of this.#listeners) listener(tx);
-      if (origin !== 'journal') this.#modules.journal.add(tx.id, tx.bytes, origin === 'peer');
+      if (origin !== 'journal') this.#modules.journal.add(tx.key, tx.bytes, origin === 'peer');
       if (origin === 'peer') return;
-      if (this.#own.size < MAX_OWN) this.#own.set(bytesKey(tx.id), tx);
+      if (this.#own.size < MAX_OWN) this.#own.set(tx.key, tx);
       if (urgent) this.#publish(0, [tx]);
       else this.#enqueue(tx);
     });
@@ -268,26 +266,26 @@ export class TxAdmission {
     for (let at = 0; at < txs.length; at += RESTORE_BATCH) {
       const part = txs.slice(at, at + RESTORE_BATCH);
       const results = await this.submit(part, 'journal');
-      this.forget(part.filter((_, i) => results[i] !== null).map((tx) => tx.id));
+      this.forget(part.filter((_, i) => results[i] !== null));
       restored += results.filter((refusal) => refusal === null).length;
     }
     return restored;
   }
 
   /** Called with those that are no longer pending, final ones included; must not throw. @returns ends it */
-  onLeft(listener: (ids: readonly Hash[]) => void): () => void {
+  onLeft(listener: (txs: readonly Transaction[]) => void): () => void {
     this.#leftListeners.add(listener);
     return () => this.#leftListeners.delete(listener);
   }
 
   /** They left the pool. */
-  forget(ids: readonly Hash[]): void {
-    if (ids.length === 0) return;
-    for (const id of ids) {
-      this.#modules.journal.remove(id);
-      this.#own.delete(bytesKey(id));
+  forget(txs: readonly Transaction[]): void {
+    if (txs.length === 0) return;
+    for (const { key } of txs) {
+      this.#modules.journal.remove(key);
+      this.#own.delete(key);
     }
-    for (const listener of this.#leftListeners) listener(ids);
+    for (const listener of this.#leftListeners) listener(txs);
   }
 
   /** Says again what clients gave this node and no block holds yet, in turn where it is more than a batch. */
@@ -302,7 +300,7 @@ export class TxAdmission {
       return;
     }
     this.#regossipAtMs = clock.monotonic();
-    for (const [key, tx] of this.#own) if (!pool.get(tx.id)) this.#own.delete(key);
+    for (const key of this.#own.keys()) if (!pool.find(key)) this.#own.delete(key);
     const waiting = [...this.#own.values()];
     this.#attempt = (this.#attempt % 0xffff) + 1;
     const start = waiting.length > BATCH_TXS ? this.#turn % waiting.length : 0;

@@ -52,7 +52,9 @@ export interface BodiesModules {
 
 interface Held {
   readonly body: Body;
-  /** Transaction id → its place. */
+  /** Keys of its transactions' ids. */
+  readonly keys: readonly string[];
+  /** Key → place. */
   readonly places: ReadonlyMap<string, number>;
   preparing: Promise<Block | null | undefined> | null;
 }
@@ -93,8 +95,9 @@ export class Bodies {
       if (this.#bodies.size < MAX_BODIES) break;
       if (!kept(held.body.blockId)) this.#bodies.delete(oldest);
     }
-    const places = new Map(body.head.txIds.map((id, i) => [bytesKey(id), i]));
-    this.#bodies.set(key, { body, places, preparing: null });
+    const keys = body.head.txIds.map(bytesKey);
+    const places = new Map(keys.map((id, i) => [id, i]));
+    this.#bodies.set(key, { body, keys, places, preparing: null });
   }
 
   /** Transactions of held bodies, for peers that lack them. */
@@ -149,7 +152,7 @@ export class Bodies {
     const asking = new Set<PeerId>();
     let pauseMs = RETRY_MS;
     let fruitless = 0;
-    for (let turn = 0; !this.#fill(body); turn++) {
+    for (let turn = 0; !this.#fill(held); turn++) {
       if (isAborted(signal) || bytesOf(body) > maxBlockBytes) return false;
       const peers = this.#peers(body);
       const peer = peers[turn % Math.max(1, peers.length)];
@@ -164,11 +167,11 @@ export class Bodies {
     return bytesOf(body) <= maxBlockBytes;
   }
 
-  #fill(body: Body): boolean {
+  #fill({ body, keys }: Held): boolean {
     const { pool } = this.#modules;
     let whole = true;
-    body.head.txIds.forEach((id, i) => {
-      body.txs[i] ??= pool.get(id);
+    keys.forEach((key, i) => {
+      body.txs[i] ??= pool.find(key);
       whole &&= body.txs[i] !== undefined;
     });
     return whole;
@@ -197,7 +200,7 @@ export class Bodies {
   async #request(held: Held, peer: PeerId, ids: readonly Hash[], signal: AbortSignal): Promise<boolean> {
     try {
       const found = (await this.#network?.request(peer, 'txs', { ids }, signal)) ?? [];
-      if (found.some((tx) => !held.places.has(bytesKey(tx.id)))) {
+      if (found.some(({ key }) => !held.places.has(key))) {
         this.#network?.report(peer, 'protocol-error', 'transactions that were not asked for');
       }
       return this.#place(held, found);
@@ -211,7 +214,7 @@ export class Bodies {
   #place({ body, places }: Held, found: readonly Transaction[]): boolean {
     let placed = false;
     for (const tx of found) {
-      const at = places.get(bytesKey(tx.id));
+      const at = places.get(tx.key);
       if (at === undefined || body.txs[at]) continue;
       body.txs[at] = tx;
       placed = true;

@@ -407,7 +407,7 @@ export class Engine {
     const { pool, admission, bodies, evidence, metrics, log, ledger } = this.#modules;
     const txs = applied.flatMap(({ block }) => block.txs);
     const gone = pool.onCommitted(txs, admission.view());
-    admission.forget([...txs.map((tx) => tx.id), ...gone]);
+    admission.forget([...txs, ...gone]);
     admission.forget(pool.expire(admission.view()));
     this.#observe(applied, round);
     evidence.onCommitted();

@@ -1,6 +1,6 @@
 /** What one sender has pending, by nonce: a run that its account leads to and can pay, and what has to wait. */
-import type { Address } from '../bytes.ts';
 import type { Account } from '../chain/accounts.ts';
+import type { StateKey } from '../chain/state.ts';
 
 export interface Queued {
   /** Fee and what the payload spends. */
@@ -8,14 +8,15 @@ export interface Queued {
 }
 
 export class SenderQueue<Entry extends Queued> {
-  readonly address: Address;
+  /** Of the sender's account. */
+  readonly senderKey: StateKey;
   readonly #entries = new Map<number, Entry>();
   #account: Account;
   #ready: readonly Entry[] = [];
   #end = 0;
 
-  constructor(address: Address, account: Account) {
-    this.address = address;
+  constructor(senderKey: StateKey, account: Account) {
+    this.senderKey = senderKey;
     this.#account = account;
     this.#end = account.nonce;
   }

@@ -1,6 +1,7 @@
 /** One chain as the interfaces see it: ChainApi over a running chain and the host. */
 import type { Address, PublicKey } from '../bytes.ts';
 import { toHex } from '../bytes.ts';
+import { getAccount } from '../chain/accounts.ts';
 import { formatAddress } from '../chain/address.ts';
 import type { Offer } from '../chain/market/offer.ts';
 import { statePath } from '../chain/state.ts';
@@ -127,7 +128,7 @@ function createChainView({ chain, crypto }: ApiModules): ChainView {
   };
 }
 
-function createTxPool({ pool, admission }: RunningChain): TxPool {
+function createTxPool({ pool, admission, ledger }: RunningChain): TxPool {
   return {
     get size() {
       return pool.size;
@@ -142,8 +143,8 @@ function createTxPool({ pool, admission }: RunningChain): TxPool {
         admission.onAdmitted((tx) => {
           listener.came(tx);
         }),
-        admission.onLeft((...gone) => {
-          listener.left(...gone);
+        admission.onLeft((txs) => {
+          listener.left(txs);
         }),
       ];
       return () => {
@@ -151,7 +152,7 @@ function createTxPool({ pool, admission }: RunningChain): TxPool {
       };
     },
     rejection: (id) => pool.rejection(id),
-    nextNonce: (address) => pool.nextNonce(address, admission.view().account(address).nonce),
+    nextNonce: (address) => pool.nextNonce(address, getAccount(ledger.tip.state, address).nonce),
     check: (txs) => admission.check(txs),
     submit: (txs) => admission.submit(txs, 'client'),
   };

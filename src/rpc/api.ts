@@ -189,7 +189,7 @@ export interface TxPool {
 export interface PoolListener {
   came(tx: Transaction): void;
   /** Final, or dropped: then `rejection` tells why. */
-  left(ids: readonly Hash[]): void;
+  left(txs: readonly Transaction[]): void;
 }
 
 export interface NodeStatus {

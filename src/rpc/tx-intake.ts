@@ -1,6 +1,6 @@
 /** Between a request and the pool: transactions of every form, alone or many, and the waits for them to be final. */
 import { fromHex, toHex } from '../bytes.ts';
-import { getAccount } from '../chain/accounts.ts';
+import { accountAt } from '../chain/accounts.ts';
 import { checkKeys, jsonArray, jsonObject, jsonString } from '../chain/json.ts';
 import type { Json } from '../chain/modules/types.ts';
 import { transactionFromJson } from '../chain/tx-json.ts';
@@ -161,7 +161,7 @@ class Intake {
 
   /** What is final used its nonce up: for what did not, the store is not asked. */
   #outcome(tx: Transaction): BatchResult | undefined {
-    const { nonce } = getAccount(this.#api.chain.tip().state, tx.senderAddress);
+    const { nonce } = accountAt(this.#api.chain.tip().state, tx.senderKey);
     return nonce > tx.nonce ? finalOutcome(this.#api, tx.id) : undefined;
   }
 

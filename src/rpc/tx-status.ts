@@ -118,7 +118,7 @@ export class FinalityWaiters {
     api.closed.addEventListener('abort', ends, { once: true });
     const stop = api.chain.onCommit((blocks) => {
       if (this.#waiting.size === 0) return;
-      for (const { block } of blocks) for (const tx of block.txs) this.#wake(bytesKey(tx.id));
+      for (const { block } of blocks) for (const tx of block.txs) this.#wake(tx.key);
       // A wait also ends when the pool dropped its transaction.
       for (const key of this.#waiting.keys()) if (this.#isRejected(key)) this.#wake(key);
     });

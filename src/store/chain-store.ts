@@ -123,6 +123,8 @@ class LevelChainStore implements ChainStore {
   #base: number;
   readonly #sweep: Sweep;
   #head: StoredHead | null;
+  /** The block of the head, if it was committed here: what clients ask for most, the moment it is final. */
+  #newest: CommittedBlock | null = null;
   #isDamaged = false;
   /** Set while a write is under way: reads must not see it in part, nor before it is acknowledged. */
   #before: Snapshot | undefined;
@@ -178,6 +180,7 @@ class LevelChainStore implements ChainStore {
     });
     for (const [key, value] of changes) this.#cache.set(key, value);
     const { block, blockId: id, certificate } = last;
+    this.#newest = last;
     this.#head = { height: block.header.height, blockId: id, header: block.header, certificate };
   }
 
@@ -203,6 +206,7 @@ class LevelChainStore implements ChainStore {
     this.#initialised = true;
     this.#cache = cacheOf(this.#options);
     this.#base = block.header.height;
+    this.#newest = null;
     this.#head = { height: block.header.height, blockId: id, header: block.header, certificate };
   }
 
@@ -217,7 +221,7 @@ class LevelChainStore implements ChainStore {
   }
 
   block(height: number): Block | undefined {
-    return this.#at(KEY.BLOCK, height, (bytes) => decodeBlock(this.#options.hasher, bytes));
+    return this.#newestAt(height)?.block ?? this.#at(KEY.BLOCK, height, (bytes) => decodeBlock(this.#options.hasher, bytes));
   }
 
   blockBytes(height: number): Uint8Array | undefined {
@@ -242,17 +246,23 @@ class LevelChainStore implements ChainStore {
     return this.#at(KEY.CERTIFICATE, height, (bytes) => bytes);
   }
 
-  receipts(height: number): Receipt[] | undefined {
+  receipts(height: number): readonly Receipt[] | undefined {
+    const newest = this.#newestAt(height);
+    if (newest) return newest.receipts;
     // A base that came with the state of a snapshot has none.
     if (height === this.#base && height > 1) return this.#decode(heightKey(KEY.RECEIPTS, height), decodeReceipts);
     return this.#at(KEY.RECEIPTS, height, decodeReceipts);
   }
 
   transactionAt({ height, index }: StoredTransaction): Transaction | undefined {
+    const newest = this.#newestAt(height);
+    if (newest) return newest.block.txs[index];
     return this.#at(KEY.BLOCK, height, (bytes) => decodeTransactionOf(this.#options.hasher, bytes, index));
   }
 
   receiptAt({ height, index }: StoredTransaction): Receipt | undefined {
+    const newest = this.#newestAt(height);
+    if (newest) return newest.receipts[index];
     return this.#at(KEY.RECEIPTS, height, (bytes) => decodeReceiptOf(bytes, index));
   }
 
@@ -276,6 +286,10 @@ class LevelChainStore implements ChainStore {
     await this.journal.flush().catch(() => undefined);
     await this.#sweep.idle();
     await this.#db.close();
+  }
+
+  #newestAt(height: number): CommittedBlock | null {
+    return this.#newest?.block.header.height === height ? this.#newest : null;
   }
 
   /** Every block from the base to the head has its records. @throws NodeError CORRUPT when one is gone */

@@ -3,7 +3,6 @@
  * unsynced: a killed process loses what it queued in the last moments, a power cut somewhat more, and never more than
  * pending transactions, which their senders can send again.
  */
-import type { Hash } from '../bytes.ts';
 import { bytesKey, keyBytes } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
 import { toNodeError } from '../errors.ts';
@@ -95,8 +94,7 @@ export class DiskJournal implements MempoolJournal {
     return this.#queue.size + this.#young.size + this.#old.size;
   }
 
-  add(id: Hash, bytes: Uint8Array, heldElsewhere = false): void {
-    const name = bytesKey(id);
+  add(name: string, bytes: Uint8Array, heldElsewhere = false): void {
     if (this.#failure || this.#entries.has(name)) return;
     // An id is the hash of its bytes: what waits for its deletion is on disk already, as it should be.
     const onDisk = this.#queue.has(name);
@@ -106,8 +104,7 @@ export class DiskJournal implements MempoolJournal {
     else this.#enqueue(name, bytes);
   }
 
-  remove(id: Hash): void {
-    const name = bytesKey(id);
+  remove(name: string): void {
     const entry = this.#entries.get(name);
     if (this.#failure || !entry) return;
     this.#entries.delete(name);

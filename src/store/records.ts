@@ -6,7 +6,7 @@ import { encodeBlock, MAX_BLOCK_TXS, readHeader } from '../chain/block.ts';
 import { Reader, Writer } from '../chain/codec.ts';
 import { getSets } from '../chain/modules/validators-state.ts';
 import type { Receipt } from '../chain/receipt.ts';
-import { encodeReceipt, readReceipt, skipReceipt } from '../chain/receipt.ts';
+import { readReceipt, skipReceipt, writeReceipt } from '../chain/receipt.ts';
 import type { StateChanges } from '../chain/state.ts';
 import { encodeValidatorSet } from '../chain/validator-set.ts';
 import { encodeCertificate } from '../chain/votes.ts';
@@ -70,7 +70,7 @@ export function mergeChanges(blocks: readonly CommittedBlock[]): StateChanges {
 
 function encodeReceipts(receipts: readonly Receipt[]): Uint8Array {
   const writer = new Writer(4 + receipts.length * 64).u32(receipts.length);
-  for (const receipt of receipts) writer.raw(encodeReceipt(receipt));
+  for (const receipt of receipts) writeReceipt(writer, receipt);
   return writer.finish();
 }
 

@@ -96,7 +96,7 @@ export interface ChainStore {
   certificate(height: number): Certificate | undefined;
   /** The encoded certificate, as stored. */
   certificateBytes(height: number): Uint8Array | undefined;
-  receipts(height: number): Receipt[] | undefined;
+  receipts(height: number): readonly Receipt[] | undefined;
   /** One of the block's, at a fraction of the cost of all. */
   transactionAt(place: StoredTransaction): Transaction | undefined;
   receiptAt(place: StoredTransaction): Receipt | undefined;
@@ -114,10 +114,11 @@ export interface MempoolJournal {
   /**
    * Dropped (and counted) when the journal is full: the transaction then lives in memory only.
    *
+   * @param key of the transaction's id
    * @param heldElsewhere the node that took it from its client writes it: here it may wait for some seconds
    */
-  add(id: Hash, bytes: Uint8Array, heldElsewhere?: boolean): void;
-  remove(id: Hash): void;
+  add(key: string, bytes: Uint8Array, heldElsewhere?: boolean): void;
+  remove(key: string): void;
   /** Bytes of all entries, in order of their ids. */
   load(): Promise<Uint8Array[]>;
   /** Resolves when everything queued so far is written. @throws NodeError STORAGE */

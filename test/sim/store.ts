@@ -115,11 +115,11 @@ export class SimStore implements ChainStore {
   readonly state = { get: (key: StateKey): Uint8Array | undefined => this.#chain.state.get(key) };
 
   readonly journal: MempoolJournal = {
-    add: (id, bytes) => {
-      this.#chain.pending.set(bytesKey(id), bytes);
+    add: (key, bytes) => {
+      this.#chain.pending.set(key, bytes);
     },
-    remove: (id) => {
-      this.#chain.pending.delete(bytesKey(id));
+    remove: (key) => {
+      this.#chain.pending.delete(key);
     },
     load: () =>
       Promise.resolve([...this.#chain.pending].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, bytes]) => bytes)),

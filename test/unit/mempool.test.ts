@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { addressOf } from '../../src/chain/address.ts';
 import type { Account } from '../../src/chain/accounts.ts';
+import { accountKey } from '../../src/chain/accounts.ts';
 import { leastFeeUait } from '../../src/chain/params.ts';
 import type { Transaction } from '../../src/chain/tx.ts';
 import { DEFAULT_MEMPOOL_LIMITS, Mempool } from '../../src/mempool.ts';
 import type { MempoolLimits, PoolView } from '../../src/mempool.ts';
-import { bytesKey, toHex } from '../../src/bytes.ts';
+import { toHex } from '../../src/bytes.ts';
 import { nativeCrypto } from '../../src/native/crypto.ts';
 import { fixtureGenesis, makeTransfer, signer } from '../util/chain-fixture.ts';
 
@@ -21,17 +22,17 @@ interface Chain {
 
 function chain(overrides: Partial<PoolView> = {}): Chain {
   const accounts = new Map<string, Account>();
-  const key = (name: string): string => bytesKey(addressOf(nativeCrypto, signer(name).publicKey));
+  const keyOf = (name: string): string => accountKey(addressOf(nativeCrypto, signer(name).publicKey));
   return {
     accounts,
     set: (name, account) => {
-      accounts.set(key(name), { balanceUait: 1_000_000_000, nonce: 0, ...account });
+      accounts.set(keyOf(name), { balanceUait: 1_000_000_000, nonce: 0, ...account });
     },
     view: {
       params: genesis.params,
       nextHeight: 10,
       nowMs: 0,
-      account: (address) => accounts.get(bytesKey(address)) ?? { balanceUait: 1_000_000_000, nonce: 0 },
+      account: (key) => accounts.get(key) ?? { balanceUait: 1_000_000_000, nonce: 0 },
       ...overrides,
     },
   };
@@ -159,7 +160,7 @@ describe('mempool', () => {
     const other = tx(1, { amountUait: 7 });
     set('a', { nonce: 2 });
     const gone = p.onCommitted([txs[0]!, other], view);
-    assert.deepEqual(gone.map(toHex).sort(), [txs[0]!.id, txs[1]!.id].map(toHex).sort());
+    assert.deepEqual(gone.map(({ id }) => toHex(id)).sort(), [txs[0]!.id, txs[1]!.id].map(toHex).sort());
     assert.equal(p.rejection(txs[1]!.id)?.code, 'BAD_NONCE');
     assert.equal(p.size, 1);
   });
@@ -294,13 +295,13 @@ describe('mempool', () => {
           const selected = p.select(view, 100, 1_000_000);
           const next = new Map<string, number>();
           for (const each of selected) {
-            const key = bytesKey(each.senderAddress);
+            const key = each.senderKey;
             const expected = next.get(key) ?? accounts.get(key)!.nonce;
             assert.equal(each.nonce, expected);
             next.set(key, expected + 1);
           }
           if (commit && selected[0]) {
-            const key = bytesKey(selected[0].senderAddress);
+            const key = selected[0].senderKey;
             accounts.set(key, { ...accounts.get(key)!, nonce: selected[0].nonce + 1 });
             p.onCommitted([selected[0]], view);
           }
@@ -346,7 +347,10 @@ describe('mempool', () => {
     mempool.add(tx(0, { from: 'a', feeUait: 2 * least }), view);
     mempool.add(cheap, view);
     assert.equal(mempool.add(tx(0, { from: 'd', feeUait: 3 * least }), view), null);
-    assert.deepEqual(mempool.takeDisplaced().map(toHex), [toHex(replaced.id), toHex(cheap.id)]);
+    assert.deepEqual(
+      mempool.takeDisplaced().map(({ id }) => toHex(id)),
+      [toHex(replaced.id), toHex(cheap.id)],
+    );
     assert.deepEqual(mempool.takeDisplaced(), []);
   });
 });

@@ -22,12 +22,12 @@ import type {
 class MemoryJournal implements MempoolJournal {
   readonly entries = new Map<string, Uint8Array>();
 
-  add(id: Hash, bytes: Uint8Array): void {
-    this.entries.set(bytesKey(id), bytes);
+  add(key: string, bytes: Uint8Array): void {
+    this.entries.set(key, bytes);
   }
 
-  remove(id: Hash): void {
-    this.entries.delete(bytesKey(id));
+  remove(key: string): void {
+    this.entries.delete(key);
   }
 
   load(): Promise<Uint8Array[]> {

@@ -1,16 +1,8 @@
 /** Balances, transfers and the supply. Fees are burned. */
 import type { Address } from '../../bytes.ts';
-import { equalBytes, toHex } from '../../bytes.ts';
+import { toHex } from '../../bytes.ts';
 import { NodeError } from '../../errors.ts';
-import {
-  BANK_MODULE,
-  decodeAccount,
-  encodeAccount,
-  accountKey,
-  getAccount,
-  isAccountKey,
-  setAccount,
-} from '../accounts.ts';
+import { accountAt, accountKey, BANK_MODULE, decodeAccount, encodeAccount, isAccountKey } from '../accounts.ts';
 import { formatAddress, parseAddress } from '../address.ts';
 import { MAX_U64, Reader, Writer } from '../codec.ts';
 import { checkKeys, jsonAmount, jsonArray, jsonHex, jsonObject, jsonString } from '../json.ts';
@@ -53,13 +45,14 @@ export const transfer: TxType<Transfer> = {
     };
   },
   spends: (payload) => payload.amountUait,
-  apply: ({ state, senderAddress }, { to, amountUait }) => {
-    const from = getAccount(state, senderAddress);
-    if (from.balanceUait < amountUait) throw new TxFailure('INSUFFICIENT_FUNDS', 'the balance is below the amount');
-    if (equalBytes(to, senderAddress)) return;
-    const target = getAccount(state, to);
-    setAccount(state, senderAddress, { ...from, balanceUait: from.balanceUait - amountUait });
-    setAccount(state, to, { ...target, balanceUait: target.balanceUait + amountUait });
+  apply: ({ state, senderKey }, { to, amountUait }) => {
+    const { balanceUait, nonce } = accountAt(state, senderKey);
+    if (balanceUait < amountUait) throw new TxFailure('INSUFFICIENT_FUNDS', 'the balance is below the amount');
+    const toKey = accountKey(to);
+    if (toKey === senderKey) return;
+    const target = accountAt(state, toKey);
+    state.set(senderKey, encodeAccount({ balanceUait: balanceUait - amountUait, nonce }));
+    state.set(toKey, encodeAccount({ balanceUait: target.balanceUait + amountUait, nonce: target.nonce }));
   },
 };
 

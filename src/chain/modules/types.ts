@@ -31,6 +31,8 @@ export interface BlockContext {
 export interface TxContext extends BlockContext {
   readonly sender: PublicKey;
   readonly senderAddress: Address;
+  /** Of the sender's account. */
+  readonly senderKey: StateKey;
   readonly nonce: number;
   readonly feeUait: number;
   /** Recorded in the receipt; `data` at most MAX_EVENT_BYTES. */

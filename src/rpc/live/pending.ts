@@ -41,9 +41,9 @@ export class PendingChanges {
       came: (tx) => {
         this.#note(this.#came, tx);
       },
-      left: (ids) => {
+      left: (txs) => {
         // Those without a reason are final, which their block tells.
-        for (const id of ids) if (this.#isDropped(id)) this.#note(this.#left, id);
+        for (const { id } of txs) if (this.#isDropped(id)) this.#note(this.#left, id);
       },
     });
   }

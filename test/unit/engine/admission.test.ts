@@ -300,9 +300,9 @@ describe('admission of transactions', () => {
     const txs = Array.from({ length: 40 }, (_, i) => i).flatMap((i) =>
       Array.from({ length: 40 }, (_, nonce) => transfer(nonce, { from: `account-${i}` })),
     );
-    for (const tx of txs) node.store.journal.add(tx.id, tx.bytes);
+    for (const tx of txs) node.store.journal.add(tx.key, tx.bytes);
     const stale = transfer(0, { from: 'nobody' });
-    node.store.journal.add(stale.id, stale.bytes);
+    node.store.journal.add(stale.key, stale.bytes);
     node.store.journal.entries.set('garbage', new Uint8Array(10));
     node.verifier.most = 1_200;
     const { pool } = await node.start();

@@ -1,7 +1,6 @@
 /** A node without network and disk: real blocks, state, proofs and pool behind the interface the RPC asks for. */
-import type { Hash } from '../../../src/bytes.ts';
 import { bytesKey } from '../../../src/bytes.ts';
-import { getAccount } from '../../../src/chain/accounts.ts';
+import { accountAt, getAccount } from '../../../src/chain/accounts.ts';
 import type { AppliedBlock, Tip } from '../../../src/chain/execute.ts';
 import { buildBlock, forkTree } from '../../../src/chain/execute.ts';
 import type { Signer } from '../../../src/chain/crypto/types.ts';
@@ -299,10 +298,7 @@ export class FakeNode implements ChainApi {
       }));
     this.certificates.push(certificateFromVotes(set, votes));
     this.#commit(applied.changes, applied);
-    this.#tellLeft([
-      ...applied.block.txs.map(({ id }) => id),
-      ...this.mempool.onCommitted(applied.block.txs, this.poolView),
-    ]);
+    this.#tellLeft([...applied.block.txs, ...this.mempool.onCommitted(applied.block.txs, this.poolView)]);
     for (const listener of this.#listeners) listener([applied]);
     return applied;
   }
@@ -311,8 +307,8 @@ export class FakeNode implements ChainApi {
     this.#tellLeft(this.mempool.expire({ ...this.poolView, nextHeight: tx.validUntilHeight + 1 }));
   }
 
-  #tellLeft(ids: readonly Hash[]): void {
-    for (const { left } of this.#poolListeners) left(ids);
+  #tellLeft(txs: readonly Transaction[]): void {
+    for (const { left } of this.#poolListeners) left(txs);
   }
 
   readonly #reader = { get: (key: StateKey) => this.#state.get(key) };
@@ -343,7 +339,7 @@ export class FakeNode implements ChainApi {
       params: this.genesis.params,
       nextHeight: this.applied.length + 1,
       nowMs: 0,
-      account: (address) => getAccount(this.#reader, address),
+      account: (key) => accountAt(this.#reader, key),
     };
   }
 

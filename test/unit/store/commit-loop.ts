@@ -5,6 +5,7 @@
  *     node commit-loop.ts FOLDER
  */
 import { pureHasher } from '../../../src/chain/crypto/pure.ts';
+import { bytesKey } from '../../../src/bytes.ts';
 import { toNodeError } from '../../../src/errors.ts';
 import { openChainStore } from '../../../src/store/chain-store.ts';
 import { CHAIN_ID, chainOf, filled, GENESIS_HASH } from './fixtures.ts';
@@ -26,7 +27,7 @@ for (;;) {
   const head = store.head();
   const height = (head?.height ?? 0) + 1;
   const blocks = chainOf(1 + (height % 3), height, head?.blockId ?? GENESIS_HASH);
-  store.journal.add(filled(height % 256), filled(height % 256, 500));
+  store.journal.add(bytesKey(filled(height % 256)), filled(height % 256, 500));
   const code = await codeOf(store.commit(blocks));
   if (code !== 'none') {
     process.stdout.write(`${code} ${await codeOf(store.commit(blocks))}\n`);

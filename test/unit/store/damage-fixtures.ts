@@ -72,7 +72,7 @@ export async function makeHome(folder: string, isEncrypted: boolean): Promise<Ho
   }
   for (let i = 0; i < 5; i++) {
     const pending = makeTransfer(genesis, { from: 'account-0', to: 'account-1', nonce: 1_000 + i });
-    store.journal.add(pending.id, pending.bytes);
+    store.journal.add(pending.key, pending.bytes);
   }
   await makeSnapshot(folder, store);
   await store.close();

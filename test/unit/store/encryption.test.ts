@@ -30,7 +30,7 @@ async function make(folder: string, options: Partial<ChainStoreOptions>): Promis
   await store.initialise(new Map([[key('genesis'), SECRET]]));
   await store.commit([first]);
   await store.commit([second]);
-  store.journal.add(pending.id, pending.bytes);
+  store.journal.add(pending.key, pending.bytes);
   await store.close();
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Clock } from '../../../src/clock.ts';
 import { systemClock } from '../../../src/clock.ts';
-import { toHex } from '../../../src/bytes.ts';
+import { bytesKey, toHex } from '../../../src/bytes.ts';
 import { pureHasher } from '../../../src/chain/crypto/pure.ts';
 import { nopLogger } from '../../../src/log.ts';
 import type { MetricsRegister } from '../../../src/metrics.ts';
@@ -13,6 +13,8 @@ import { openDatabase } from '../../../src/store/db.ts';
 import type { JournalOptions } from '../../../src/store/journal.ts';
 import { DiskJournal } from '../../../src/store/journal.ts';
 import { CHAIN_ID, filled, GENESIS_HASH, inFolder, transaction } from './fixtures.ts';
+
+const name = (byte: number): string => bytesKey(filled(byte));
 
 /** Timers run when the test says so. */
 function manualClock(): { clock: Clock; fire: () => void; pending: () => number } {
@@ -63,17 +65,17 @@ describe('journal of pending transactions', () => {
       const options = { folder, chainId: CHAIN_ID, genesisHash: GENESIS_HASH, hasher: pureHasher };
       const [kept, dropped] = [transaction(1, 0), transaction(1, 1)];
       const store = await openChainStore(options);
-      store.journal.add(kept.id, kept.bytes);
-      store.journal.add(dropped.id, dropped.bytes);
+      store.journal.add(kept.key, kept.bytes);
+      store.journal.add(dropped.key, dropped.bytes);
       await store.journal.flush();
-      store.journal.remove(dropped.id);
+      store.journal.remove(dropped.key);
       await store.close();
       const again = await openChainStore(options);
       assert.deepEqual(await again.journal.load(), [kept.bytes]);
       await again.close();
       const memory = await openChainStore({ ...options, journal: { memory: true } });
-      memory.journal.remove(kept.id);
-      memory.journal.add(dropped.id, dropped.bytes);
+      memory.journal.remove(kept.key);
+      memory.journal.add(dropped.key, dropped.bytes);
       await memory.journal.flush();
       assert.deepEqual(await memory.journal.load(), []);
       await memory.close();
@@ -83,13 +85,13 @@ describe('journal of pending transactions', () => {
     withDatabase(async (db) => {
       const { clock, fire, pending } = manualClock();
       const journal = await openJournal(db, { flushEntries: 3 }, clock);
-      journal.add(filled(1), filled(1));
+      journal.add(name(1), filled(1));
       assert.equal(journal.queued, 1);
       assert.equal(pending(), 1);
       fire();
       await journal.flush();
       assert.equal(journal.queued, 0);
-      for (const byte of [2, 3, 4]) journal.add(filled(byte), filled(byte));
+      for (const byte of [2, 3, 4]) journal.add(name(byte), filled(byte));
       // No timer fires from here on: the third addition started the write.
       while (journal.queued > 0) await new Promise(setImmediate);
       assert.deepEqual(texts(await journal.load()), texts([1, 2, 3, 4].map((byte) => filled(byte))));
@@ -99,15 +101,15 @@ describe('journal of pending transactions', () => {
     withDatabase(async (db) => {
       const { clock, fire, pending } = manualClock();
       const journal = await openJournal(db, {}, clock);
-      for (const byte of [1, 2, 3]) journal.add(filled(byte), filled(byte), true);
-      journal.remove(filled(1));
+      for (const byte of [1, 2, 3]) journal.add(name(byte), filled(byte), true);
+      journal.remove(name(1));
       fire();
-      journal.remove(filled(2));
-      journal.add(filled(4), filled(4), true);
+      journal.remove(name(2));
+      journal.add(name(4), filled(4), true);
       assert.equal(journal.queued, 2);
       fire();
       while (journal.queued > 1) await new Promise(setImmediate);
-      journal.remove(filled(4));
+      journal.remove(name(4));
       fire();
       assert.equal(pending(), 0);
       assert.deepEqual(texts(await journal.load()), texts([filled(3)]));
@@ -117,9 +119,9 @@ describe('journal of pending transactions', () => {
     withDatabase(async (db) => {
       const { clock, fire, pending } = manualClock();
       const journal = await openJournal(db, {}, clock);
-      journal.add(filled(1), filled(1), true);
+      journal.add(name(1), filled(1), true);
       fire();
-      journal.add(filled(2), filled(2), true);
+      journal.add(name(2), filled(2), true);
       await journal.flush();
       assert.equal(pending(), 0);
       assert.deepEqual(texts(await journal.load()), texts([filled(1), filled(2)]));
@@ -130,12 +132,12 @@ describe('journal of pending transactions', () => {
       let dropped = 0;
       const metrics = { ...nopRegister, counter: () => ({ inc: () => void dropped++ }) };
       const journal = await openJournal(db, { maxEntries: 4, maxBytes: 100 }, manualClock().clock, metrics);
-      for (let i = 0; i < 10; i++) journal.add(filled(i), filled(i, 10));
+      for (let i = 0; i < 10; i++) journal.add(name(i), filled(i, 10));
       assert.equal(journal.size, 4);
       assert.equal(dropped, 6);
-      for (let i = 0; i < 4; i++) journal.remove(filled(i));
-      journal.add(filled(20), filled(20, 80));
-      journal.add(filled(21), filled(21, 21));
+      for (let i = 0; i < 4; i++) journal.remove(name(i));
+      journal.add(name(20), filled(20, 80));
+      journal.add(name(21), filled(21, 21));
       assert.equal(journal.size, 1);
       assert.equal(dropped, 7);
       assert.ok(journal.queued <= 8);
@@ -148,11 +150,11 @@ describe('journal of pending transactions', () => {
   it('bounds its queue while additions and removals alternate without a write', () =>
     withDatabase(async (db) => {
       const journal = await openJournal(db, { maxEntries: 10, flushEntries: 1_000_000 });
-      for (let i = 0; i < 10; i++) journal.add(filled(i), filled(i));
+      for (let i = 0; i < 10; i++) journal.add(name(i), filled(i));
       await journal.flush();
       for (let i = 0; i < 200; i++) {
-        journal.remove(filled(i));
-        journal.add(filled(i + 10), filled(i + 10));
+        journal.remove(name(i));
+        journal.add(name(i + 10), filled(i + 10));
       }
       assert.ok(journal.size <= 10);
       assert.ok(journal.queued <= 20, `${journal.queued} queued`);
@@ -170,10 +172,10 @@ describe('journal of pending transactions', () => {
           for (const [action, n] of steps) {
             if (action === 'add') {
               model.add(n);
-              journal.add(filled(n), filled(n), n % 2 === 0);
+              journal.add(name(n), filled(n), n % 2 === 0);
             } else if (action === 'remove') {
               model.delete(n);
-              journal.remove(filled(n));
+              journal.remove(name(n));
             } else if (action === 'tick') {
               await new Promise(setImmediate);
             } else {
@@ -198,10 +200,10 @@ describe('journal of pending transactions', () => {
       write: () => Promise.reject(Object.assign(new Error('write: no space left on device'), { code: 'ENOSPC' })),
     } as unknown as Database;
     const journal = await openJournal(failing);
-    journal.add(filled(1), filled(1));
+    journal.add(name(1), filled(1));
     await assert.rejects(journal.flush(), /no space left/);
-    journal.add(filled(2), filled(2));
-    journal.remove(filled(1));
+    journal.add(name(2), filled(2));
+    journal.remove(name(1));
     assert.equal(journal.queued, 0);
     await assert.rejects(journal.flush());
   });
