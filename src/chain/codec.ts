@@ -3,6 +3,7 @@
  * presence byte of 0 or 1. A value has exactly one encoding, and a decoder accepts exactly that one: it checks every
  * count and length against its cap and against the bytes left before it allocates, and rejects trailing bytes.
  */
+import { copyBytes } from '../bytes.ts';
 import { NodeError } from '../errors.ts';
 
 /** Largest integer a u64 field may hold here: amounts and heights stay exact as JavaScript numbers. */
@@ -38,24 +39,6 @@ function scratchOf(size: number): Scratch {
   return { bytes, view: new DataView(bytes.buffer) };
 }
 
-/** Results of middling size are cut from one buffer: memory of their own costs more than the encoding. */
-const SLAB_BYTES = 4096;
-const CUT_BYTES = { above: 64, upTo: 512 };
-let slab = new Uint8Array(SLAB_BYTES);
-let slabUsed = 0;
-
-function copyOf(bytes: Uint8Array, length: number): Uint8Array {
-  if (length <= CUT_BYTES.above || length > CUT_BYTES.upTo) return bytes.slice(0, length);
-  if (slabUsed + length > SLAB_BYTES) {
-    slab = new Uint8Array(SLAB_BYTES);
-    slabUsed = 0;
-  }
-  const copy = slab.subarray(slabUsed, slabUsed + length);
-  copy.set(bytes.subarray(0, length));
-  slabUsed += length;
-  return copy;
-}
-
 const SPENT = { bytes: new Uint8Array(), view: new DataView(new ArrayBuffer()) };
 
 /** Appends to a buffer that grows, until finished. Encoders throw NodeError CODEC on values that have no encoding. */
@@ -74,7 +57,7 @@ export class Writer {
   /** The bytes written, as a copy of exact size that may share its buffer with others. Ends the writer. */
   finish(): Uint8Array {
     if (this.#scratch === SPENT) throw new NodeError('INTERNAL', 'a writer was used after its end');
-    const bytes = copyOf(this.#bytes, this.#length);
+    const bytes = copyBytes(this.#bytes, this.#length);
     if (this.#bytes.length <= MAX_SPARE_BYTES && spare.length < MAX_SPARE) spare.push(this.#scratch);
     this.#use(SPENT);
     return bytes;
@@ -189,14 +172,12 @@ export class Writer {
 /** Reads one value from bytes. Byte strings come back as views of the input: do not mutate it afterwards. */
 export class Reader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   readonly #what: string;
   #at = 0;
 
   /** @param what names the value in errors, e.g. "transaction" */
   constructor(bytes: Uint8Array, what: string) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#what = what;
   }
 
@@ -209,30 +190,34 @@ export class Reader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#take(1));
+    return this.#byte(this.#take(1));
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#take(2));
+    const at = this.#take(2);
+    return (this.#byte(at) << 8) | this.#byte(at + 1);
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4));
+    return this.i32() >>> 0;
   }
 
   u64(): number {
-    const at = this.#take(8);
-    const high = this.#view.getUint32(at);
+    const high = this.u32();
+    const low = this.u32();
     if (high > 0x1f_ffff) throw fault('out-of-range', this.#what);
-    return high * TWO_32 + this.#view.getUint32(at + 4);
+    return high * TWO_32 + low;
   }
 
+  /** Without a DataView: making one costs more than most readers read. */
   i32(): number {
-    return this.#view.getInt32(this.#take(4));
+    const at = this.#take(4);
+    const [a, b, c, d] = [this.#byte(at), this.#byte(at + 1), this.#byte(at + 2), this.#byte(at + 3)];
+    return (a << 24) | (b << 16) | (c << 8) | d;
   }
 
   i64(): number {
-    const value = Number(this.#view.getBigInt64(this.#take(8)));
+    const value = this.i32() * TWO_32 + this.u32();
     if (!Number.isSafeInteger(value)) throw fault('out-of-range', this.#what);
     return value;
   }
@@ -287,6 +272,10 @@ export class Reader {
   /** For decoders that find a value whose form is not the canonical one (order, duplicates, spare bits). */
   reject(reason: CodecFault): NodeError {
     return fault(reason, this.#what);
+  }
+
+  #byte(at: number): number {
+    return this.#bytes[at] as number;
   }
 
   #take(size: number): number {

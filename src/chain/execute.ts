@@ -24,6 +24,7 @@ import type { ChainContext } from './signing.ts';
 import type { StateChanges, StateReader } from './state.ts';
 import { StateOverlay, statePath } from './state.ts';
 import type { StateTree, TreeVersion } from './tree.ts';
+import type { TreeChange } from './tree-update.ts';
 import type { Transaction } from './tx.ts';
 import { findValidator, validatorSetHash } from './validator-set.ts';
 import type { Certificate } from './votes.ts';
@@ -243,13 +244,14 @@ export function* applySteps(
   const { header } = block;
   const run = startRun(rules, tip, { ...header, lastCommit: block.lastCommit });
   for (const item of block.evidence) convict(run, item);
-  for (const [i, tx] of block.txs.entries()) {
+  let done = 0;
+  for (const tx of block.txs) {
     if (!verified.has(tx)) throw badBlock('a signature was not found good', header.height);
     const account = accountAt(run.state, tx.senderKey);
     const fault = admissionFault(run, tx, account);
     if (fault !== null) throw badBlock(`a transaction is not admissible: ${fault}`, header.height);
     runTransaction(run, tx, account);
-    if (i % STEP_TXS === STEP_TXS - 1) yield;
+    if (++done % STEP_TXS === 0) yield;
   }
   const result = finishRun(rules, tip, run);
   const roots = [
@@ -381,9 +383,9 @@ function finishRun(
 
 /** Next version of the state tree after some changes. */
 export function forkTree(crypto: Crypto, tree: StateTree, base: TreeVersion, changes: StateChanges): TreeVersion {
-  const updates = [...changes].map(([key, value]) => ({
-    path: statePath(crypto, key),
-    valueHash: value === undefined ? null : crypto.hash(value),
-  }));
+  const updates: TreeChange[] = [];
+  changes.forEach((value, key) => {
+    updates.push({ path: statePath(crypto, key), valueHash: value === undefined ? null : crypto.hash(value) });
+  });
   return tree.fork(base, updates);
 }

@@ -14,8 +14,9 @@ import type { StateKey } from './state.ts';
 
 const TX_VERSION = 1;
 export const MAX_PAYLOAD_BYTES = 16 * 1024;
+const SIGNATURE_BYTES = 64;
 /** Everything but the payload. */
-export const MIN_TX_BYTES = 1 + 2 + 32 + 8 + 8 + 8 + 4 + 64;
+export const MIN_TX_BYTES = 1 + 2 + 32 + 8 + 8 + 8 + 4 + SIGNATURE_BYTES;
 export const MAX_TX_BYTES = MIN_TX_BYTES + MAX_PAYLOAD_BYTES;
 
 /** What the sender decides and signs. */
@@ -57,14 +58,19 @@ export function txSignBytes(chain: ChainContext, tx: TxFields): Uint8Array {
   return writeFields(signBytesWriter('tx', chain, 128 + MIN_TX_BYTES + tx.payload.length), tx).finish();
 }
 
-export function txCheck(chain: ChainContext, tx: Transaction): SignatureCheck {
-  return { message: txSignBytes(chain, tx), signature: tx.signature, publicKey: tx.sender };
+/** What is signed are the bytes before the signature, as they came. */
+export function txCheck(chain: ChainContext, { bytes, signature, sender }: Transaction): SignatureCheck {
+  const fields = bytes.subarray(0, bytes.length - SIGNATURE_BYTES);
+  const message = signBytesWriter('tx', chain, 128 + bytes.length)
+    .raw(fields)
+    .finish();
+  return { message, signature, publicKey: sender };
 }
 
 /** Puts fields and signature into their one encoding. */
 export function assembleTransaction(hasher: Hasher, fields: TxFields, signature: Signature): Transaction {
   const bytes = writeFields(new Writer(MIN_TX_BYTES + fields.payload.length), fields)
-    .fixed(signature, 64)
+    .fixed(signature, SIGNATURE_BYTES)
     .finish();
   return decodeTransaction(hasher, bytes);
 }
@@ -90,7 +96,7 @@ export function decodeTransaction(hasher: Hasher, bytes: Uint8Array): Transactio
   const feeUait = reader.u64();
   const validUntilHeight = reader.u64();
   const payload = reader.bytes32(MAX_PAYLOAD_BYTES);
-  const signature = reader.fixed(64);
+  const signature = reader.fixed(SIGNATURE_BYTES);
   reader.end();
   const id = hasher.hash(bytes);
   const senderAddress = addressOf(hasher, sender);

@@ -1,5 +1,5 @@
 /** Signatures of transactions, verified as one batch. */
-import type { BatchVerifier, VerifyBatchOptions } from '../chain/crypto/types.ts';
+import type { BatchVerifier, SignatureCheck, VerifyBatchOptions } from '../chain/crypto/types.ts';
 import type { ChainContext } from '../chain/signing.ts';
 import type { Transaction } from '../chain/tx.ts';
 import { txChecks } from '../chain/tx-checks.ts';
@@ -14,8 +14,13 @@ export async function verifyTransactions(
   txs: readonly Transaction[],
   options: VerifyBatchOptions = {},
 ): Promise<boolean[]> {
-  const checks = txs.map((tx) => txChecks(chain, tx));
-  const good = await verifier.verifyBatch(checks.flat(), options);
+  const checks: SignatureCheck[] = [];
+  const ends = txs.map((tx) => checks.push(...txChecks(chain, tx)));
+  const good = await verifier.verifyBatch(checks, options);
   let at = 0;
-  return checks.map(({ length }) => good.slice(at, (at += length)).every(Boolean));
+  return ends.map((end) => {
+    let isGood = true;
+    for (; at < end; at++) isGood &&= good[at] === true;
+    return isGood;
+  });
 }

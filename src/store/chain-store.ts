@@ -178,7 +178,9 @@ class LevelChainStore implements ChainStore {
       putState(batch, changes);
       batch.put(HEAD_KEY, encodeHead(last.block.header.height, last.blockId));
     });
-    for (const [key, value] of changes) this.#cache.set(key, value);
+    changes.forEach((value, key) => {
+      this.#cache.set(key, value);
+    });
     const { block, blockId: id, certificate } = last;
     this.#newest = last;
     this.#head = { height: block.header.height, blockId: id, header: block.header, certificate };
@@ -221,7 +223,9 @@ class LevelChainStore implements ChainStore {
   }
 
   block(height: number): Block | undefined {
-    return this.#newestAt(height)?.block ?? this.#at(KEY.BLOCK, height, (bytes) => decodeBlock(this.#options.hasher, bytes));
+    return (
+      this.#newestAt(height)?.block ?? this.#at(KEY.BLOCK, height, (bytes) => decodeBlock(this.#options.hasher, bytes))
+    );
   }
 
   blockBytes(height: number): Uint8Array | undefined {

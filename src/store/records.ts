@@ -8,6 +8,7 @@ import { getSets } from '../chain/modules/validators-state.ts';
 import type { Receipt } from '../chain/receipt.ts';
 import { readReceipt, skipReceipt, writeReceipt } from '../chain/receipt.ts';
 import type { StateChanges } from '../chain/state.ts';
+import type { Transaction } from '../chain/tx.ts';
 import { encodeValidatorSet } from '../chain/validator-set.ts';
 import { encodeCertificate } from '../chain/votes.ts';
 import type { WriteBatch } from './db.ts';
@@ -16,6 +17,9 @@ import type { CommittedBlock, StoredTransaction } from './types.ts';
 
 /** Least encoded size of a receipt, for counts. */
 const MIN_RECEIPT_BYTES = 32 + 2 + 8 + 1;
+
+/** Height u64, index u32. */
+const PLACE_BYTES = 8 + 4;
 
 /** Above any header of this version. */
 const MAX_HEADER_BYTES = 512;
@@ -27,13 +31,24 @@ export function putBlock(batch: WriteBatch, committed: CommittedBlock): void {
   batch.put(heightKey(KEY.CERTIFICATE, height), encodeCertificate(certificate));
   batch.put(heightKey(KEY.RECEIPTS, height), encodeReceipts(receipts));
   batch.put(bytesKeyOf(KEY.HEIGHT_BY_BLOCK_ID, id), encodeU64(height));
-  block.txs.forEach((tx, index) => {
-    batch.put(bytesKeyOf(KEY.TRANSACTION, tx.id), new Writer(12).u64(height).u32(index).finish());
-  });
+  putPlaces(batch, height, block.txs);
   // The state keeps the sets of three heights; light clients ask for older ones, by the hash in a header.
   if (!equalBytes(validatorsHash, nextValidatorsHash)) {
     const { current } = getSets({ get: (key) => changes.get(key) });
     batch.put(bytesKeyOf(KEY.VALIDATOR_SET, nextValidatorsHash), encodeValidatorSet(current));
+  }
+}
+
+/** Keys and values are copied when they are put, so that one of each serves all. */
+function putPlaces(batch: WriteBatch, height: number, txs: readonly Transaction[]): void {
+  const place = new Writer(PLACE_BYTES).u64(height).u32(0).finish();
+  const view = new DataView(place.buffer, place.byteOffset, PLACE_BYTES);
+  const key = new Uint8Array(1 + 32);
+  key[0] = KEY.TRANSACTION;
+  for (const [index, { id }] of txs.entries()) {
+    view.setUint32(PLACE_BYTES - 4, index);
+    key.set(id, 1);
+    batch.put(key, place);
   }
 }
 
@@ -55,10 +70,10 @@ export function putGuardMarks(
 }
 
 export function putState(batch: WriteBatch, changes: StateChanges): void {
-  for (const [key, value] of changes) {
+  changes.forEach((value, key) => {
     if (value === undefined) batch.del(stateDbKey(key));
     else batch.put(stateDbKey(key), value);
-  }
+  });
 }
 
 /** A key that several blocks change is written once. */

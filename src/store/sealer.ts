@@ -8,6 +8,7 @@ import { createCipheriv, createDecipheriv, randomFillSync } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 export interface Sealer {
+  /** Good until the next call: it may be written over then. */
   seal(key: Uint8Array, value: Uint8Array): Uint8Array;
   /** Undefined when these bytes are not what was sealed under this key. */
   open(key: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
@@ -18,7 +19,7 @@ const CHECKSUM_BYTES = 4;
 /** Value, then CRC-32 (ISO 3309) of key and value. Finds damage, not tampering. */
 export const checksumSealer: Sealer = {
   seal: (key, value) => {
-    const sealed = new Uint8Array(value.length + CHECKSUM_BYTES);
+    const sealed = scratch(value.length + CHECKSUM_BYTES);
     sealed.set(value);
     putU32(sealed, value.length, checksum(key, value));
     return sealed;
@@ -30,6 +31,15 @@ export const checksumSealer: Sealer = {
     return getU32(sealed, length) === checksum(key, value) ? value : undefined;
   },
 };
+
+/** Most values are short and of few lengths, and are copied at once: two thousand for a block of a thousand transfers. */
+const SCRATCH_BYTES = 64;
+const scratches: (Uint8Array | undefined)[] = [];
+
+function scratch(length: number): Uint8Array {
+  if (length > SCRATCH_BYTES) return new Uint8Array(length);
+  return (scratches[length] ??= new Uint8Array(length));
+}
 
 const CIPHER = 'aes-256-gcm';
 const PREFIX_BYTES = 8;
