@@ -4,7 +4,6 @@
  * single transactions.
  */
 import type { Hash } from '../src/bytes.ts';
-import { copyBytes } from '../src/bytes.ts';
 import { MAX_BLOCK_TXS, readBlock, readBodyHead, readHeader, writeBodyHead, writeHeader } from '../src/chain/block.ts';
 import { Reader, Writer } from '../src/chain/codec.ts';
 import type { Hasher } from '../src/chain/crypto/types.ts';
@@ -447,7 +446,7 @@ function writeStatusFields(writer: Writer, status: Omit<SignedStatus, 'validator
 /** Copies each one: a transaction stays in the pool after its message, which may be a thousand times larger, is gone. */
 function readTxs(reader: Reader, hasher: Hasher, count: number): Transaction[] {
   const txs: Transaction[] = [];
-  for (let i = 0; i < count; i++) txs.push(decodeTransaction(hasher, copyBytes(reader.bytes32(MAX_TX_BYTES))));
+  for (let i = 0; i < count; i++) txs.push(decodeTransaction(hasher, reader.bytes32(MAX_TX_BYTES).slice()));
   return txs;
 }
 

@@ -19,28 +19,6 @@ export type Signature = Uint8Array;
 /** 32 zero bytes: the hash of nothing (empty tree, no parent of a proof). Never written to. */
 export const ZERO_HASH: Hash = new Uint8Array(32);
 
-/**
- * Byte strings of middling size are cut from one buffer: memory of their own costs more than what fills it. Whoever keeps one
- * keeps its slab; smaller ones lie in the heap anyway.
- */
-const SLAB_BYTES = 4096;
-const CUT_BYTES = { above: 64, upTo: 512 };
-let slab = new Uint8Array(SLAB_BYTES);
-let slabUsed = 0;
-
-/** A copy of the first `length` bytes. May share its buffer with others: it is not to be transferred. */
-export function copyBytes(bytes: Uint8Array, length = bytes.length): Uint8Array {
-  if (length <= CUT_BYTES.above || length > CUT_BYTES.upTo) return bytes.slice(0, length);
-  if (slabUsed + length > SLAB_BYTES) {
-    slab = new Uint8Array(SLAB_BYTES);
-    slabUsed = 0;
-  }
-  const copy = slab.subarray(slabUsed, slabUsed + length);
-  copy.set(length === bytes.length ? bytes : bytes.subarray(0, length));
-  slabUsed += length;
-  return copy;
-}
-
 /** Node's own, 60 times faster at hex than plain JavaScript; a page has none. */
 const NodeBuffer = (globalThis as { readonly Buffer?: typeof Buffer }).Buffer;
 

@@ -3,7 +3,6 @@
  * presence byte of 0 or 1. A value has exactly one encoding, and a decoder accepts exactly that one: it checks every
  * count and length against its cap and against the bytes left before it allocates, and rejects trailing bytes.
  */
-import { copyBytes } from '../bytes.ts';
 import { NodeError } from '../errors.ts';
 
 /** Largest integer a u64 field may hold here: amounts and heights stay exact as JavaScript numbers. */
@@ -39,6 +38,24 @@ function scratchOf(size: number): Scratch {
   return { bytes, view: new DataView(bytes.buffer) };
 }
 
+/** Results of middling size are cut from one buffer: memory of their own costs more than the encoding. */
+const SLAB_BYTES = 4096;
+const CUT_BYTES = { above: 64, upTo: 512 };
+let slab = new Uint8Array(SLAB_BYTES);
+let slabUsed = 0;
+
+function copyOf(bytes: Uint8Array, length: number): Uint8Array {
+  if (length <= CUT_BYTES.above || length > CUT_BYTES.upTo) return bytes.slice(0, length);
+  if (slabUsed + length > SLAB_BYTES) {
+    slab = new Uint8Array(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  const copy = slab.subarray(slabUsed, slabUsed + length);
+  copy.set(bytes.subarray(0, length));
+  slabUsed += length;
+  return copy;
+}
+
 const SPENT = { bytes: new Uint8Array(), view: new DataView(new ArrayBuffer()) };
 
 /** Appends to a buffer that grows, until finished. Encoders throw NodeError CODEC on values that have no encoding. */
@@ -57,7 +74,7 @@ export class Writer {
   /** The bytes written, as a copy of exact size that may share its buffer with others. Ends the writer. */
   finish(): Uint8Array {
     if (this.#scratch === SPENT) throw new NodeError('INTERNAL', 'a writer was used after its end');
-    const bytes = copyBytes(this.#bytes, this.#length);
+    const bytes = copyOf(this.#bytes, this.#length);
     if (this.#bytes.length <= MAX_SPARE_BYTES && spare.length < MAX_SPARE) spare.push(this.#scratch);
     this.#use(SPENT);
     return bytes;
