@@ -283,10 +283,7 @@ export class Mempool {
 
   /** Nonce after the sender's contiguous pending ones: what a client should use next. */
   nextNonce(address: Address, accountNonce: number): number {
-    const queue = this.#senders.get(accountKey(address));
-    let nonce = Math.max(accountNonce, queue?.end ?? 0);
-    while (queue?.entries.has(nonce)) nonce++;
-    return nonce;
+    return nextNonceOf(this.#senders.get(accountKey(address)), accountNonce);
   }
 
   #judgeAlone(tx: Transaction, view: PoolView, account: Account): Refusal | null {
@@ -305,7 +302,10 @@ export class Mempool {
     if (nonce < account.nonce) return refuse('BAD_NONCE', 'the nonce is used', { nonce, expected: account.nonce });
     if (nonce >= account.nonce + this.#limits.maxPerSender) {
       const message = `a sender has at most ${this.#limits.maxPerSender} transactions pending`;
-      return refuse('NONCE_GAP', message, { nonce, expected: this.nextNonce(tx.senderAddress, account.nonce) });
+      return refuse('NONCE_GAP', message, {
+        nonce,
+        expected: nextNonceOf(this.#senders.get(tx.senderKey), account.nonce),
+      });
     }
     if (feeUait > account.balanceUait) {
       return refuse('INSUFFICIENT_FUNDS', 'the balance does not cover the fee', {
@@ -325,7 +325,7 @@ export class Mempool {
     const fault = this.#judgeAlone(tx, view, account);
     if (fault) return no(fault);
     const queue = this.#senders.get(tx.senderKey);
-    const gap = this.#gapFault(tx, queue, this.nextNonce(tx.senderAddress, account.nonce));
+    const gap = this.#gapFault(tx, queue, nextNonceOf(queue, account.nonce));
     if (gap) return no(gap);
     const replaces = queue?.entries.get(tx.nonce);
     if (replaces && tx.feeUait * 100 < replaces.tx.feeUait * (100 + REPLACEMENT_PERCENT)) {
@@ -453,6 +453,13 @@ function executable({ senderKey, entries }: Queue, view: PoolView): Entry | unde
   const { nonce, balanceUait } = view.account(senderKey);
   const head = entries.get(nonce);
   return head && head.tx.feeUait <= balanceUait ? head : undefined;
+}
+
+function nextNonceOf(queue: Queue | undefined, accountNonce: number): number {
+  if (!queue) return accountNonce;
+  let nonce = Math.max(accountNonce, queue.end);
+  while (queue.entries.has(nonce)) nonce++;
+  return nonce;
 }
 
 /** Does a rate pay enough more than another to take its place? In uait a byte. */

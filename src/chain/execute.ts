@@ -26,6 +26,7 @@ import { StateOverlay, statePath } from './state.ts';
 import type { StateTree, TreeVersion } from './tree.ts';
 import type { TreeChange } from './tree-update.ts';
 import type { Transaction } from './tx.ts';
+import { decodedPayload } from './tx.ts';
 import { findValidator, validatorSetHash } from './validator-set.ts';
 import type { Certificate } from './votes.ts';
 import { checkCertificatePower } from './votes.ts';
@@ -320,20 +321,18 @@ function admissionFault({ context }: Run, tx: Transaction, account: Account): Ad
 
 /** Stands for bytes that are no payload of their type, or of no known type. */
 export const INVALID_PAYLOAD = Symbol('invalid payload');
-const payloads = new WeakMap<Transaction, unknown>();
 
 /** The decoded payload; decoded once a transaction object. */
 export function payloadOf(tx: Transaction): unknown {
-  let payload = payloads.get(tx);
-  if (payload === undefined) {
-    try {
-      payload = txTypeByNumber(tx.type).decode(tx.payload);
-    } catch {
-      payload = INVALID_PAYLOAD;
-    }
-    payloads.set(tx, payload);
+  return decodedPayload(tx, decodePayload);
+}
+
+function decodePayload({ type, payload }: Transaction): unknown {
+  try {
+    return txTypeByNumber(type).decode(payload);
+  } catch {
+    return INVALID_PAYLOAD;
   }
-  return payload;
 }
 
 /** @param account of the sender, before it */

@@ -87,32 +87,74 @@ export function signTransaction(
 
 /** Keeps views of `bytes`. @throws NodeError CODEC */
 export function decodeTransaction(hasher: Hasher, bytes: Uint8Array): Transaction {
-  const reader = new Reader(bytes, 'transaction');
-  const version = reader.u8();
-  if (version !== TX_VERSION) throw reader.reject('non-canonical');
-  const type = reader.u16();
-  const sender = reader.fixed(32);
-  const nonce = reader.u64();
-  const feeUait = reader.u64();
-  const validUntilHeight = reader.u64();
-  const payload = reader.bytes32(MAX_PAYLOAD_BYTES);
-  const signature = reader.fixed(SIGNATURE_BYTES);
-  reader.end();
-  const id = hasher.hash(bytes);
-  const senderAddress = addressOf(hasher, sender);
-  return {
-    version,
-    type,
-    sender,
-    nonce,
-    feeUait,
-    validUntilHeight,
-    payload,
-    signature,
-    bytes,
-    id,
-    key: bytesKey(id),
-    senderAddress,
-    senderKey: accountKey(senderAddress),
-  };
+  return new DecodedTransaction(hasher, bytes);
+}
+
+/** What `decode` makes of its payload; asked once. */
+export function decodedPayload(tx: Transaction, decode: (tx: Transaction) => unknown): unknown {
+  return DecodedTransaction.payloadOf(tx, decode);
+}
+
+/** Transactions whose signatures are good on one chain, by identity of the decoded object. */
+export class VerifiedMarks {
+  add(tx: Transaction): void {
+    DecodedTransaction.mark(tx, this);
+  }
+
+  has(tx: Transaction): boolean {
+    return DecodedTransaction.isMarked(tx, this);
+  }
+}
+
+/**
+ * What a process found out about a transaction is kept with it: tables with weak keys grow with every transaction until the
+ * old generation is collected, and make that take longer.
+ */
+class DecodedTransaction implements Transaction {
+  readonly version: number;
+  readonly type: number;
+  readonly sender: PublicKey;
+  readonly nonce: number;
+  readonly feeUait: number;
+  readonly validUntilHeight: number;
+  readonly payload: Uint8Array;
+  readonly signature: Signature;
+  readonly bytes: Uint8Array;
+  readonly id: Hash;
+  readonly key: string;
+  readonly senderAddress: Address;
+  readonly senderKey: StateKey;
+  #payload: unknown;
+  #verified: VerifiedMarks | null = null;
+
+  constructor(hasher: Hasher, bytes: Uint8Array) {
+    const reader = new Reader(bytes, 'transaction');
+    this.version = reader.u8();
+    if (this.version !== TX_VERSION) throw reader.reject('non-canonical');
+    this.type = reader.u16();
+    this.sender = reader.fixed(32);
+    this.nonce = reader.u64();
+    this.feeUait = reader.u64();
+    this.validUntilHeight = reader.u64();
+    this.payload = reader.bytes32(MAX_PAYLOAD_BYTES);
+    this.signature = reader.fixed(SIGNATURE_BYTES);
+    reader.end();
+    this.bytes = bytes;
+    this.id = hasher.hash(bytes);
+    this.key = bytesKey(this.id);
+    this.senderAddress = addressOf(hasher, this.sender);
+    this.senderKey = accountKey(this.senderAddress);
+  }
+
+  static payloadOf(tx: Transaction, decode: (tx: Transaction) => unknown): unknown {
+    return #payload in tx ? (tx.#payload ??= decode(tx)) : decode(tx);
+  }
+
+  static mark(tx: Transaction, by: VerifiedMarks): void {
+    if (#verified in tx) tx.#verified = by;
+  }
+
+  static isMarked(tx: Transaction, by: VerifiedMarks): boolean {
+    return #verified in tx && tx.#verified === by;
+  }
 }
