@@ -3,7 +3,6 @@
  * differs and shares all others with its base. The hashes of new nodes are queued, not computed.
  */
 import type { Hash } from '../bytes.ts';
-import { compareBytes, equalBytes } from '../bytes.ts';
 import type { NodeArena, NodeRef } from './tree-arena.ts';
 import { commonPrefix, isLeaf, leafAt, pathBit } from './tree-arena.ts';
 import type { LevelHashing } from './tree-hashing.ts';
@@ -109,13 +108,13 @@ export class TreeUpdate {
   #leaf({ path, valueHash }: TreeChange, old: NodeRef): NodeRef {
     if (!valueHash) return 0;
     const at = leafAt(old);
-    const same = old !== 0 && equalBytes(this.#arena.leafBytes.subarray(at + 32, at + 64), valueHash);
+    const same = old !== 0 && compareHashes(this.#arena.leafBytes, at + 32, valueHash, 0) === 0;
     return same ? old : this.#arena.newLeaf(path, valueHash);
   }
 
   #compare(leaf: NodeRef, path: Hash): number {
     const at = leafAt(leaf);
-    return compareBytes(this.#arena.leafBytes.subarray(at, at + 32), path);
+    return compareHashes(this.#arena.leafBytes, at, path, 0);
   }
 
   /** A branch with other children; what stays in its slot keeps its hash. */
@@ -136,6 +135,15 @@ export class TreeUpdate {
   #path(index: number): Hash {
     return (this.#changes[index] as TreeChange).path;
   }
+}
+
+/** The order of the 32 bytes at two places. Hashes nearly always differ in their first: a loop costs a tenth of a call for all. */
+export function compareHashes(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number): number {
+  for (let i = 0; i < 32; i++) {
+    const order = (a[aAt + i] ?? 0) - (b[bAt + i] ?? 0);
+    if (order !== 0) return order;
+  }
+  return 0;
 }
 
 /** The tree of leaves [low, high), which are sorted by path and have no path twice. */

@@ -20,7 +20,7 @@ import { commonPrefix, isLeaf, leafAt, NodeArena, pathBit, ROOT_SLOT } from './t
 import { LevelHashing } from './tree-hashing.ts';
 import type { StateProof } from './tree-proof.ts';
 import type { TreeChange } from './tree-update.ts';
-import { buildSubtree, TreeUpdate } from './tree-update.ts';
+import { buildSubtree, compareHashes, TreeUpdate } from './tree-update.ts';
 
 /** Versions alive at once, the head included: beyond any use there is, so that one never released shows early. */
 export const MAX_VERSIONS = 1024;
@@ -227,31 +227,22 @@ export class StateTree {
 }
 
 function sortedChanges(changes: readonly TreeChange[]): readonly TreeChange[] {
-  const sorted = changes.toSorted((a, b) => comparePaths(a.path, 0, b.path, 0));
+  const sorted = changes.toSorted((a, b) => compareHashes(a.path, 0, b.path, 0));
   sorted.forEach(({ path, valueHash }, i) => {
     checkLength(path);
     if (valueHash) checkLength(valueHash);
     const previous = sorted[i - 1];
-    if (previous && comparePaths(previous.path, 0, path, 0) === 0) {
+    if (previous && compareHashes(previous.path, 0, path, 0) === 0) {
       throw new NodeError('INTERNAL', 'one update of the state tree changes a path twice');
     }
   });
   return sorted;
 }
 
-/** Paths are hashes, which nearly always differ in their first bytes: a loop costs a tenth of a call that compares all. */
-function comparePaths(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number): number {
-  for (let i = 0; i < 32; i++) {
-    const order = (a[aAt + i] ?? 0) - (b[bAt + i] ?? 0);
-    if (order !== 0) return order;
-  }
-  return 0;
-}
-
 /** All leaves of a fresh arena by path. */
 function sortedLeaves(arena: NodeArena): Uint32Array {
   const bytes = arena.leafBytes;
-  const compare = (a: NodeRef, b: NodeRef): number => comparePaths(bytes, leafAt(a), bytes, leafAt(b));
+  const compare = (a: NodeRef, b: NodeRef): number => compareHashes(bytes, leafAt(a), bytes, leafAt(b));
   const refs = new Uint32Array(arena.live.leaves).map((_, i) => (i + 1) * 2 + 1).sort(compare);
   for (let i = 1; i < refs.length; i++) {
     if (compare(refs[i - 1] ?? 0, refs[i] ?? 0) === 0) throw new NodeError('CORRUPT', 'the state holds a path twice');

@@ -3,14 +3,14 @@
  * unsynced: a killed process loses what it queued in the last moments, a power cut somewhat more, and never more than
  * pending transactions, which their senders can send again.
  */
-import { bytesKey, keyBytes } from '../bytes.ts';
+import { bytesKey } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
 import { toNodeError } from '../errors.ts';
 import type { NodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Counter, MetricsRegister } from '../metrics.ts';
 import type { Database } from './db.ts';
-import { bytesKeyOf, KEY, prefixRange } from './keys.ts';
+import { KEY, prefixRange, textKeyOf } from './keys.ts';
 import type { MempoolJournal } from './types.ts';
 
 export interface JournalOptions {
@@ -197,7 +197,7 @@ export class DiskJournal implements MempoolJournal {
     let count = 0;
     for (const [name, bytes] of this.#queue) {
       if (count++ === MAX_BATCH_ENTRIES) return;
-      const key = bytesKeyOf(KEY.PENDING, keyBytes(name));
+      const key = textKeyOf(KEY.PENDING, name);
       if (bytes) batch.put(key, bytes);
       else batch.del(key);
       this.#queue.delete(name);

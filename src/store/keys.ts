@@ -71,8 +71,13 @@ export function bytesKeyOf(prefix: KeyPrefix, bytes: Uint8Array): Uint8Array {
 }
 
 export function stateDbKey(key: StateKey): Uint8Array {
+  return textKeyOf(KEY.STATE, key);
+}
+
+/** @param key a character a byte, as `bytesKey` makes it */
+export function textKeyOf(prefix: KeyPrefix, key: string): Uint8Array {
   const bytes = new Uint8Array(1 + key.length);
-  bytes[0] = KEY.STATE;
+  bytes[0] = prefix;
   for (let i = 0; i < key.length; i++) bytes[i + 1] = key.charCodeAt(i);
   return bytes;
 }
