@@ -172,7 +172,7 @@ class ChainRuntime implements RunningChain {
         this.engine.poke();
       },
     });
-    this.#bodies = new Bodies({ ledger, pool: this.pool, admission: this.admission, verifier, clock, log });
+    this.#bodies = new Bodies({ ledger, admission: this.admission, verifier, clock, log });
     this.#evidence = new EvidencePool(ledger, verifier);
     const certificates = new CertificateChecker(genesis.chain, modules.crypto, verifier);
     this.#intake = new Intake({

@@ -47,11 +47,21 @@ const MAX_OWN = 4_096;
  */
 const EXPRESS_TXS = 4;
 const EXPRESS_QUOTA = { capacity: 64, refillPerSecond: 128 };
+/**
+ * A block waits for transactions that are being verified for the pool while so few are; of more, those that it holds are
+ * verified again before the others.
+ */
+const AWAITED_TXS = 512;
 /** Transactions of the last run that are verified at once: far below what the verifier lets wait. */
 const RESTORE_BATCH = 1_024;
 
 /** Clients wait for an answer; a peer's transactions are relayed by gossip itself; the journal's are of the last run. */
 type Origin = 'client' | 'peer' | 'journal';
+
+interface Checking {
+  readonly tx: Transaction;
+  readonly done: Promise<unknown>;
+}
 
 /** Faults of the bytes, the same on every node. */
 const CONDEMNING: ReadonlySet<string> = new Set(['BAD_SIGNATURE', 'CODEC']);
@@ -74,6 +84,8 @@ export class TxAdmission {
   readonly capacity: Capacity;
   /** Of clients, while their signatures are checked. */
   #coming = 0;
+  /** All that are on their way into the pool, while their signatures are checked; the verifier bounds them. */
+  readonly #checking = new Map<string, Checking>();
   #network: ChainNetwork | null = null;
   #batch: Transaction[] = [];
   #batchBytes = 0;
@@ -184,11 +196,9 @@ export class TxAdmission {
     const results = this.#check(txs, origin);
     const open = txs.flatMap((tx, i) => (results[i] === null ? [{ tx, i }] : []));
     if (origin === 'client') this.#coming += open.length;
-    const urgent = this.#isExpress(open.map(({ tx }) => tx));
-    const good = await this.#verify(
-      open.map(({ tx }) => tx),
-      urgent,
-    ).finally(() => {
+    const coming = open.map(({ tx }) => tx);
+    const urgent = this.#isExpress(coming);
+    const good = await this.#verifyForPool(coming, urgent).finally(() => {
       if (origin === 'client') this.#coming -= open.length;
     });
     const view = this.view();
@@ -234,14 +244,20 @@ export class TxAdmission {
     return verdicts.some((verdict) => verdict?.code === 'BAD_SIGNATURE') ? 'BAD_SIGNATURE' : 'REFUSED';
   }
 
+  /** One that is pending, or will be if its signature is good. @param key of its id */
+  find(key: string): Transaction | undefined {
+    return this.#modules.pool.find(key) ?? this.#checking.get(key)?.tx;
+  }
+
   /**
-   * Checks signatures of bodies that did not come through the pool.
+   * Checks signatures of bodies that did not come through the pool, or not yet.
    *
    * @param urgent agreement waits for them
    * @returns whether all are good
    */
   async verifyBodies(txs: readonly Transaction[], urgent = true): Promise<boolean> {
     const { verifier, ledger } = this.#modules;
+    await this.#underway(txs);
     const unknown = txs.filter((tx) => !this.verified.has(tx));
     if (unknown.length === 0) return true;
     const good = await verifyTransactions(verifier, ledger.rules.chain, unknown, { urgent });
@@ -349,6 +365,27 @@ export class TxAdmission {
     if (txs.length === 0 || txs.length > EXPRESS_TXS) return false;
     if (!txs.every((tx) => pool.outbidsBlock(tx, this.capacity.blockTxs))) return false;
     return this.#express.take(txs.length, clock.monotonic());
+  }
+
+  /** Until those that are being verified for the pool are, unless that may take long. */
+  async #underway(txs: readonly Transaction[]): Promise<void> {
+    if (this.#checking.size > AWAITED_TXS) return;
+    const ends = new Set<Promise<unknown>>();
+    for (const tx of txs) {
+      const checking = this.verified.has(tx) ? undefined : this.#checking.get(tx.key);
+      if (checking?.tx === tx) ends.add(checking.done);
+    }
+    await Promise.all(ends);
+  }
+
+  async #verifyForPool(txs: readonly Transaction[], urgent: boolean): Promise<(Refusal | null)[]> {
+    const done = this.#verify(txs, urgent);
+    for (const tx of txs) this.#checking.set(tx.key, { tx, done });
+    try {
+      return await done;
+    } finally {
+      for (const tx of txs) if (this.#checking.get(tx.key)?.tx === tx) this.#checking.delete(tx.key);
+    }
   }
 
   async #verify(txs: readonly Transaction[], urgent = false): Promise<(Refusal | null)[]> {

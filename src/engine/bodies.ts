@@ -12,7 +12,6 @@ import { certificateChecks } from '../chain/votes.ts';
 import type { Clock } from '../clock.ts';
 import { isNodeError, NodeError, toNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import type { Mempool } from '../mempool.ts';
 import type { ProposalMessage } from '../../protocols/messages.ts';
 import type { ChainNetwork, PeerId } from '../../protocols/network.ts';
 import type { TxAdmission } from './admission.ts';
@@ -43,7 +42,6 @@ export interface Body {
 
 export interface BodiesModules {
   readonly ledger: Ledger;
-  readonly pool: Mempool;
   readonly admission: TxAdmission;
   readonly verifier: BatchVerifier;
   readonly clock: Clock;
@@ -168,10 +166,10 @@ export class Bodies {
   }
 
   #fill({ body, keys }: Held): boolean {
-    const { pool } = this.#modules;
+    const { admission } = this.#modules;
     let whole = true;
     keys.forEach((key, i) => {
-      body.txs[i] ??= pool.find(key);
+      body.txs[i] ??= admission.find(key);
       whole &&= body.txs[i] !== undefined;
     });
     return whole;

@@ -43,7 +43,7 @@ async function setUp() {
     metrics: nopRegister,
     onPending: () => undefined,
   });
-  const bodies = new Bodies({ ledger, pool, admission, verifier, clock, log: nopLogger });
+  const bodies = new Bodies({ ledger, admission, verifier, clock, log: nopLogger });
   bodies.connect(network);
   return { bodies, network, clock, verifier, admission, pool };
 }
@@ -91,6 +91,46 @@ describe('bodies of proposals', () => {
       [['sender', 2]],
     );
     assert.ok(txs.slice(4).every((tx) => bodies.transaction(tx.id)));
+  });
+
+  it('those on their way into the pool are waited for, neither fetched nor verified twice', async () => {
+    const { bodies, network, admission, verifier } = await setUp();
+    const txs = transfers(6);
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    verifier.gate = gate;
+    const submitted = admission.submit(txs, 'peer');
+    verifier.gate = Promise.resolve();
+    const applied = blockOf(txs);
+    bodies.add(bodyOf(applied, 'sender'), never);
+    const prepared = bodies.prepare(applied.blockId);
+    await settle();
+    assert.equal(verifier.checked, 0);
+    open();
+    assert.equal((await prepared)?.txs.length, 6);
+    assert.deepEqual(await submitted, Array(6).fill(null));
+    assert.equal(verifier.checked, 6);
+    assert.deepEqual(network.asked, []);
+  });
+
+  it('bound: no block waits while more than 512 are on their way into the pool', async () => {
+    const { bodies, admission, verifier } = await setUp();
+    verifier.gate = new Promise(() => undefined);
+    const txs = transfers(6);
+    for (const part of [txs, transfers(250, 'account-1'), transfers(250, 'account-2')])
+      void admission.submit(part, 'peer');
+    const some = blockOf(txs);
+    bodies.add(bodyOf(some, 'sender'), never);
+    verifier.gate = Promise.resolve();
+    void bodies.prepare(some.blockId);
+    await settle();
+    assert.equal(verifier.checked, 0);
+    verifier.gate = new Promise(() => undefined);
+    void admission.submit(transfers(7, 'account-3'), 'peer');
+    const others = blockOf(txs.slice(0, 5));
+    bodies.add(bodyOf(others, 'sender'), never);
+    verifier.gate = Promise.resolve();
+    assert.equal((await bodies.prepare(others.blockId))?.txs.length, 5);
+    assert.equal(verifier.checked, 5);
   });
 
   it('a sender that answers with other transactions is reported, and the others are asked', async () => {
