@@ -6,6 +6,7 @@
 import { Level } from 'level';
 import { toHex } from '../bytes.ts';
 import { NodeError } from '../errors.ts';
+import { calmBackgroundThread } from './background-thread.ts';
 import type { KeyRange } from './keys.ts';
 import { KEY } from './keys.ts';
 import type { Sealer } from './sealer.ts';
@@ -34,6 +35,9 @@ type ByteLevel = Level<Uint8Array, Uint8Array> & {
 export type Snapshot = ReturnType<ByteLevel['snapshot']>;
 
 const ITERATOR_CHUNK = 1_000;
+
+/** A range that holds nothing. */
+const NO_KEYS = [Uint8Array.of(0xff, 0xfe), Uint8Array.of(0xff, 0xff)] as const;
 
 export class Database {
   readonly folder: string;
@@ -164,7 +168,10 @@ export async function openDatabase(folder: string, options: DatabaseOptions = {}
     writeBufferSize: options.writeBufferBytes ?? 16 * 1024 * 1024,
   }) as ByteLevel;
   try {
-    await level.open();
+    await calmBackgroundThread(
+      () => level.open(),
+      () => level.compactRange(...NO_KEYS),
+    );
   } catch (error) {
     throw databaseError(error, 'open the database', folder);
   }
