@@ -1,14 +1,14 @@
 /**
  * LevelDB merges its table files on one thread of a process, of all databases. It is told to step back behind the threads
- * that agreement waits for: validators hold the same blocks and merge at the same time, and where four of them shared two
- * cores, the 3 s that 64 MiB took made blocks late and had clients refused. Not as far as verification: a merge that never
- * ends would in the end hold up writing.
+ * that agreement waits for, as far as verification does: validators hold the same blocks and merge at the same time, and where
+ * four of them shared two cores, the 3 s that 64 MiB took made blocks late and had clients refused. No further: a merge that
+ * never ends would in the end hold up writing.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { getPriority, setPriority } from 'node:os';
 
-/** Added to the priority of the process; verification adds 10. */
-export const NICENESS = 5;
+/** Added to the priority of the process, as verification adds it. */
+export const NICENESS = 10;
 const LEAST_PRIORITY = 19;
 const TASKS = '/proc/self/task';
 /** Threads bear the name of the one that started them. */

@@ -16,7 +16,10 @@ import { errorCode, storageError } from './storage-error.ts';
 export interface DatabaseOptions {
   /** Memory for uncompressed blocks of table files. */
   readonly cacheBytes?: number;
-  /** Size of the log, and of the table in memory, before a table file is written. */
+  /**
+   * Size of the log, and of the table in memory, before a table file is written. Four files are merged at once: the smaller they
+   * are, the shorter are merges, which all validators of a chain begin at the same time.
+   */
   readonly writeBufferBytes?: number;
 }
 
@@ -165,7 +168,7 @@ export async function openDatabase(folder: string, options: DatabaseOptions = {}
     keyEncoding: 'view',
     valueEncoding: 'view',
     cacheSize: options.cacheBytes ?? 16 * 1024 * 1024,
-    writeBufferSize: options.writeBufferBytes ?? 16 * 1024 * 1024,
+    writeBufferSize: options.writeBufferBytes ?? 4 * 1024 * 1024,
   }) as ByteLevel;
   try {
     await calmBackgroundThread(
