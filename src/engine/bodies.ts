@@ -1,6 +1,6 @@
 /**
- * Proposals of the height in work and the bodies behind their block ids: taken from the pool, fetched where missing,
- * signatures checked. Bounded; emptied at every new height.
+ * Proposals of the height in work and the bodies behind their block ids: taken from the pool and from what is on its way
+ * there, fetched where missing, signatures checked. Bounded; emptied at every new height.
  */
 import type { Hash } from '../bytes.ts';
 import { bytesKey } from '../bytes.ts';
