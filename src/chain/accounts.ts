@@ -94,6 +94,6 @@ export function addBalance(state: StateAccess, address: Address, amountUait: num
   setAccount(state, address, { ...account, balanceUait: account.balanceUait + amountUait });
 }
 
-export function setAccount(state: StateAccess, address: Address, account: Account): void {
+function setAccount(state: StateAccess, address: Address, account: Account): void {
   state.set(accountKey(address), encodeAccount(account));
 }

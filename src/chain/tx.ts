@@ -95,20 +95,9 @@ export function decodedPayload(tx: Transaction, decode: (tx: Transaction) => unk
   return DecodedTransaction.payloadOf(tx, decode);
 }
 
-/** Transactions whose signatures are good on one chain, by identity of the decoded object. */
-export class VerifiedMarks {
-  add(tx: Transaction): void {
-    DecodedTransaction.mark(tx, this);
-  }
-
-  has(tx: Transaction): boolean {
-    return DecodedTransaction.isMarked(tx, this);
-  }
-}
-
 /**
- * What a process found out about a transaction is kept with it: tables with weak keys grow with every transaction until the
- * old generation is collected, and make that take longer.
+ * Its payload's meaning, which is the same for everyone, is kept with it: a table with weak keys grows with every transaction
+ * until the old generation is collected, and makes that take longer.
  */
 class DecodedTransaction implements Transaction {
   readonly version: number;
@@ -125,7 +114,6 @@ class DecodedTransaction implements Transaction {
   readonly senderAddress: Address;
   readonly senderKey: StateKey;
   #payload: unknown;
-  #verified: VerifiedMarks | null = null;
 
   constructor(hasher: Hasher, bytes: Uint8Array) {
     const reader = new Reader(bytes, 'transaction');
@@ -148,13 +136,5 @@ class DecodedTransaction implements Transaction {
 
   static payloadOf(tx: Transaction, decode: (tx: Transaction) => unknown): unknown {
     return #payload in tx ? (tx.#payload ??= decode(tx)) : decode(tx);
-  }
-
-  static mark(tx: Transaction, by: VerifiedMarks): void {
-    if (#verified in tx) tx.#verified = by;
-  }
-
-  static isMarked(tx: Transaction, by: VerifiedMarks): boolean {
-    return #verified in tx && tx.#verified === by;
   }
 }

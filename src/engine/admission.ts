@@ -6,7 +6,6 @@ import { accountAt } from '../chain/accounts.ts';
 import type { BatchVerifier } from '../chain/crypto/types.ts';
 import { earliestTimeMs } from '../chain/execute.ts';
 import type { Transaction } from '../chain/tx.ts';
-import { VerifiedMarks } from '../chain/tx.ts';
 import type { Clock } from '../clock.ts';
 import { every } from '../clock.ts';
 import { isNodeError } from '../errors.ts';
@@ -80,7 +79,7 @@ export interface AdmissionModules {
 export class TxAdmission {
   readonly #modules: AdmissionModules;
   /** Transactions whose signature was found good; shared with whoever executes blocks. */
-  readonly verified = new VerifiedMarks();
+  readonly verified = new WeakSet<Transaction>();
   readonly capacity: Capacity;
   /** Of clients, while their signatures are checked. */
   #coming = 0;
