@@ -20,10 +20,15 @@ import { HEDGE_MS, Pipeline } from './sync/pipeline.ts';
 import type { SyncProgress } from './sync/progress.ts';
 import { Stretch } from './sync/progress.ts';
 
-/** One block behind is normal for a moment: agreement itself delivers it. */
+/**
+ * One block behind is normal for a moment: agreement itself delivers it to who is in step. Who is not has missed what was
+ * said of that block, and with every block that it waits for it misses what is said of the next.
+ */
 const PATIENCE_MS = 400;
 /** So many blocks fetched without a pause are catching up; fewer are what agreement brings anyway. */
 const CATCHING_UP_BLOCKS = 2;
+/** Peers that are asked for their heads when what they claimed is here. */
+const ASKED_AGAIN = 4;
 const REPORT_EVERY_MS = 5_000;
 
 /** What catching up needs of the chain, and all it may do to it. */
@@ -68,6 +73,8 @@ export class Sync {
   #stretch = new Stretch(0);
   #progress: SyncProgress | null = null;
   #reportedAtMs = 0;
+  /** The last head at which this node was out of step: agreement had brought nothing since. */
+  #outOfStepAt = 0;
   /** Called at every step of catching up, and when it stands still or ends. */
   readonly #watchers = new Set<(comesMore: boolean) => void>();
   /** This node can take no more blocks, whoever sends them. */
@@ -80,6 +87,7 @@ export class Sync {
 
   connect(network: ChainNetwork): void {
     this.#network = network;
+    this.#outOfStepAt = this.#height();
   }
 
   async stop(): Promise<void> {
@@ -130,7 +138,7 @@ export class Sync {
    */
   hearsay(peer: PeerId, height: number): void {
     if (this.#isOver || height <= this.#height() || !this.#claims.addRumour(peer, height)) return;
-    if (height > this.#height() + 1) this.#inquire();
+    if (height > this.#height() + 1 || !this.#isInStep()) this.#inquire();
     else this.#wait();
   }
 
@@ -143,6 +151,11 @@ export class Sync {
     return this.#modules.chain.head().height;
   }
 
+  /** Agreement delivered the newest block. */
+  #isInStep(): boolean {
+    return this.#height() > this.#outOfStepAt;
+  }
+
   #target(): number {
     return this.#claims.target(this.#height());
   }
@@ -152,7 +165,7 @@ export class Sync {
   #kick(): void {
     if (this.#running || this.#abort.signal.aborted) return;
     const lag = this.#target() - this.#height();
-    if (lag > 1) this.#begin();
+    if (lag > 1 || (lag > 0 && !this.#isInStep())) this.#begin();
     else if (lag > 0) this.#wait();
     else this.#reportGap();
   }
@@ -171,8 +184,10 @@ export class Sync {
 
   #wait(): void {
     if (this.#abort.signal.aborted) return;
+    const height = this.#height();
     this.#cancelPatience ??= this.#modules.clock.after(PATIENCE_MS, () => {
       this.#cancelPatience = null;
+      if (this.#height() === height) this.#outOfStepAt = height;
       this.#inquire();
       if (this.#target() > this.#height()) this.#begin();
     });
@@ -183,6 +198,10 @@ export class Sync {
     this.#claims.retain(new Set(this.#network?.peers() ?? []));
     const { peers, later } = this.#claims.takeDue(this.#height(), this.#modules.clock.monotonic());
     if (later) this.#wait();
+    this.#ask(peers);
+  }
+
+  #ask(peers: readonly PeerId[]): void {
     for (const peer of peers) {
       this.greet(peer).catch((error: unknown) => {
         this.#modules.log.debug('peer not asked for its head', { peer, code: toNodeError(error).code });
@@ -250,6 +269,7 @@ export class Sync {
     const { chain, clock, log } = this.#modules;
     const nowMs = clock.monotonic();
     this.#stretch.came(blocks, nowMs);
+    this.#outOfStepAt = this.#height();
     this.#progress = this.#stretch.progress(this.#height(), this.#target());
     if (this.#stretch.blocks >= CATCHING_UP_BLOCKS) chain.catchingUp = true;
     this.#tellWatchers(true);
@@ -267,6 +287,8 @@ export class Sync {
     if (came) {
       chain.catchingUp = false;
       onCaughtUp();
+      // What was decided while the last blocks came. Only certified blocks lead here, so nobody keeps this node asking.
+      this.#ask(this.#claims.holders(this.#height()).slice(0, ASKED_AGAIN));
     }
     this.#tellWatchers(false);
   }

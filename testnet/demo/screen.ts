@@ -33,28 +33,34 @@ export class Screen {
     this.line(` ${this.#mark(good)} ${name.padEnd(width)} ${lines.join(`\n${indent}`)}`);
   }
 
-  /** Shows what is going on until `end`. @param status asked again and again, with the ms since the beginning */
+  /**
+   * Shows what is going on until `end`; where nobody watches, it is told when the process is ended before that.
+   *
+   * @param status asked again and again, with the ms since the beginning
+   */
   live(status: (sinceMs: number) => string): { end(): void } {
     const startedAtMs = performance.now();
     let frame = 0;
+    const text = (): string => status(performance.now() - startedAtMs);
     const draw = (): void => {
-      const text = `${FRAMES[frame++ % FRAMES.length] ?? ''} ${status(performance.now() - startedAtMs)}`;
-      this.#stream.write(CLEAR_LINE + text.slice(0, this.#width - 1));
+      const line = `${FRAMES[frame++ % FRAMES.length] ?? ''} ${text()}`;
+      this.#stream.write(CLEAR_LINE + line.slice(0, this.#width - 1));
     };
-    const clear = (): void => {
-      this.#clear();
+    // Interrupted, the line is not left half written.
+    const left = (): void => {
+      if (this.#isLive) this.#clear();
+      else this.line(` ended at  ${text()}`);
     };
+    process.once('exit', left);
     if (this.#isLive) {
-      // Interrupted, the line is not left half written.
-      process.once('exit', clear);
       draw();
       this.#timer = setInterval(draw, REFRESH_MS);
     }
     return {
       end: () => {
         clearInterval(this.#timer);
-        process.off('exit', clear);
-        clear();
+        process.off('exit', left);
+        this.#clear();
       },
     };
   }
