@@ -78,7 +78,7 @@ function measure(
     case 'stages':
       return stages(tell);
     case 'catchup':
-      return catchup(args, tell);
+      return catchup(args, partsAlonePerSecond, tell);
     case 'start':
       return start(args, tell);
     case 'isolation':
