@@ -27,8 +27,6 @@ import { Stretch } from './sync/progress.ts';
 const PATIENCE_MS = 400;
 /** So many blocks fetched without a pause are catching up; fewer are what agreement brings anyway. */
 const CATCHING_UP_BLOCKS = 2;
-/** Peers that are asked for their heads when what they claimed is here. */
-const ASKED_AGAIN = 4;
 const REPORT_EVERY_MS = 5_000;
 
 /** What catching up needs of the chain, and all it may do to it. */
@@ -288,7 +286,7 @@ export class Sync {
       chain.catchingUp = false;
       onCaughtUp();
       // What was decided while the last blocks came. Only certified blocks lead here, so nobody keeps this node asking.
-      this.#ask(this.#claims.holders(this.#height()).slice(0, ASKED_AGAIN));
+      this.#ask(this.#claims.takeFollowUps(this.#height(), clock.monotonic()));
     }
     this.#tellWatchers(false);
   }

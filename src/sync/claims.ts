@@ -1,10 +1,15 @@
 /** What peers are said to hold. Hints, never believed: only certified blocks move the head. */
 import type { PeerId } from '../../protocols/network.ts';
+import { TokenBucket } from '../../protocols/quotas.ts';
 
 /** Peers whose claims are kept, and of whom others say that they are ahead. */
 export const MAX_CLAIMS = 256;
 /** Least time between two questions to one peer whether it is ahead, as others say. */
 export const INQUIRY_MS = 1_000;
+/** Peers that are asked for their heads once more when what they claimed is here. */
+export const MAX_FOLLOW_UPS = 4;
+/** Of one peer. With the inquiries these are two questions a second, which is what it grants. */
+export const FOLLOW_UP_RATE = { capacity: 4, refillPerSecond: 1 };
 
 /** Heights a peer says that it holds, both included. */
 export interface Claim {
@@ -18,6 +23,7 @@ export class Claims {
   /** What others say of a peer: it is asked, and never blamed. */
   readonly #rumours = new Map<PeerId, number>();
   readonly #inquiredAtMs = new Map<PeerId, number>();
+  readonly #followUps = new Map<PeerId, TokenBucket>();
 
   /** A peer says this of itself. Heads and bases only rise; answers may overtake each other. */
   add(peer: PeerId, { baseHeight, height }: Claim): void {
@@ -62,6 +68,7 @@ export class Claims {
   retain(connected: ReadonlySet<PeerId>): void {
     for (const peer of this.#claims.keys()) if (!connected.has(peer)) this.#claims.delete(peer);
     for (const peer of this.#rumours.keys()) if (!connected.has(peer)) this.forget(peer);
+    for (const peer of this.#followUps.keys()) if (!connected.has(peer)) this.#followUps.delete(peer);
   }
 
   /**
@@ -84,6 +91,16 @@ export class Claims {
     return { peers, later };
   }
 
+  /** Whom to ask once more, of those who claim to hold the block of a height. */
+  takeFollowUps(height: number, nowMs: number): PeerId[] {
+    const holders = this.holders(height).slice(0, MAX_FOLLOW_UPS);
+    return holders.filter((peer) => {
+      const bucket = this.#followUps.get(peer) ?? new TokenBucket(FOLLOW_UP_RATE, nowMs);
+      this.#followUps.set(peer, bucket);
+      return bucket.take(1, nowMs);
+    });
+  }
+
   drop(peer: PeerId): void {
     this.#claims.delete(peer);
   }
@@ -100,6 +117,6 @@ export class Claims {
   }
 
   forget(peer: PeerId): void {
-    for (const map of [this.#claims, this.#rumours, this.#inquiredAtMs]) map.delete(peer);
+    for (const map of [this.#claims, this.#rumours, this.#inquiredAtMs, this.#followUps]) map.delete(peer);
   }
 }

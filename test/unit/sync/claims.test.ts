@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Claims, INQUIRY_MS, MAX_CLAIMS } from '../../../src/sync/claims.ts';
+import { Claims, FOLLOW_UP_RATE, INQUIRY_MS, MAX_CLAIMS, MAX_FOLLOW_UPS } from '../../../src/sync/claims.ts';
 
 describe('claims of peers', () => {
   it('lead as far as they hold every block on the way', () => {
@@ -29,6 +29,17 @@ describe('claims of peers', () => {
     assert.ok(claims.addRumour('p', 30));
     assert.deepEqual(claims.takeDue(0, 1_000 + INQUIRY_MS - 1), { peers: [], later: true });
     assert.deepEqual(claims.takeDue(0, 1_000 + INQUIRY_MS), { peers: ['p'], later: false });
+  });
+
+  it('who held the newest block is asked again at once, for a while, and few at a time', () => {
+    const claims = new Claims();
+    claims.add('p', { baseHeight: 1, height: 20 });
+    for (let i = 0; i < FOLLOW_UP_RATE.capacity; i++) assert.deepEqual(claims.takeFollowUps(20, 0), ['p']);
+    assert.deepEqual(claims.takeFollowUps(20, 0), []);
+    assert.deepEqual(claims.takeFollowUps(20, 1_000 / FOLLOW_UP_RATE.refillPerSecond), ['p']);
+    assert.deepEqual(claims.takeFollowUps(21, 60_000), []);
+    for (let i = 0; i < 2 * MAX_FOLLOW_UPS; i++) claims.add(`q${i}`, { baseHeight: 1, height: 30 });
+    assert.equal(claims.takeFollowUps(30, 60_000).length, MAX_FOLLOW_UPS);
   });
 
   it(`bound: ${MAX_CLAIMS} claims and as many rumours`, () => {
