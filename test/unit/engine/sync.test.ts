@@ -16,6 +16,9 @@ import type { PeerScript } from '../../util/scripted-network.ts';
 import { stall } from '../../util/scripted-network.ts';
 import { NodeUnderTest, settle } from './node-under-test.ts';
 
+/** Below the patience with agreement. */
+const SOON_MS = 300;
+
 describe('catching up', () => {
   let node: NodeUnderTest;
   let chain: CertifiedBlock[];
@@ -27,12 +30,14 @@ describe('catching up', () => {
 
   afterEach(() => node.stop());
 
+  function nextTransfer(): Transaction {
+    const nonce = node.driver.tip.height;
+    return makeTransfer(node.genesis, { from: 'account-0', to: 'account-1', nonce, validUntilHeight: 10_000 });
+  }
+
   function grow(count: number): void {
     for (let i = 0; i < count; i++) {
-      const nonce = node.driver.tip.height;
-      const { block } = node.driver.commit([
-        makeTransfer(node.genesis, { from: 'account-0', to: 'account-1', nonce, validUntilHeight: 10_000 }),
-      ]);
+      const { block } = node.driver.commit([nextTransfer()]);
       assert.ok(node.driver.certificate);
       chain.push({ block, certificate: node.driver.certificate });
     }
@@ -61,6 +66,10 @@ describe('catching up', () => {
     node.network.reports.some((report) => report.peer === peer && report.action === action);
 
   const height = (): number => node.chain.ledger.tip.height;
+
+  async function passed(ms: number): Promise<void> {
+    for (let at = 0; at < ms; at += 10) await node.advance(10);
+  }
 
   async function waitForHeight(expected: number): Promise<void> {
     for (let i = 0; i < 400 && height() < expected; i++) await node.advance(100);
@@ -306,6 +315,59 @@ describe('catching up', () => {
       await node.advance(INQUIRY_MS / 20);
     }
     assert.ok(asked() - before <= 6, String(asked() - before));
+  });
+
+  it('asks at once what was decided while blocks came, one after the other', async () => {
+    grow(3);
+    node.network.scripts.set('a', {
+      ...honest(),
+      blocks: (request) => {
+        const answer = serve(request);
+        // While it is on its way.
+        if (chain.length < 8) grow(1);
+        return answer;
+      },
+    });
+    await node.start();
+    await passed(SOON_MS);
+    assert.equal(height(), 8);
+    // Nothing new was decided since.
+    const asked = (): number => node.network.asked.filter(({ method }) => method !== 'votes').length;
+    const before = asked();
+    await passed(SOON_MS);
+    assert.equal(asked(), before);
+  });
+
+  it('fetches a lone block without patience when agreement did not bring the one before it', async () => {
+    grow(1);
+    node.network.scripts.set('a', honest());
+    await node.start();
+    await passed(SOON_MS);
+    assert.equal(height(), 1);
+    grow(1);
+    node.chain.sync.hearsay('a', 2);
+    await passed(SOON_MS);
+    assert.equal(height(), 2);
+  });
+
+  it('leaves a lone block to agreement for a while when agreement brought the one before it', async () => {
+    node.network.scripts.set('a', honest());
+    await node.start();
+    const message = node.propose(node.driver.build([nextTransfer()]));
+    const votes = [0, 1, 2].map((i) => node.vote(i, 'precommit', 0, message.proposal.blockId));
+    grow(1);
+    const txs = chain[0]?.block.txs ?? [];
+    await node.chain.handlers.gossip.tx({ attempt: 0, origin: 'other', txs }, 'other');
+    await node.hearProposal(message);
+    await node.hear(votes);
+    assert.equal(height(), 1);
+    grow(1);
+    const { length } = node.network.asked;
+    node.chain.sync.hearsay('a', 2);
+    await passed(SOON_MS);
+    assert.equal(node.network.asked.length, length);
+    await passed(SOON_MS);
+    assert.equal(height(), 2);
   });
 
   it('a certified block of a newer version stops signing, and bans nobody', async () => {
