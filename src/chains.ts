@@ -4,7 +4,7 @@
  */
 import type { Hash, PublicKey } from './bytes.ts';
 import type { BatchVerifier, Crypto, Signer } from './chain/crypto/types.ts';
-import type { AppliedBlock } from './chain/execute.ts';
+import type { ExecutedBlock } from './chain/execute.ts';
 import type { Genesis } from './chain/genesis.ts';
 import type { JsonObject } from './chain/modules/types.ts';
 import { getKeyRecord } from './chain/modules/validators-state.ts';
@@ -97,7 +97,7 @@ export interface RunningChain {
   /** Null on a follower. */
   readonly validatorKey: PublicKey | null;
   /** Called with every new head, after it is on disk, until the returned function is called. */
-  onCommit(listener: (applied: readonly AppliedBlock[]) => void): () => void;
+  onCommit(listener: (applied: readonly ExecutedBlock[]) => void): () => void;
   /** Called after every step of agreement; most leave `engine.machine` in its height, round and step. */
   onStep(listener: () => void): () => void;
   /** Called when a peer that shares the chain came or went, before the host's list need show it. */
@@ -138,7 +138,7 @@ class ChainRuntime implements RunningChain {
   readonly #bodies: Bodies;
   readonly #evidence: EvidencePool;
   readonly #intake: Intake;
-  readonly #commits: Listeners<readonly AppliedBlock[]>;
+  readonly #commits: Listeners<readonly ExecutedBlock[]>;
   readonly #steps: Listeners<void>;
   readonly #peerChanges: Listeners<void>;
   #network: ChainNetwork | null = null;
@@ -293,7 +293,7 @@ class ChainRuntime implements RunningChain {
     await this.#modules.store.close();
   }
 
-  onCommit(listener: (applied: readonly AppliedBlock[]) => void): () => void {
+  onCommit(listener: (applied: readonly ExecutedBlock[]) => void): () => void {
     return this.#commits.add(listener);
   }
 
@@ -404,9 +404,9 @@ class ChainRuntime implements RunningChain {
 
   // What happens
 
-  #onCommit(applied: readonly AppliedBlock[]): void {
+  #onCommit(applied: readonly ExecutedBlock[]): void {
     const last = applied.at(-1);
-    if (last) this.#modules.snapshots?.onCommit(last.block.header, last.version.size, this.#modules.store);
+    if (last) this.#modules.snapshots?.onCommit(last.block.header, this.ledger.tip.version.size, this.#modules.store);
     this.#commits.tell(applied);
     this.#checkConviction();
     this.#pruner.poke();

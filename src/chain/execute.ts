@@ -38,12 +38,16 @@ export interface ChainRules {
   readonly crypto: Crypto;
 }
 
-/** The chain up to the parent of the block in question. */
-export interface Tip {
+/** Where a block stands in the chain: what its parent is, and the state after that. */
+export interface Parent {
   readonly height: number;
   readonly blockId: Hash;
   readonly timeMs: number;
   readonly state: StateReader;
+}
+
+/** The chain up to the parent of the block in question. */
+export interface Tip extends Parent {
   readonly tree: StateTree;
   readonly version: TreeVersion;
 }
@@ -53,11 +57,15 @@ export interface VerifiedTransactions {
   has(tx: Transaction): boolean;
 }
 
-export interface AppliedBlock {
+/** A block and what it does. */
+export interface ExecutedBlock {
   readonly block: Block;
   readonly blockId: Hash;
   readonly changes: StateChanges;
   readonly receipts: readonly Receipt[];
+}
+
+export interface AppliedBlock extends ExecutedBlock {
   /** To commit or release on the tip's tree. */
   readonly version: TreeVersion;
 }
@@ -80,7 +88,7 @@ export function pendingWork(head: HeadState): { readonly now: boolean; readonly 
 }
 
 /** Earliest time the block after the tip may carry. */
-export function earliestTimeMs(rules: ChainRules, tip: Tip): number {
+export function earliestTimeMs(rules: ChainRules, tip: Parent): number {
   return tip.timeMs + (tip.height === 0 ? 0 : rules.params.minBlockIntervalMs);
 }
 
@@ -124,7 +132,8 @@ export function* buildSteps(rules: ChainRules, tip: Tip, proposal: BlockProposal
     bytes += tx.bytes.length;
     if (txs.push(tx) % STEP_TXS === 0) yield;
   }
-  const result = finishRun(rules, tip, run);
+  const { changes, receipts } = finishRun(run);
+  const version = forkTree(rules.crypto, tip.tree, tip.version, changes);
   const sets = getSets(tip.state);
   const header: Header = {
     version: PROTOCOL_VERSION,
@@ -137,15 +146,15 @@ export function* buildSteps(rules: ChainRules, tip: Tip, proposal: BlockProposal
       rules.crypto,
       txs.map((tx) => tx.id),
     ),
-    receiptsRoot: receiptsRoot(rules.crypto, result.receipts),
-    stateRoot: result.version.root,
+    receiptsRoot: receiptsRoot(rules.crypto, receipts),
+    stateRoot: version.root,
     validatorsHash: validatorSetHash(rules.crypto, sets.current),
     nextValidatorsHash: validatorSetHash(rules.crypto, sets.next),
     lastCommitHash: lastCommitHash(rules.crypto, proposal.lastCommit),
     evidenceRoot: evidenceRoot(rules.crypto, evidence),
   };
   const block: Block = { header, lastCommit: proposal.lastCommit, evidence, txs };
-  return { block, blockId: blockId(rules.crypto, header), ...result };
+  return { block, blockId: blockId(rules.crypto, header), changes, receipts, version };
 }
 
 /**
@@ -176,7 +185,7 @@ export function bodyFault(hasher: Hasher, { header, lastCommit, evidence, txs }:
  *
  * @throws NodeError BAD_BLOCK | UPGRADE_NEEDED
  */
-export function verifyPlace(rules: ChainRules, tip: Tip, block: Block): void {
+export function verifyPlace(rules: ChainRules, tip: Parent, block: Block): void {
   const { header, evidence, txs } = block;
   const { crypto, params } = rules;
   const height = tip.height + 1;
@@ -208,7 +217,7 @@ export function verifyPlace(rules: ChainRules, tip: Tip, block: Block): void {
   }
 }
 
-function checkLastCommit(tip: Tip, { lastCommit }: Block, require: (ok: boolean, reason: string) => void): void {
+function checkLastCommit(tip: Parent, { lastCommit }: Block, require: (ok: boolean, reason: string) => void): void {
   const { last } = getSets(tip.state);
   require((lastCommit === null) === (last === null), 'last commit is missing or out of place');
   if (lastCommit === null || last === null) return;
@@ -243,7 +252,29 @@ export function* applySteps(
   verified: VerifiedTransactions,
 ): Steps<AppliedBlock> {
   const { header } = block;
-  const run = startRun(rules, tip, { ...header, lastCommit: block.lastCommit });
+  const executed = yield* executeSteps(rules, tip, block, blockId(rules.crypto, header), verified);
+  const version = forkTree(rules.crypto, tip.tree, tip.version, executed.changes);
+  if (equalBytes(header.stateRoot, version.root)) return { ...executed, version };
+  tip.tree.release(version);
+  throw wrongRoot('state_root', header.height, header.stateRoot, version.root);
+}
+
+/**
+ * Executes a block that `verifyBlock` passed and compares the root of its receipts. That of the state is left to the
+ * caller, who may do several blocks before.
+ *
+ * @param id of the block
+ * @throws NodeError BAD_BLOCK
+ */
+export function* executeSteps(
+  rules: ChainRules,
+  parent: Parent,
+  block: Block,
+  id: Hash,
+  verified: VerifiedTransactions,
+): Steps<ExecutedBlock> {
+  const { header } = block;
+  const run = startRun(rules, parent, { ...header, lastCommit: block.lastCommit });
   for (const item of block.evidence) convict(run, item);
   let done = 0;
   for (const tx of block.txs) {
@@ -254,22 +285,20 @@ export function* applySteps(
     runTransaction(run, tx, account);
     if (++done % STEP_TXS === 0) yield;
   }
-  const result = finishRun(rules, tip, run);
-  const roots = [
-    ['state_root', header.stateRoot, result.version.root],
-    ['receipts_root', header.receiptsRoot, receiptsRoot(rules.crypto, result.receipts)],
-  ] as const;
-  const wrong = roots.find(([, expected, found]) => !equalBytes(expected, found));
-  if (wrong) {
-    const [field, expected, found] = wrong;
-    tip.tree.release(result.version);
-    throw badBlock('execution leads to other roots', header.height, {
-      field,
-      expected: toHex(expected),
-      found: toHex(found),
-    });
+  const { changes, receipts } = finishRun(run);
+  const found = receiptsRoot(rules.crypto, receipts);
+  if (!equalBytes(header.receiptsRoot, found)) {
+    throw wrongRoot('receipts_root', header.height, header.receiptsRoot, found);
   }
-  return { block, blockId: blockId(rules.crypto, header), ...result };
+  return { block, blockId: id, changes, receipts };
+}
+
+function wrongRoot(field: string, height: number, expected: Hash, found: Hash): NodeError {
+  return badBlock('execution leads to other roots', height, {
+    field,
+    expected: toHex(expected),
+    found: toHex(found),
+  });
 }
 
 // One block's run
@@ -283,7 +312,7 @@ interface Run {
 
 type RunInputs = Pick<BlockProposal, 'timeMs' | 'proposer' | 'lastCommit'>;
 
-function startRun(rules: ChainRules, tip: Tip, { timeMs, proposer, lastCommit }: RunInputs): Run {
+function startRun(rules: ChainRules, tip: Parent, { timeMs, proposer, lastCommit }: RunInputs): Run {
   const state = new StateOverlay(tip.state);
   const context: BlockContext = { ...rules, height: tip.height + 1, timeMs, proposer, lastCommit, state };
   for (const module of MODULES) module.beginBlock?.(context);
@@ -398,14 +427,9 @@ function runTransaction(run: Run, tx: Transaction, account: Account): void {
   run.receipts.push({ txId: tx.id, code, feeUait: tx.feeUait, events });
 }
 
-function finishRun(
-  rules: ChainRules,
-  tip: Tip,
-  run: Run,
-): { changes: StateChanges; receipts: readonly Receipt[]; version: TreeVersion } {
+function finishRun(run: Run): { changes: StateChanges; receipts: readonly Receipt[] } {
   for (const module of MODULES) module.endBlock?.(run.context, { feesUait: run.feesUait });
-  const changes = run.state.changes;
-  return { changes, receipts: run.receipts, version: forkTree(rules.crypto, tip.tree, tip.version, changes) };
+  return { changes: run.state.changes, receipts: run.receipts };
 }
 
 /** Next version of the state tree after some changes. */

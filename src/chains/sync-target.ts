@@ -28,7 +28,7 @@ export function syncTarget(parts: SyncedParts, certificates: CertificateChecker)
       const anchors = range.anchors().map(({ certificate }) => certificate);
       await certificates.tryAhead(ledger.validators.current, anchors);
       const txs = range.blocks.flatMap(({ block }) => block.txs);
-      await admission.verifyBodies(txs, false);
+      await admission.verifyBodies(txs, { background: true });
     },
     import: (range) => engine.import(range),
     get catchingUp() {

@@ -3,7 +3,7 @@
  * and transaction, admission, journal; those of clients are gossiped in batches.
  */
 import { accountAt } from '../chain/accounts.ts';
-import type { BatchVerifier } from '../chain/crypto/types.ts';
+import type { BatchVerifier, VerifyBatchOptions } from '../chain/crypto/types.ts';
 import { earliestTimeMs } from '../chain/execute.ts';
 import type { Transaction } from '../chain/tx.ts';
 import type { Clock } from '../clock.ts';
@@ -251,15 +251,15 @@ export class TxAdmission {
   /**
    * Checks signatures of bodies that did not come through the pool, or not yet.
    *
-   * @param urgent agreement waits for them
+   * @param options by default agreement waits for them
    * @returns whether all are good
    */
-  async verifyBodies(txs: readonly Transaction[], urgent = true): Promise<boolean> {
+  async verifyBodies(txs: readonly Transaction[], options: VerifyBatchOptions = { urgent: true }): Promise<boolean> {
     const { verifier, ledger } = this.#modules;
     await this.#underway(txs);
     const unknown = txs.filter((tx) => !this.verified.has(tx));
     if (unknown.length === 0) return true;
-    const good = await verifyTransactions(verifier, ledger.rules.chain, unknown, { urgent });
+    const good = await verifyTransactions(verifier, ledger.rules.chain, unknown, options);
     unknown.forEach((tx, i) => {
       if (good[i]) this.verified.add(tx);
     });

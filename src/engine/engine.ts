@@ -6,7 +6,7 @@
 import type { Hash } from '../bytes.ts';
 import { equalBytes } from '../bytes.ts';
 import { blockId as blockIdOf, decodeBlock } from '../chain/block.ts';
-import type { AppliedBlock } from '../chain/execute.ts';
+import type { ExecutedBlock } from '../chain/execute.ts';
 import { LinkedRange } from '../chain/linked-range.ts';
 import { validatorIndex } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
@@ -403,7 +403,7 @@ export class Engine {
   }
 
   /** The tip has moved: tell everyone, then begin the next height. @param round it was decided in, if that was seen */
-  async #advance(applied: readonly AppliedBlock[], round: number | null = null): Promise<void> {
+  async #advance(applied: readonly ExecutedBlock[], round: number | null = null): Promise<void> {
     const { pool, admission, bodies, evidence, metrics, log, ledger } = this.#modules;
     const txs = applied.flatMap(({ block }) => block.txs);
     const gone = pool.onCommitted(txs, admission.view());
@@ -422,7 +422,7 @@ export class Engine {
   }
 
   /** Ranges that were fetched tell nothing of the time that a block takes. */
-  #observe(applied: readonly AppliedBlock[], round: number | null): void {
+  #observe(applied: readonly ExecutedBlock[], round: number | null): void {
     const { pool, admission, clock } = this.#modules;
     const [only] = applied;
     if (!only || applied.length > 1) return;

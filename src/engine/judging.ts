@@ -11,7 +11,7 @@ import type { Logger } from '../log.ts';
 import type { TxAdmission } from './admission.ts';
 import type { Bodies } from './bodies.ts';
 import type { Ledger } from './ledger.ts';
-import { isOwnFailure } from './ledger.ts';
+import { isOwnFailure } from './own-failure.ts';
 import type { EngineEvent } from './modules.ts';
 import type { HeardProposal, Proposals } from './proposals.ts';
 import { bodyOf } from './proposals.ts';

@@ -6,39 +6,40 @@ import type { Hash } from '../bytes.ts';
 import { bytesKey, equalBytes, toHex } from '../bytes.ts';
 import type { Block, Header } from '../chain/block.ts';
 import { blockId } from '../chain/block.ts';
-import type { AppliedBlock, BlockProposal, ChainRules, Steps, Tip, VerifiedTransactions } from '../chain/execute.ts';
-import { applySteps, buildSteps, verifyBlock, verifyPlace } from '../chain/execute.ts';
+import type {
+  AppliedBlock,
+  BlockProposal,
+  ChainRules,
+  ExecutedBlock,
+  Parent,
+  Tip,
+  VerifiedTransactions,
+} from '../chain/execute.ts';
+import { applySteps, buildSteps, verifyBlock } from '../chain/execute.ts';
 import type { Genesis } from '../chain/genesis.ts';
 import { genesisBlockId, genesisState } from '../chain/genesis.ts';
 import type { CertifiedCandidate, LinkedBlock, LinkedRange } from '../chain/linked-range.ts';
 import { getSets } from '../chain/modules/validators-state.ts';
 import type { ValidatorSets } from '../chain/modules/validators-state.ts';
 import type { HashedEntry } from '../chain/state-chunks.ts';
-import type { StateChanges, StateKey, StateReader } from '../chain/state.ts';
 import { memoryState, statePath } from '../chain/state.ts';
+import type { TreeVersion } from '../chain/tree.ts';
 import { StateTree } from '../chain/tree.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import { validatorSetHash } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
 import type { Clock } from '../clock.ts';
-import { delay } from '../clock.ts';
-import { isNodeError, NodeError, toNodeError } from '../errors.ts';
+import { NodeError, toNodeError } from '../errors.ts';
 import type { ChainStore, CommittedBlock, GuardMark } from '../store/types.ts';
+import { isOwnFailure } from './own-failure.ts';
+import { RangeExecution } from './range-execution.ts';
+import { inTurns } from './turns.ts';
 
 /** Candidates kept executed at once; rounds rarely need more than two. */
 const MAX_CANDIDATES = 16;
 
-/** Blocks executed without a pause hold so many transactions, which is some milliseconds of work. */
-const TXS_BETWEEN_PAUSES = 128;
-
 /** Proves a certificate's signatures; power and structure are checked by the ledger. */
 export type CertificateVerifier = (set: ValidatorSet, certificate: Certificate) => Promise<void>;
-
-/** A block executed on the way of an import. */
-interface Imported {
-  readonly applied: AppliedBlock;
-  readonly certificate: Certificate;
-}
 
 export class Ledger {
   readonly rules: ChainRules;
@@ -144,7 +145,7 @@ export class Ledger {
     const applied = this.candidate(blockId);
     if (!applied) throw new NodeError('INTERNAL', 'a block was committed that is no candidate');
     await this.store.commit([committed(applied, certificate, guard)]);
-    this.#advance([applied]);
+    this.#advance(applied, applied.version);
     return applied;
   }
 
@@ -164,26 +165,23 @@ export class Ledger {
     verifyCertificate: CertificateVerifier,
     guard: GuardMark | null,
     clock?: Clock,
-  ): Promise<{ readonly applied: readonly AppliedBlock[]; readonly fault: NodeError | null }> {
-    const done: Imported[] = [];
-    const state = new ImportState(this.#tip.state);
+  ): Promise<{ readonly applied: readonly ExecutedBlock[]; readonly fault: NodeError | null }> {
+    const run = new RangeExecution(this.rules, this.#tip, verified, clock);
     let fault: NodeError | null = null;
     try {
       for (const segment of range.after(this.#tip.height).segments()) {
-        const last = done.at(-1)?.applied;
-        const tip = last ? this.#tipAfter(last, state) : this.#tip;
-        fault = await this.#unproven(tip, segment, verifyCertificate);
-        if (fault !== null) break;
-        fault = await this.#execute({ tip, state, done }, segment, verified, clock);
+        fault = (await this.#unproven(run.parent, segment, verifyCertificate)) ?? (await run.run(segment));
         if (fault !== null) break;
       }
-      await this.store.commit(done.map(({ applied, certificate }) => committed(applied, certificate, guard)));
+      const version = run.finish();
+      await this.store.commit(run.done.map(({ executed, certificate }) => committed(executed, certificate, guard)));
+      const last = run.done.at(-1);
+      if (last) this.#advance(last.executed, version);
     } catch (error) {
-      for (const { applied } of done.reverse()) this.#tree.release(applied.version);
+      run.release();
       throw error;
     }
-    if (done.length > 0) this.#advance(done.map(({ applied }) => applied));
-    return { applied: done.map(({ applied }) => applied), fault };
+    return { applied: run.done.map(({ executed }) => executed), fault };
   }
 
   /**
@@ -212,7 +210,7 @@ export class Ledger {
 
   /** Why blocks of one set of validators are not proved to follow the tip; null when they are. */
   async #unproven(
-    tip: Tip,
+    tip: Parent,
     segment: readonly LinkedBlock[],
     verifyCertificate: CertificateVerifier,
   ): Promise<NodeError | null> {
@@ -237,36 +235,6 @@ export class Ledger {
     });
   }
 
-  /** Executes proved blocks. @returns UPGRADE_NEEDED when this program does not know what the next one holds, or null */
-  async #execute(
-    { tip: from, state, done }: { readonly tip: Tip; readonly state: ImportState; readonly done: Imported[] },
-    segment: readonly LinkedBlock[],
-    verified: VerifiedTransactions,
-    clock: Clock | undefined,
-  ): Promise<NodeError | null> {
-    let tip = from;
-    let sincePause = 0;
-    for (const { block, certificate } of segment) {
-      let applied: AppliedBlock;
-      try {
-        verifyPlace(this.rules, tip, block);
-        applied = await inTurns(applySteps(this.rules, tip, block, verified), clock);
-      } catch (error) {
-        if (isOwnFailure(error)) throw error;
-        if (toNodeError(error).code === 'UPGRADE_NEEDED') return toNodeError(error);
-        throw disagreement(block, error);
-      }
-      state.add(applied.changes);
-      tip = this.#tipAfter(applied, state);
-      done.push({ applied, certificate });
-      sincePause += 1 + block.txs.length;
-      if (sincePause < TXS_BETWEEN_PAUSES) continue;
-      sincePause = 0;
-      if (clock) await delay(clock, 0);
-    }
-    return null;
-  }
-
   #keep(applied: AppliedBlock): AppliedBlock {
     const key = bytesKey(applied.blockId);
     const known = this.#candidates.get(key);
@@ -283,35 +251,17 @@ export class Ledger {
     return applied;
   }
 
-  /** Moves the tip over blocks that are on disk now; candidates of the old tip are void. */
-  #advance(blocks: readonly AppliedBlock[]): void {
-    const kept = new Set(blocks.map(({ version }) => version));
-    for (const { version } of this.#candidates.values()) if (!kept.has(version)) this.#tree.release(version);
-    this.#candidates.clear();
-    for (const applied of blocks) {
-      this.#tree.commit(applied.version);
-      this.#tip = this.#tipAfter(applied, this.store.state);
+  /** Moves the tip to a block that is on disk now; candidates of the old tip are void. @param version after it */
+  #advance(last: ExecutedBlock, version: TreeVersion): void {
+    for (const candidate of this.#candidates.values()) {
+      if (candidate.version !== version) this.#tree.release(candidate.version);
     }
+    this.#candidates.clear();
+    this.#tree.commit(version);
+    const { height, timeMs } = last.block.header;
+    this.#tip = { height, blockId: last.blockId, timeMs, state: this.store.state, tree: this.#tree, version };
     this.#validators = getSets(this.#tip.state);
   }
-
-  #tipAfter(applied: AppliedBlock, state: StateReader): Tip {
-    const { height, timeMs } = applied.block.header;
-    return { height, blockId: applied.blockId, timeMs, state, tree: this.#tree, version: applied.version };
-  }
-}
-
-/** Takes the steps, with a turn for others between them where a clock is given. */
-async function inTurns<T>(steps: Steps<T>, clock: Clock | undefined): Promise<T> {
-  for (let step = steps.next(); ; step = steps.next()) {
-    if (step.done) return step.value;
-    if (clock) await delay(clock, 0);
-  }
-}
-
-/** Not a judgement on a block: a disk that fails, or a fault of this program. Nothing may go on after it. */
-export function isOwnFailure(error: unknown): boolean {
-  return !isNodeError(error) || error.code === 'STORAGE' || error.code === 'CORRUPT';
 }
 
 /** Grows the tree with the entries that pass, and lets the last ones pass when it has the root. */
@@ -331,37 +281,7 @@ async function* grown(
   });
 }
 
-/** A quorum signed what this node finds invalid: one of the two is wrong, and going on would take sides. */
-function disagreement({ header }: Block, cause: unknown): NodeError {
-  return new NodeError('CORRUPT', 'a block that a quorum made final is invalid here', {
-    data: { height: header.height, reason: toNodeError(cause).message },
-    hint:
-      'this node holds another state, or its program has other rules, than the validators: compare versions, check the ' +
-      'folder with `aitbc chain verify`, or move it away and sync anew',
-    cause,
-  });
-}
-
-function committed(applied: AppliedBlock, certificate: Certificate, guard: GuardMark | null): CommittedBlock {
+function committed(applied: ExecutedBlock, certificate: Certificate, guard: GuardMark | null): CommittedBlock {
   const { block, blockId, receipts, changes } = applied;
   return { block, blockId, certificate, receipts, changes, guard };
-}
-
-/** The state while blocks are imported: the stored one, with what the blocks so far changed. */
-class ImportState implements StateReader {
-  readonly #base: StateReader;
-  readonly #changes = new Map<StateKey, Uint8Array | undefined>();
-
-  constructor(base: StateReader) {
-    this.#base = base;
-  }
-
-  get(key: StateKey): Uint8Array | undefined {
-    const value = this.#changes.get(key);
-    return value !== undefined || this.#changes.has(key) ? value : this.#base.get(key);
-  }
-
-  add(changes: StateChanges): void {
-    for (const [key, value] of changes) this.#changes.set(key, value);
-  }
 }

@@ -1,7 +1,7 @@
 /** What an engine is made of. */
 import type { Hash } from '../bytes.ts';
 import type { Block } from '../chain/block.ts';
-import type { AppliedBlock } from '../chain/execute.ts';
+import type { ExecutedBlock } from '../chain/execute.ts';
 import type { LinkedRange } from '../chain/linked-range.ts';
 import type { Clock } from '../clock.ts';
 import type { Input, Timeouts } from '../consensus/types.ts';
@@ -34,7 +34,7 @@ export interface EngineModules {
   readonly log: Logger;
   readonly metrics: EngineMetrics;
   /** New heads, after they are on disk and before the next height begins. */
-  readonly onCommit: (applied: readonly AppliedBlock[]) => void;
+  readonly onCommit: (applied: readonly ExecutedBlock[]) => void;
   /** The machine took a step; most leave height, round and step as they were. */
   readonly onStep: () => void;
   /** Asks one peer for votes and proposals of the height in work. */

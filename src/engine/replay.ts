@@ -113,6 +113,7 @@ async function verifiedOf(
     verifier,
     ledger.rules.chain,
     txs.map(({ tx }) => tx),
+    { background: true },
   );
   const bad = txs.find((_, i) => !good[i]);
   if (bad) {

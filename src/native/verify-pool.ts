@@ -1,21 +1,31 @@
 /**
  * Signature verification on worker threads. Large batches are cut and small ones joined into jobs; urgent batches are
- * sent first; a thread that dies is replaced and its jobs are tried once more.
+ * sent first, and background ones have a thread to themselves while there are any; a thread that dies is replaced and its
+ * jobs are tried once more.
  */
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { BatchVerifier, SignatureCheck, VerifyBatchOptions } from '../chain/crypto/types.ts';
 import { NodeError } from '../errors.ts';
 import type { MetricsRegister } from '../metrics.ts';
 import { nopRegister } from '../metrics.ts';
 import { nativeVerifier } from './verifier.ts';
-import { packChecks } from './verify-message.ts';
 import type { Batch, Job } from './verify-queue.ts';
-import { BatchLane, createBatch, FairLanes, jobChecks } from './verify-queue.ts';
+import { BatchLane, createBatch, FairLanes } from './verify-queue.ts';
+import { spawnVerifyWorker, VerifyThread } from './verify-thread.ts';
 
 /** Jobs a thread holds at once: one in work, one to go on with while the calling thread is busy. */
 const JOBS_PER_WORKER = 2;
 const MAX_ATTEMPTS = 2;
+/**
+ * Checks in a job of the spare thread. Who waits for those is busy executing earlier blocks for tens of milliseconds at a
+ * time, in which small jobs would run out; and nothing urgent ever waits behind them.
+ */
+const SPARE_JOB_CHECKS = 256;
+/** From so many waiting on, a spare thread is worth its start. */
+const SPARE_FROM_CHECKS = 512;
+/** Without background batches for so long it ends. */
+const SPARE_IDLE_MS = 5_000;
 /** Least time between two batches that an idle pool verifies on the calling thread: a stream of them is a load. */
 const INLINE_PAUSE_MS = 1;
 
@@ -41,6 +51,8 @@ export interface VerifyPoolOptions {
    * and on a quiet chain one waited up to 130 ms for a thread that had another chain's to verify.
    */
   readonly inlineIdleChecks?: number;
+  /** Without background batches for so long, the thread that was started for them ends. */
+  readonly spareIdleMs?: number;
   readonly metrics?: MetricsRegister;
   /** Starts a thread; tests bring threads that die. */
   readonly spawn?: () => Worker;
@@ -55,18 +67,12 @@ export interface VerifyPool extends BatchVerifier {
   close(): Promise<void>;
 }
 
-/** Starts the threads at once. They keep the process alive only while they have work. */
+/**
+ * Starts the threads at once, and one more for as long as there is much to verify in the background. They keep the process
+ * alive only while they have work.
+ */
 export function createVerifyPool(options: VerifyPoolOptions = {}): VerifyPool {
   return new WorkerPool(options);
-}
-
-/**
- * The thread's file has the extension of this one: `.ts` in a clone, `.js` in a package. Flags of the process are not
- * handed down, because some of them (`--input-type`, `--watch`) make no sense for a file.
- */
-export function spawnVerifyWorker(): Worker {
-  const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
-  return new Worker(new URL(`./verify-worker${extension}`, import.meta.url), { name: 'verify', execArgv: [] });
 }
 
 function registerMetrics(register: MetricsRegister) {
@@ -93,11 +99,6 @@ function registerMetrics(register: MetricsRegister) {
   };
 }
 
-interface Thread {
-  readonly worker: Worker;
-  readonly jobs: Job[];
-}
-
 class WorkerPool implements VerifyPool {
   readonly #size: number;
   readonly #jobChecks: number;
@@ -107,11 +108,16 @@ class WorkerPool implements VerifyPool {
   readonly #spawn: () => Worker;
   readonly #urgent: FairLanes;
   readonly #bulk: FairLanes;
-  #threads: Thread[] = [];
+  readonly #background: FairLanes;
+  readonly #spareIdleMs: number;
+  #threads: VerifyThread[] = [];
   #retries: Job[] = [];
   #closing: Promise<void> | undefined;
   #drained: (() => void) | undefined;
   #lastInlineMs = -Infinity;
+  /** Whose turn it is on a thread that takes both. */
+  #isBackgroundNext = false;
+  #spareTimer: NodeJS.Timeout | undefined;
 
   constructor(options: VerifyPoolOptions) {
     const maxChecks = options.maxPendingChecks ?? 50_000;
@@ -124,11 +130,13 @@ class WorkerPool implements VerifyPool {
     this.#spawn = options.spawn ?? spawnVerifyWorker;
     this.#urgent = new FairLanes(() => new BatchLane(maxChecks, maxBytes));
     this.#bulk = new FairLanes(() => new BatchLane(maxChecks, maxBytes));
+    this.#background = new FairLanes(() => new BatchLane(maxChecks, maxBytes));
+    this.#spareIdleMs = options.spareIdleMs ?? SPARE_IDLE_MS;
     this.#fillThreads();
   }
 
   get pendingChecks(): number {
-    return this.#urgent.pendingChecks + this.#bulk.pendingChecks;
+    return this.#urgent.pendingChecks + this.#bulk.pendingChecks + this.#background.pendingChecks;
   }
 
   verifyBatch(checks: readonly SignatureCheck[], options: VerifyBatchOptions = {}): Promise<boolean[]> {
@@ -144,7 +152,8 @@ class WorkerPool implements VerifyPool {
     const urgent = options.urgent === true;
     if (checks.length === 0 || this.#goesInline(chain, checks.length, urgent)) return this.#verifyInline(checks);
     return new Promise((resolve, reject) => {
-      const lane = (urgent ? this.#urgent : this.#bulk).of(chain);
+      const lanes = urgent ? this.#urgent : options.background === true ? this.#background : this.#bulk;
+      const lane = lanes.of(chain);
       const batch = createBatch(checks, (error) => {
         lane.release(batch);
         this.#showPending(chain);
@@ -162,7 +171,7 @@ class WorkerPool implements VerifyPool {
   }
 
   #pendingOf(chain: string): number {
-    return this.#urgent.of(chain).pendingChecks + this.#bulk.of(chain).pendingChecks;
+    return [this.#urgent, this.#bulk, this.#background].reduce((sum, lanes) => sum + lanes.of(chain).pendingChecks, 0);
   }
 
   #showPending(chain: string): void {
@@ -182,7 +191,8 @@ class WorkerPool implements VerifyPool {
     }
     const threads = this.#threads;
     this.#threads = [];
-    await Promise.all(threads.map(({ worker }) => worker.terminate()));
+    clearTimeout(this.#spareTimer);
+    await Promise.all(threads.map((thread) => thread.end()));
   }
 
   #goesInline(chain: string, count: number, urgent: boolean): boolean {
@@ -208,25 +218,31 @@ class WorkerPool implements VerifyPool {
     } catch (error) {
       if (this.#threads.length === 0) this.#failAll(error);
     }
-    for (;;) {
-      const thread = this.#leastBusy();
-      if (!thread || thread.jobs.length >= JOBS_PER_WORKER) return;
-      const job = this.#nextJob(this.#jobChecks);
-      if (!job) return;
-      const packed = packChecks(jobChecks(job));
-      if (thread.jobs.push(job) === 1) thread.worker.ref();
-      thread.worker.postMessage(packed, [packed.buffer]);
-    }
+    while (this.#sendRound());
   }
 
-  #leastBusy(): Thread | undefined {
-    let best = this.#threads[0];
-    for (const thread of this.#threads) if (best && thread.jobs.length < best.jobs.length) best = thread;
-    return best;
+  /** One job to each thread that has room for it, the least busy first. @returns whether there was any */
+  #sendRound(): boolean {
+    let isSent = false;
+    for (const thread of this.#threads.toSorted((a, b) => a.jobs.length - b.jobs.length)) {
+      if (thread.jobs.length >= JOBS_PER_WORKER) continue;
+      const job = thread.isSpare ? this.#background.take(SPARE_JOB_CHECKS) : this.#nextJob(this.#jobChecks);
+      if (!job) continue;
+      thread.send(job);
+      isSent = true;
+    }
+    return isSent;
   }
 
   #nextJob(maxChecks: number): Job | undefined {
-    return this.#retries.shift() ?? this.#urgent.take(maxChecks) ?? this.#bulk.take(maxChecks);
+    return this.#retries.shift() ?? this.#urgent.take(maxChecks) ?? this.#inTurn(maxChecks);
+  }
+
+  /** Neither can starve the other. */
+  #inTurn(maxChecks: number): Job | undefined {
+    const [first, second] = this.#isBackgroundNext ? [this.#background, this.#bulk] : [this.#bulk, this.#background];
+    this.#isBackgroundNext = !this.#isBackgroundNext;
+    return first.take(maxChecks) ?? second.take(maxChecks);
   }
 
   /** The system gives no thread at all: nobody shall wait for one. */
@@ -238,39 +254,51 @@ class WorkerPool implements VerifyPool {
 
   /** @throws what the system throws when it gives no more threads */
   #fillThreads(): void {
-    while (this.#threads.length < this.#size) {
-      const thread: Thread = { worker: this.#spawn(), jobs: [] };
-      thread.worker.on('message', (answers: Uint8Array) => {
-        this.#answered(thread, answers);
-      });
-      thread.worker.once('error', (error) => {
-        this.#died(thread, error);
-      });
-      thread.worker.once('exit', () => {
-        this.#died(thread, undefined);
-      });
-      thread.worker.unref();
-      this.#threads.push(thread);
+    while (this.#threads.filter(({ isSpare }) => !isSpare).length < this.#size) this.#start(false);
+    if (this.#background.pendingChecks >= SPARE_FROM_CHECKS && !this.#threads.some(({ isSpare }) => isSpare)) {
+      this.#start(true);
     }
   }
 
-  #answered(thread: Thread, answers: Uint8Array): void {
-    const job = thread.jobs.shift();
-    if (thread.jobs.length === 0) thread.worker.unref();
-    if (!job) return;
+  #start(isSpare: boolean): void {
+    const thread = new VerifyThread(this.#spawn(), isSpare, {
+      answered: (_, job, answers) => {
+        this.#answered(job, answers);
+      },
+      ended: (ended, error) => {
+        this.#died(ended, error);
+      },
+    });
+    this.#threads.push(thread);
+  }
+
+  #answered({ spans }: Job, answers: Uint8Array): void {
     let at = 0;
-    for (const { batch, from, count } of job.spans) {
+    for (const { batch, from, count } of spans) {
       for (let i = 0; i < count; i++) batch.results[from + i] = answers[at + i] === 1;
       at += count;
       this.#settleSpan(batch, count);
     }
     this.#metrics.checks.inc({ thread: 'worker' }, at);
     this.#dispatch();
+    this.#watchSpare();
     this.#signalDrained();
   }
 
-  /** `error` comes first when the thread threw, `exit` always; whichever is first takes its jobs back. */
-  #died(thread: Thread, error: unknown): void {
+  /** Ends the spare thread when nothing came for it in a while. */
+  #watchSpare(): void {
+    clearTimeout(this.#spareTimer);
+    const spare = this.#threads.find(({ isSpare, jobs }) => isSpare && jobs.length === 0);
+    if (!spare) return;
+    this.#spareTimer = setTimeout(() => {
+      if (spare.jobs.length > 0) return;
+      this.#threads = this.#threads.filter((other) => other !== spare);
+      void spare.end();
+    }, this.#spareIdleMs).unref();
+  }
+
+  /** Takes its jobs back. */
+  #died(thread: VerifyThread, error: unknown): void {
     if (!this.#threads.includes(thread)) return;
     this.#threads = this.#threads.filter((other) => other !== thread);
     this.#metrics.deaths.inc();

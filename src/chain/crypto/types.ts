@@ -39,6 +39,11 @@ export interface SignatureCheck {
 export interface VerifyBatchOptions {
   /** For what consensus waits for: overtakes batches that are not urgent, which transactions should never be. */
   readonly urgent?: boolean;
+  /**
+   * For blocks that are fetched or read again, thousands of signatures at a time: may use more of the machine than the rest
+   * of the node leaves, in turn with transactions. Not together with `urgent`.
+   */
+  readonly background?: boolean;
 }
 
 /**

@@ -10,6 +10,7 @@ import { verifyCertificate } from '../../../src/chain/votes.ts';
 import type { CertificateVerifier } from '../../../src/engine/ledger.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { Ledger } from '../../../src/engine/ledger.ts';
+import { CHANGES_A_ROOT } from '../../../src/engine/range-execution.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { ChainDriver } from '../../util/chain-driver.ts';
@@ -151,6 +152,38 @@ describe('ledger', () => {
     await assert.rejects(ledger.import(linked(chain), { has: () => false }, verify, null), { code: 'CORRUPT' });
     assert.equal(ledger.tip.height, 0);
     assert.equal((await ledger.import(linked(chain), all, verify, null)).applied.length, 4);
+  });
+
+  it('compares roots of many blocks at once, and names the first that differs', async () => {
+    const changing = new ChainDriver(genesis, ['validator-0', 'validator-1', 'validator-2']);
+    let nonce = 0;
+    const block = (): Certified => {
+      const txs = Array.from({ length: 100 }, () => {
+        return makeTransfer(genesis, { from: 'account-0', to: `of-${nonce}`, nonce: nonce++ });
+      });
+      const { block } = changing.commit(txs);
+      return { block, certificate: changing.certificate ?? assert.fail() };
+    };
+    const whole = Array.from({ length: 14 }, block);
+    assert.ok(14 * 100 > CHANGES_A_ROOT, 'the tree takes them in two parts');
+    const { applied, fault } = await ledger.import(linked(whole), all, verify, null);
+    assert.deepEqual([applied.length, fault], [14, null]);
+    assert.deepEqual(ledger.tip.version.root, whole.at(-1)?.block.header.stateRoot);
+    assert.equal(ledger.tip.tree.usage.versions, 1);
+
+    // The validators hold more than their blocks say.
+    const stray = { path: nativeCrypto.hash(new Uint8Array(1)), valueHash: nativeCrypto.hash(new Uint8Array(2)) };
+    const version = changing.tree.fork(changing.tip.version, [stray]);
+    changing.tree.commit(version);
+    changing.tip = { ...changing.tip, version };
+    const differing = [...whole, ...Array.from({ length: 3 }, block)];
+    const other = await Ledger.open(rules, genesis, new MemoryStore());
+    await assert.rejects(other.import(linked(differing), all, verify, null), (error: NodeError) => {
+      assert.equal(error.code, 'CORRUPT');
+      assert.equal(error.data.height, 15);
+      return true;
+    });
+    assert.deepEqual([other.tip.height, other.tip.tree.usage.versions], [0, 1], 'nothing moved, nothing is held');
   });
 
   it('stops loudly at a block that a quorum made final beside its own head', async () => {

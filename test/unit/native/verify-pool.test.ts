@@ -7,7 +7,9 @@ import type { SignatureCheck } from '../../../src/chain/crypto/types.ts';
 import { isNodeError } from '../../../src/errors.ts';
 import { createNativeSigner } from '../../../src/native/crypto.ts';
 import type { VerifyPool, VerifyPoolOptions } from '../../../src/native/verify-pool.ts';
-import { createVerifyPool, spawnVerifyWorker } from '../../../src/native/verify-pool.ts';
+import { createVerifyPool } from '../../../src/native/verify-pool.ts';
+import { spawnVerifyWorker } from '../../../src/native/verify-thread.ts';
+import { waitUntil } from '../../../testnet/wait.ts';
 
 const signer = createNativeSigner(new Uint8Array(32).fill(1));
 
@@ -120,6 +122,46 @@ describe('verify pool', () => {
       assert.deepEqual(order, ['quiet', 'busy']);
     });
   }
+
+  it('has one more thread while there is much in the background, which takes nothing else', async () => {
+    const workers: Worker[] = [];
+    const ended: Worker[] = [];
+    const spawn = (): Worker => {
+      // The one that the pool begins with never answers.
+      const worker = workers.length === 0 ? silentWorker() : spawnVerifyWorker();
+      worker.once('exit', () => ended.push(worker));
+      workers.push(worker);
+      return worker;
+    };
+    const pool = open({ workers: 1, inlineIdleChecks: 0, spawn, spareIdleMs: 50 });
+    const few = pool.verifyBatch(checksOf(100), { background: true });
+    assert.equal(workers.length, 1, 'a few are not worth a thread');
+    const other = pool.verifyBatch(checksOf(100));
+    assert.deepEqual(await pool.share('fetching').verifyBatch(checksOf(1000), { background: true }), validity(1000));
+    assert.equal(workers.length, 2);
+    assert.ok(await waitUntil(() => ended.length > 0, 10_000));
+    assert.deepEqual(ended, [workers[1]]);
+    assert.equal(pool.pendingChecks, 200, 'what the first thread holds waits for that one');
+    await workers[0]?.terminate();
+    assert.deepEqual(await Promise.all([few, other]), [validity(100), validity(100)]);
+  });
+
+  it('serves transactions and what is in the background in turn, and bounds them apart', async () => {
+    const pool = open({ workers: 1, inlineIdleChecks: 0, maxPendingChecks: 500 });
+    const order: string[] = [];
+    const all = [false, true].map((background) =>
+      pool.verifyBatch(checksOf(500), { background }).then(() => order.push('long')),
+    );
+    await assert.rejects(pool.verifyBatch(checksOf(1), { background: true }), code('POOL_FULL'));
+    const short = [false, true].map((background) =>
+      pool
+        .share('other')
+        .verifyBatch(checksOf(64), { background })
+        .then(() => order.push('short')),
+    );
+    await Promise.all([...all, ...short]);
+    assert.deepEqual(order, ['short', 'short', 'long', 'long']);
+  });
 
   it('its threads come after the others of the process, on Linux', async function () {
     if (process.platform !== 'linux') this.skip();
