@@ -204,6 +204,7 @@ function countingCrypto(spent: { ms: number }): Crypto {
   return {
     ...nativeCrypto,
     hash: (bytes) => timed(() => nativeCrypto.hash(bytes)),
+    hashKey: (bytes) => timed(() => nativeCrypto.hashKey(bytes)),
     hashPairs: (input, out) => {
       timed(() => {
         nativeCrypto.hashPairs(input, out);

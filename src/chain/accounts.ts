@@ -1,6 +1,6 @@
 /** Accounts: balance and nonce by address, kept in the bank's part of the state. */
 import type { Address } from '../bytes.ts';
-import { bytesKey } from '../bytes.ts';
+import { bytesKey, keyBytes } from '../bytes.ts';
 import { MAX_U64, Reader } from './codec.ts';
 import type { StateAccess, StateKey, StateReader } from './state.ts';
 
@@ -19,6 +19,16 @@ const KEY_HEAD = String.fromCharCode(BANK_MODULE, ACCOUNT_PREFIX);
 
 export function accountKey(address: Address): StateKey {
   return KEY_HEAD + bytesKey(address);
+}
+
+/** @param addressKey the address as a string of one character a byte */
+export function accountKeyOf(addressKey: string): StateKey {
+  return KEY_HEAD + addressKey;
+}
+
+/** Whose account a key is of. */
+export function addressOfAccountKey(key: StateKey): Address {
+  return keyBytes(key.slice(KEY_HEAD.length));
 }
 
 export function isAccountKey(key: StateKey): boolean {

@@ -1,6 +1,7 @@
 /** Account addresses: the first 20 bytes of SHA-256 of the public key, shown as bech32m (BIP 350) with prefix `ait`. */
 import { bech32, bech32m } from '@scure/base';
 import type { Address, PublicKey } from '../bytes.ts';
+import { keyBytes } from '../bytes.ts';
 import { NodeError } from '../errors.ts';
 import type { Hasher } from './crypto/types.ts';
 
@@ -14,7 +15,12 @@ const TEXT_LENGTH = 42;
 const MAX_TEXT_LENGTH = 90;
 
 export function addressOf(hasher: Hasher, publicKey: PublicKey): Address {
-  return hasher.hash(publicKey).slice(0, ADDRESS_BYTES);
+  return keyBytes(addressKeyOf(hasher, publicKey));
+}
+
+/** The address as a string of one character a byte. */
+export function addressKeyOf(hasher: Hasher, publicKey: PublicKey): string {
+  return hasher.hashKey(publicKey).slice(0, ADDRESS_BYTES);
 }
 
 /** @throws NodeError BAD_ADDRESS unless 20 bytes */

@@ -186,6 +186,9 @@ export class Writer {
   }
 }
 
+/** Nothing can be written to it, so one serves all. */
+const NO_BYTES = new Uint8Array();
+
 /** Reads one value from bytes. Byte strings come back as views of the input: do not mutate it afterwards. */
 export class Reader {
   readonly #bytes: Uint8Array;
@@ -247,7 +250,17 @@ export class Reader {
 
   fixed(length: number): Uint8Array {
     const at = this.#take(length);
-    return this.#bytes.subarray(at, at + length);
+    return length === 0 ? NO_BYTES : this.#bytes.subarray(at, at + length);
+  }
+
+  /** Passes over so many bytes. */
+  skip(length: number): void {
+    this.#take(length);
+  }
+
+  /** Passes over what `bytes32` would read. */
+  skipBytes32(cap: number): void {
+    this.#take(this.#capped(this.u32(), cap));
   }
 
   bytes8(cap: number): Uint8Array {

@@ -79,10 +79,10 @@ export function readReceipt(reader: Reader): Receipt {
 
 /** For readers of one receipt in a list: the form alone is looked at. */
 export function skipReceipt(reader: Reader): void {
-  reader.fixed(32 + 2 + 8);
+  reader.skip(32 + 2 + 8);
   const count = reader.u8();
   for (let i = 0; i < count; i++) {
-    reader.fixed(2);
+    reader.skip(2);
     reader.bytes16(MAX_EVENT_BYTES);
   }
 }

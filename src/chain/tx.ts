@@ -3,9 +3,9 @@
  * signature 64. The id is SHA-256 of all of them, signature included. The payload's form belongs to its module.
  */
 import type { Address, Hash, PublicKey, Signature } from '../bytes.ts';
-import { bytesKey } from '../bytes.ts';
-import { accountKey } from './accounts.ts';
-import { addressOf } from './address.ts';
+import { keyBytes } from '../bytes.ts';
+import { accountKeyOf, addressOfAccountKey } from './accounts.ts';
+import { addressKeyOf } from './address.ts';
 import { Reader, Writer } from './codec.ts';
 import type { Hasher, SignatureCheck, Signer } from './crypto/types.ts';
 import type { ChainContext } from './signing.ts';
@@ -95,23 +95,24 @@ export function decodedPayload(tx: Transaction, decode: (tx: Transaction) => unk
   return DecodedTransaction.payloadOf(tx, decode);
 }
 
+const SENDER_AT = 1 + 2;
+const PAYLOAD_AT = MIN_TX_BYTES - SIGNATURE_BYTES;
+
 /**
+ * Thousands of these wait in a pool or in fetched blocks, where each array or view of its own weighs as much as the
+ * transaction: so views are made when they are asked for, and hashes are kept as strings.
+ *
  * Its payload's meaning, which is the same for everyone, is kept with it: a table with weak keys grows with every transaction
  * until the old generation is collected, and makes that take longer.
  */
 class DecodedTransaction implements Transaction {
   readonly version: number;
   readonly type: number;
-  readonly sender: PublicKey;
   readonly nonce: number;
   readonly feeUait: number;
   readonly validUntilHeight: number;
-  readonly payload: Uint8Array;
-  readonly signature: Signature;
   readonly bytes: Uint8Array;
-  readonly id: Hash;
   readonly key: string;
-  readonly senderAddress: Address;
   readonly senderKey: StateKey;
   #payload: unknown;
 
@@ -120,18 +121,36 @@ class DecodedTransaction implements Transaction {
     this.version = reader.u8();
     if (this.version !== TX_VERSION) throw reader.reject('non-canonical');
     this.type = reader.u16();
-    this.sender = reader.fixed(32);
+    const sender = reader.fixed(32);
     this.nonce = reader.u64();
     this.feeUait = reader.u64();
     this.validUntilHeight = reader.u64();
-    this.payload = reader.bytes32(MAX_PAYLOAD_BYTES);
-    this.signature = reader.fixed(SIGNATURE_BYTES);
+    reader.skipBytes32(MAX_PAYLOAD_BYTES);
+    reader.skip(SIGNATURE_BYTES);
     reader.end();
     this.bytes = bytes;
-    this.id = hasher.hash(bytes);
-    this.key = bytesKey(this.id);
-    this.senderAddress = addressOf(hasher, this.sender);
-    this.senderKey = accountKey(this.senderAddress);
+    this.key = hasher.hashKey(bytes);
+    this.senderKey = accountKeyOf(addressKeyOf(hasher, sender));
+  }
+
+  get sender(): PublicKey {
+    return this.bytes.subarray(SENDER_AT, SENDER_AT + 32);
+  }
+
+  get payload(): Uint8Array {
+    return this.bytes.subarray(PAYLOAD_AT, this.bytes.length - SIGNATURE_BYTES);
+  }
+
+  get signature(): Signature {
+    return this.bytes.subarray(this.bytes.length - SIGNATURE_BYTES);
+  }
+
+  get id(): Hash {
+    return keyBytes(this.key);
+  }
+
+  get senderAddress(): Address {
+    return addressOfAccountKey(this.senderKey);
   }
 
   static payloadOf(tx: Transaction, decode: (tx: Transaction) => unknown): unknown {

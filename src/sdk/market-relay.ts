@@ -25,7 +25,7 @@ export interface RelayOptions {
   readonly client: Client;
   /** The chain whose signatures count, by what the caller trusts. */
   readonly chain: ChainContext;
-  readonly crypto: Pick<Crypto, 'hash' | 'hashPairs' | 'verify'>;
+  readonly crypto: Crypto;
   /** The one of the client, for nodes that ask for one. */
   readonly apiKey?: string;
   readonly pollMs?: number;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { fromHex, toHex } from '../../src/bytes.ts';
+import { bytesKey, fromHex, toHex } from '../../src/bytes.ts';
 import { pureHasher } from '../../src/chain/crypto/pure.ts';
 import { listRoot } from '../../src/chain/list-root.ts';
 import { hashtreeLoaded, nativeHasher } from '../../src/native/hasher.ts';
@@ -25,6 +25,7 @@ describe('hash vectors', () => {
         assert.equal(toHex(bytes), hash);
         assert.equal(bytes.constructor, Uint8Array);
         assert.equal(bytes.buffer.byteLength, 32);
+        assert.equal(hasher.hashKey(fromHex(message)), bytesKey(bytes));
       }
     });
 

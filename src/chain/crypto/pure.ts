@@ -5,6 +5,7 @@
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import type { PublicKey } from '../../bytes.ts';
+import { bytesKey } from '../../bytes.ts';
 import { NodeError } from '../../errors.ts';
 import type { Crypto, Hasher, Signer, Verifier } from './types.ts';
 
@@ -15,6 +16,7 @@ const L = Point.Fn.ORDER;
 
 export const pureHasher: Hasher = {
   hash: (bytes) => sha256(bytes),
+  hashKey: (bytes) => bytesKey(sha256(bytes)),
   hashPairs: (input, out) => {
     for (let at = 0; at * 2 < input.length; at += 32) out.set(sha256(input.subarray(at * 2, at * 2 + 64)), at);
   },

@@ -7,6 +7,8 @@ import type { Hash, PublicKey, Signature } from '../../bytes.ts';
 export interface Hasher {
   /** SHA-256. */
   hash(bytes: Uint8Array): Hash;
+  /** The same as a string of one character a byte, which keys maps, at a part of the memory. */
+  hashKey(bytes: Uint8Array): string;
   /**
    * Level hashing for trees: for each i, out[32i..] = SHA-256(input[64i .. 64i+64]).
    * `input.length` is a multiple of 64 and `out.length` is half of it.

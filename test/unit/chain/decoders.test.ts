@@ -269,7 +269,7 @@ const subjects: Readonly<Record<string, Subject<unknown>>> = {
   header: subject(header, encodeHeader, decodeHeader),
   transaction: subject(
     transaction,
-    ({ bytes: _bytes, id: _id, signature, ...fields }) => assembleTransaction(nativeHasher, fields, signature).bytes,
+    (tx) => assembleTransaction(nativeHasher, tx, tx.signature).bytes,
     (bytes) => decodeTransaction(nativeHasher, bytes),
   ),
   block: subject(block, encodeBlock, (bytes) => decodeBlock(nativeHasher, bytes)),

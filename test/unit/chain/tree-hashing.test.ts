@@ -15,6 +15,10 @@ class CountingHasher implements Hasher {
     return nativeHasher.hash(bytes);
   }
 
+  hashKey(bytes: Uint8Array): string {
+    return nativeHasher.hashKey(bytes);
+  }
+
   hashPairs(input: Uint8Array, out: Uint8Array): void {
     assert.equal(input.length, out.length * 2);
     this.calls++;
