@@ -71,6 +71,11 @@ export class Writer {
     this.#view = this.#scratch.view;
   }
 
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#length;
+  }
+
   /** The bytes written, as a copy of exact size that may share its buffer with others. Ends the writer. */
   finish(): Uint8Array {
     if (this.#scratch === SPENT) throw new NodeError('INTERNAL', 'a writer was used after its end');
@@ -116,7 +121,8 @@ export class Writer {
   i64(value: number): this {
     if (!Number.isSafeInteger(value)) throw unencodable('an i64');
     const at = this.#grow(8, 0, 0);
-    this.#view.setBigInt64(at, BigInt(value));
+    this.#view.setInt32(at, Math.floor(value / TWO_32));
+    this.#view.setUint32(at + 4, value >>> 0);
     return this;
   }
 

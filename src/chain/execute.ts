@@ -12,7 +12,7 @@ import { blockId, lastCommitHash, PROTOCOL_VERSION } from './block.ts';
 import type { Crypto, Hasher } from './crypto/types.ts';
 import type { Evidence } from './evidence.ts';
 import { checkEvidence, evidenceRoot, MAX_EVIDENCE } from './evidence.ts';
-import { listRoot } from './list-root.ts';
+import { listRootOfKeys } from './list-root.ts';
 import { MODULES, txTypeByNumber, txTypeEntry } from './modules/table.ts';
 import type { BlockContext, HeadState, TxContext } from './modules/types.ts';
 import { getSets } from './modules/validators-state.ts';
@@ -142,10 +142,7 @@ export function* buildSteps(rules: ChainRules, tip: Tip, proposal: BlockProposal
     timeMs: proposal.timeMs,
     parent: tip.blockId,
     proposer: proposal.proposer,
-    txRoot: listRoot(
-      rules.crypto,
-      txs.map((tx) => tx.id),
-    ),
+    txRoot: txRootOf(rules.crypto, txs),
     receiptsRoot: receiptsRoot(rules.crypto, receipts),
     stateRoot: version.root,
     validatorsHash: validatorSetHash(rules.crypto, sets.current),
@@ -173,11 +170,14 @@ export function verifyBlock(rules: ChainRules, tip: Tip, block: Block): void {
 export function bodyFault(hasher: Hasher, { header, lastCommit, evidence, txs }: Block): string | null {
   if (!equalBytes(header.lastCommitHash, lastCommitHash(hasher, lastCommit))) return 'wrong last commit hash';
   if (!equalBytes(header.evidenceRoot, evidenceRoot(hasher, evidence))) return 'wrong evidence root';
-  const txRoot = listRoot(
+  return equalBytes(header.txRoot, txRootOf(hasher, txs)) ? null : 'wrong transactions root';
+}
+
+function txRootOf(hasher: Hasher, txs: readonly Transaction[]): Hash {
+  return listRootOfKeys(
     hasher,
-    txs.map((tx) => tx.id),
+    txs.map(({ key }) => key),
   );
-  return equalBytes(header.txRoot, txRoot) ? null : 'wrong transactions root';
 }
 
 /**
@@ -224,16 +224,6 @@ function checkLastCommit(tip: Parent, { lastCommit }: Block, require: (ok: boole
   require(lastCommit.type === 'precommit' && lastCommit.height === tip.height, 'last commit is not of the parent');
   require(equalBytes(lastCommit.blockId, tip.blockId), 'last commit is not for the parent');
   checkCertificatePower(last, lastCommit);
-}
-
-/** Does the body have the roots that its header names? With a proven header, it is then the block. */
-export function isBodyOf(crypto: Hasher, { header, lastCommit, evidence, txs }: Block): boolean {
-  const ids = txs.map((tx) => tx.id);
-  return (
-    equalBytes(header.lastCommitHash, lastCommitHash(crypto, lastCommit)) &&
-    equalBytes(header.evidenceRoot, evidenceRoot(crypto, evidence)) &&
-    equalBytes(header.txRoot, listRoot(crypto, ids))
-  );
 }
 
 /**
@@ -374,12 +364,11 @@ class TransactionRun implements TxContext {
   readonly proposer: PublicKey | null;
   readonly lastCommit: Certificate | null;
   readonly state: StateAccess;
-  readonly sender: PublicKey;
-  readonly senderAddress: Address;
   readonly senderKey: StateKey;
   readonly nonce: number;
   readonly feeUait: number;
   readonly events: ChainEvent[] = [];
+  readonly #tx: Transaction;
   readonly #module: number;
 
   constructor(block: BlockContext, tx: Transaction, module: number) {
@@ -391,12 +380,19 @@ class TransactionRun implements TxContext {
     this.proposer = block.proposer;
     this.lastCommit = block.lastCommit;
     this.state = block.state;
-    this.sender = tx.sender;
-    this.senderAddress = tx.senderAddress;
+    this.#tx = tx;
     this.senderKey = tx.senderKey;
     this.nonce = tx.nonce;
     this.feeUait = tx.feeUait;
     this.#module = module;
+  }
+
+  get sender(): PublicKey {
+    return this.#tx.sender;
+  }
+
+  get senderAddress(): Address {
+    return this.#tx.senderAddress;
   }
 
   emit(kind: number, data: Uint8Array): void {

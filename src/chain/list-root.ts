@@ -18,7 +18,20 @@ export interface ListProof {
 }
 
 export function listRoot(hasher: Hasher, items: readonly Hash[]): Hash {
-  return seal(hasher, items.length, levels(hasher, items).at(-1)?.subarray(0, 32) ?? ZERO_HASH);
+  return rootOf(hasher, flat(items));
+}
+
+/** The same of items that are strings of one character a byte. */
+export function listRootOfKeys(hasher: Hasher, keys: readonly string[]): Hash {
+  const bytes = new Uint8Array(keys.length * 32);
+  keys.forEach((key, i) => {
+    for (let at = 0; at < 32; at++) bytes[i * 32 + at] = key.charCodeAt(at);
+  });
+  return rootOf(hasher, bytes);
+}
+
+function rootOf(hasher: Hasher, items: Uint8Array): Hash {
+  return seal(hasher, items.length / 32, levels(hasher, items).at(-1) ?? ZERO_HASH);
 }
 
 /** The root of each beginning of the list, the shortest first: what a list that grew had as its root on the way. */
@@ -44,7 +57,7 @@ export function listProof(hasher: Hasher, items: readonly Hash[], index: number)
   if (!Number.isInteger(index) || index < 0 || index >= items.length) return;
   const siblings: Hash[] = [];
   let at = index;
-  for (const level of levels(hasher, items)) {
+  for (const level of levels(hasher, flat(items))) {
     const sibling = (at ^ 1) * 32;
     if (level.length > 32 && sibling < level.length) siblings.push(level.slice(sibling, sibling + 32));
     at >>= 1;
@@ -73,13 +86,18 @@ export function verifyListProof(hasher: Hasher, root: Hash, item: Hash, proof: L
   return used === siblings.length && equalBytes(seal(hasher, count, node), root);
 }
 
-/** Every level as flat bytes, the items first, the top (32 bytes) last; nothing for an empty list. */
-function levels(hasher: Hasher, items: readonly Hash[]): Uint8Array[] {
-  if (items.length === 0) return [];
-  let level = new Uint8Array(items.length * 32);
+function flat(items: readonly Hash[]): Uint8Array {
+  const bytes = new Uint8Array(items.length * 32);
   items.forEach((item, i) => {
-    level.set(item, i * 32);
+    bytes.set(item, i * 32);
   });
+  return bytes;
+}
+
+/** Every level as flat bytes, the items first, the top (32 bytes) last; nothing for an empty list. */
+function levels(hasher: Hasher, items: Uint8Array): Uint8Array[] {
+  if (items.length === 0) return [];
+  let level = items;
   const all = [level];
   while (level.length > 32) {
     const pairs = Math.floor(level.length / 64);

@@ -2,7 +2,7 @@
 import type { Hash } from '../bytes.ts';
 import { Reader, Writer } from './codec.ts';
 import type { Hasher } from './crypto/types.ts';
-import { listRoot } from './list-root.ts';
+import { listRootOfKeys } from './list-root.ts';
 
 /** Outcomes of a transaction that is in a block. Zero is success; all others rolled back its effects but nonce and fee. */
 export const RECEIPT_CODES = {
@@ -95,8 +95,11 @@ export function decodeReceipt(bytes: Uint8Array): Receipt {
 }
 
 export function receiptsRoot(hasher: Hasher, receipts: readonly Receipt[]): Hash {
-  return listRoot(
+  const writer = new Writer(receipts.length * 64);
+  const ends = receipts.map((receipt) => writeReceipt(writer, receipt).length);
+  const bytes = writer.finish();
+  return listRootOfKeys(
     hasher,
-    receipts.map((receipt) => hasher.hash(encodeReceipt(receipt))),
+    ends.map((end, i) => hasher.hashKey(bytes.subarray(ends[i - 1] ?? 0, end))),
   );
 }

@@ -43,16 +43,34 @@ export function createValidatorSet(validators: readonly Validator[]): ValidatorS
   return { validators: sorted, totalPower };
 }
 
-const indexes = new WeakMap<ValidatorSet, Map<string, number>>();
+/** What follows from keys, powers, operators and names, and is worked out once for all sets that share these. */
+interface Identity {
+  index?: ReadonlyMap<string, number>;
+  hash?: Hash;
+}
+
+const identities = new WeakMap<ValidatorSet, Identity>();
+
+function identityOf(set: ValidatorSet): Identity {
+  const known = identities.get(set);
+  if (known) return known;
+  const identity: Identity = {};
+  identities.set(set, identity);
+  return identity;
+}
+
+/** @param validators those of the set, in its order, with other priorities or demotions */
+function withSameIdentity(set: ValidatorSet, validators: readonly Validator[]): ValidatorSet {
+  const made = { validators, totalPower: set.totalPower };
+  identities.set(made, identityOf(set));
+  return made;
+}
 
 /** Index of a key in the set, −1 for strangers. */
 export function validatorIndex(set: ValidatorSet, publicKey: PublicKey): number {
-  let index = indexes.get(set);
-  if (!index) {
-    index = new Map(set.validators.map((validator, i) => [bytesKey(validator.publicKey), i]));
-    indexes.set(set, index);
-  }
-  return index.get(bytesKey(publicKey)) ?? -1;
+  const identity = identityOf(set);
+  identity.index ??= new Map(set.validators.map((validator, i) => [bytesKey(validator.publicKey), i]));
+  return identity.index.get(bytesKey(publicKey)) ?? -1;
 }
 
 export function findValidator(set: ValidatorSet, publicKey: PublicKey): Validator | undefined {
@@ -81,7 +99,7 @@ export function rotate(set: ValidatorSet): Rotation {
   const validators = raised.map((validator) =>
     validator === proposer ? { ...validator, priority: validator.priority - set.totalPower } : validator,
   );
-  return { set: { validators, totalPower: set.totalPower }, proposer };
+  return { set: withSameIdentity(set, validators), proposer };
 }
 
 /** Who proposes in each round from 0 on, by index, and the set after as many steps. */
@@ -132,7 +150,7 @@ function firstTurns(set: ValidatorSet): Turns {
 export function withDemotions(set: ValidatorSet, isDemoted: (validator: Validator) => boolean): ValidatorSet {
   if (set.validators.every((validator) => validator.demoted === isDemoted(validator))) return set;
   const validators = set.validators.map((validator) => ({ ...validator, demoted: isDemoted(validator) }));
-  return { validators, totalPower: set.totalPower };
+  return withSameIdentity(set, validators);
 }
 
 /** What one approved change or conviction does to a set. `rotate` keeps power, operator, name and priority. */
@@ -182,23 +200,20 @@ function balance(set: ValidatorSet): ValidatorSet {
   const mean = Math.trunc(scaled.reduce((sum, priority) => sum + priority, 0) / scaled.length);
   // Adding zero turns the −0 of truncation into the 0 that its encoding decodes to.
   const validators = set.validators.map((validator, i) => ({ ...validator, priority: (scaled[i] ?? 0) - mean + 0 }));
-  return { validators, totalPower: set.totalPower };
+  return withSameIdentity(set, validators);
 }
 
 // Codec
 
-const hashes = new WeakMap<ValidatorSet, Hash>();
-
 /** What headers commit to: keys, powers, operators and names, without priorities and demotions. */
 export function validatorSetHash(hasher: Hasher, set: ValidatorSet): Hash {
-  const known = hashes.get(set);
-  if (known) return known;
+  const identity = identityOf(set);
+  if (identity.hash) return identity.hash;
   const writer = new Writer(128);
   writer.u16(set.validators.length);
   for (const validator of set.validators) writeIdentity(writer, validator);
-  const hash = hasher.hash(writer.finish());
-  hashes.set(set, hash);
-  return hash;
+  identity.hash = hasher.hash(writer.finish());
+  return identity.hash;
 }
 
 export function writeValidatorSet(writer: Writer, set: ValidatorSet): void {

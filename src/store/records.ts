@@ -45,11 +45,11 @@ function putPlaces(batch: WriteBatch, height: number, txs: readonly Transaction[
   const view = new DataView(place.buffer, place.byteOffset, PLACE_BYTES);
   const key = new Uint8Array(1 + 32);
   key[0] = KEY.TRANSACTION;
-  for (const [index, { id }] of txs.entries()) {
+  txs.forEach((tx, index) => {
     view.setUint32(PLACE_BYTES - 4, index);
-    key.set(id, 1);
+    for (let i = 0; i < 32; i++) key[1 + i] = tx.key.charCodeAt(i);
     batch.put(key, place);
-  }
+  });
 }
 
 /** A mark is never lowered: a guard that lost its newest record must not pass for one that is up to date. */

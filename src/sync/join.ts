@@ -8,7 +8,7 @@ import { bytesKey, equalBytes } from '../bytes.ts';
 import type { Block } from '../chain/block.ts';
 import { blockId } from '../chain/block.ts';
 import type { Crypto } from '../chain/crypto/types.ts';
-import { isBodyOf } from '../chain/execute.ts';
+import { bodyFault } from '../chain/execute.ts';
 import type { Genesis } from '../chain/genesis.ts';
 import type { LightBlock, LightRules } from '../chain/light.ts';
 import { badProof, DEFAULT_MAX_CLOCK_DRIFT_MS, DEFAULT_TRUSTING_PERIOD_MS, genesisHead } from '../chain/light.ts';
@@ -227,7 +227,7 @@ export class SnapshotJoin {
     if (!found)
       throw new NodeError('NOT_FOUND', 'the peer does not hold the block of its snapshot', { data: { height } });
     const { block } = found;
-    if (!equalBytes(blockId(crypto, block.header), proven.blockId) || !isBodyOf(crypto, block)) {
+    if (!equalBytes(blockId(crypto, block.header), proven.blockId) || bodyFault(crypto, block) !== null) {
       throw new NodeError('BAD_BLOCK', 'the peer sent another block than that of its snapshot', { data: { height } });
     }
     return block;
