@@ -55,6 +55,11 @@ export function bytesKey(bytes: Uint8Array): string {
   return key;
 }
 
+/** What {@link toHex} makes of the bytes of a {@link bytesKey}. */
+export function keyHex(key: string): string {
+  return NodeBuffer ? NodeBuffer.from(key, 'latin1').toString('hex') : bytesToHex(keyBytes(key));
+}
+
 /** Inverse of {@link bytesKey}. */
 export function keyBytes(key: string): Uint8Array {
   const bytes = new Uint8Array(key.length);

@@ -1,5 +1,5 @@
 /** A signed transaction on its way: sent, waited for, proven where answers are checked, and its end reported. */
-import { equalBytes, toHex } from '../bytes.ts';
+import { equalBytes, keyHex, toHex } from '../bytes.ts';
 import { isDevnet } from '../chain/genesis.ts';
 import type { ChainContext } from '../chain/signing.ts';
 import type { Transaction } from '../chain/tx.ts';
@@ -96,7 +96,7 @@ async function sendAndWait(
   tx: Transaction,
   isAsync: boolean,
 ): Promise<TransactionResponse> {
-  const hash = toHex(tx.id);
+  const hash = keyHex(tx.key);
   try {
     const sent = await client.sendTransaction(tx.bytes, isAsync ? 'async' : 'sync');
     if (isAsync || sent.status === 'final') return sent;

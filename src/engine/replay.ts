@@ -2,7 +2,7 @@
  * Certified blocks applied one after another outside a running node: the one way in which a chain is verified, rebuilt and
  * imported offline. Everything is checked as when it was made: certificates, signatures, execution, roots.
  */
-import { equalBytes, toHex } from '../bytes.ts';
+import { equalBytes, keyHex, toHex } from '../bytes.ts';
 import { blockId } from '../chain/block.ts';
 import type { BatchVerifier } from '../chain/crypto/types.ts';
 import type { AppliedBlock } from '../chain/execute.ts';
@@ -118,7 +118,7 @@ async function verifiedOf(
   const bad = txs.find((_, i) => !good[i]);
   if (bad) {
     throw new NodeError('BAD_BLOCK', `block ${bad.height}: the signature of a transaction does not verify`, {
-      data: { height: bad.height, field: 'transactions', tx: toHex(bad.tx.id) },
+      data: { height: bad.height, field: 'transactions', tx: keyHex(bad.tx.key) },
     });
   }
   return new Set(txs.map(({ tx }) => tx));

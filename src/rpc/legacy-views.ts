@@ -4,7 +4,7 @@
  */
 import Type from 'typebox';
 import type { Address } from '../bytes.ts';
-import { toHex } from '../bytes.ts';
+import { keyHex, toHex } from '../bytes.ts';
 import { accountKey, decodeAccount } from '../chain/accounts.ts';
 import { formatAddress } from '../chain/address.ts';
 import { transactionToJson } from '../chain/tx-json.ts';
@@ -83,7 +83,7 @@ function parties(tx: Transaction) {
 
 export function legacyTx({ block }: StoredBlock, tx: Transaction) {
   const created_at = new Date(block.header.timeMs).toISOString();
-  return { tx_hash: toHex(tx.id), block_height: block.header.height, ...parties(tx).row, created_at };
+  return { tx_hash: keyHex(tx.key), block_height: block.header.height, ...parties(tx).row, created_at };
 }
 
 /** @param code of the receipt */
@@ -91,8 +91,8 @@ export function legacyTxRow(stored: StoredBlock, tx: Transaction, code: number) 
   const { row, type, value } = parties(tx);
   const at = timeOf(stored);
   return {
-    transaction_id: toHex(tx.id),
-    tx_hash: toHex(tx.id),
+    transaction_id: keyHex(tx.key),
+    tx_hash: keyHex(tx.key),
     chain_id: stored.block.header.chainId,
     block_height: stored.block.header.height,
     ...row,
@@ -119,7 +119,7 @@ export const LegacyPending = strict({
 
 export function legacyPendingTx(chainId: string, tx: Transaction) {
   const { row, type, value } = parties(tx);
-  const hash = toHex(tx.id);
+  const hash = keyHex(tx.key);
   return {
     ...{ transaction_id: hash, tx_hash: hash, chain_id: chainId, block_height: null, ...row },
     ...{ type, status: 'pending', nonce: tx.nonce, value, fee: tx.feeUait },
@@ -141,7 +141,7 @@ export function legacyAddressTx(stored: StoredBlock, tx: Transaction, address: A
   const { row } = parties(tx);
   const isSent = row.sender === formatAddress(address);
   return {
-    ...{ tx_hash: toHex(tx.id), block_height: stored.block.header.height },
+    ...{ tx_hash: keyHex(tx.key), block_height: stored.block.header.height },
     ...{ direction: isSent ? 'sent' : 'received', counterparty: isSent ? row.recipient : row.sender },
     ...{ payload: row.payload, created_at: timeOf(stored) },
   };
@@ -155,7 +155,7 @@ export const LegacyExplorerTx = strict({
 export function legacyExplorerTx(stored: StoredBlock, tx: Transaction) {
   const { row, type, value } = parties(tx);
   const at = { block_height: stored.block.header.height, timestamp: timeOf(stored) };
-  return { hash: toHex(tx.id), ...at, from: row.sender, to: row.recipient, type, amount: value, fee: tx.feeUait };
+  return { hash: keyHex(tx.key), ...at, from: row.sender, to: row.recipient, type, amount: value, fee: tx.feeUait };
 }
 
 export const LegacyExplorerBlocks = strict({

@@ -1,5 +1,5 @@
 /** Between a request and the pool: transactions of every form, alone or many, and the waits for them to be final. */
-import { fromHex, toHex } from '../bytes.ts';
+import { fromHex, keyHex } from '../bytes.ts';
 import { accountAt } from '../chain/accounts.ts';
 import { checkKeys, jsonArray, jsonObject, jsonString } from '../chain/json.ts';
 import type { Json } from '../chain/modules/types.ts';
@@ -205,7 +205,7 @@ class Intake {
 }
 
 function batchResult(tx: Transaction | undefined, refusal: Refusal | null): BatchResult {
-  const id = tx ? toHex(tx.id) : null;
+  const id = tx ? keyHex(tx.key) : null;
   if (!refusal || refusal.code === 'ALREADY_KNOWN') return { hash: id, status: 'pending', code: null, reason: null };
   return { hash: id, status: 'rejected', code: refusal.code, reason: refusal.message };
 }
@@ -224,7 +224,7 @@ const HINTS: Readonly<Record<string, string>> = {
 export function refusalError(refusal: Refusal, tx: Transaction): NodeError {
   const hint = HINTS[refusal.code];
   return new NodeError(refusal.code, refusal.message, {
-    data: { hash: toHex(tx.id), ...refusal.data },
+    data: { hash: keyHex(tx.key), ...refusal.data },
     ...(hint !== undefined && { hint }),
   });
 }

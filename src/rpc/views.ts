@@ -1,6 +1,6 @@
 /** The JSON of blocks, accounts and validators: snake_case, amounts as strings of uait, times RFC 3339 UTC. */
 import type { Address } from '../bytes.ts';
-import { bytesKey, toHex } from '../bytes.ts';
+import { bytesKey, keyHex, toHex } from '../bytes.ts';
 import type { Account } from '../chain/accounts.ts';
 import { accountKey, decodeAccount, EMPTY_ACCOUNT } from '../chain/accounts.ts';
 import { formatAddress } from '../chain/address.ts';
@@ -50,7 +50,7 @@ export function blockView(chain: ChainView, stored: StoredBlock, full: boolean) 
     transactions: block.txs.map((tx, index) => {
       const code = receipts?.[index]?.code ?? null;
       return {
-        hash: toHex(tx.id),
+        hash: keyHex(tx.key),
         code,
         code_name: code === null ? null : (receiptCodeName(code) ?? null),
         ...(full && { transaction: transactionToJson(tx) }),

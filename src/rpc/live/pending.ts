@@ -4,7 +4,7 @@
  * everything anew in place of what it missed.
  */
 import type { Hash } from '../../bytes.ts';
-import { toHex } from '../../bytes.ts';
+import { keyHex, toHex } from '../../bytes.ts';
 import { transactionToJson } from '../../chain/tx-json.ts';
 import type { Transaction } from '../../chain/tx.ts';
 import type { ChainApi } from '../api.ts';
@@ -108,7 +108,7 @@ export class PendingChanges {
 }
 
 function entryView(tx: Transaction) {
-  return { hash: toHex(tx.id), transaction: transactionToJson(tx) };
+  return { hash: keyHex(tx.key), transaction: transactionToJson(tx) };
 }
 
 function textOf(pending: object): string {

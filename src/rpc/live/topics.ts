@@ -1,6 +1,6 @@
 /** What can be subscribed to, and what is said of it: JSON views of final blocks, agreement and peers. */
 import type { Address } from '../../bytes.ts';
-import { toHex } from '../../bytes.ts';
+import { keyHex, toHex } from '../../bytes.ts';
 import { parseAddress } from '../../chain/address.ts';
 import type { Receipt } from '../../chain/receipt.ts';
 import { receiptCodeName } from '../../chain/receipt.ts';
@@ -118,7 +118,7 @@ function entryView({ block, receipts }: BlockFacts, index: number): object | nul
   if (!tx) return null;
   const code = receipts[index]?.code ?? null;
   return {
-    hash: toHex(tx.id),
+    hash: keyHex(tx.key),
     index,
     code,
     code_name: code === null ? null : (receiptCodeName(code) ?? null),

@@ -1,7 +1,7 @@
 /** Lists of blocks and transactions, newest first, and the receipts of a block. */
 import Type from 'typebox';
 import type { Address } from '../../bytes.ts';
-import { toHex } from '../../bytes.ts';
+import { keyHex, toHex } from '../../bytes.ts';
 import { parseAddress } from '../../chain/address.ts';
 import { receiptCodeName } from '../../chain/receipt.ts';
 import { transactionToJson } from '../../chain/tx-json.ts';
@@ -159,7 +159,7 @@ export function transactionPage(api: ChainApi, start: Place, limit: number, addr
       const tx = block.txs[index];
       if (items.length === limit) return { items, next: { height, index } };
       const code = receipts[index]?.code ?? null;
-      if (tx) items.push({ hash: toHex(tx.id), height, index, ...outcome(code), transaction: transactionToJson(tx) });
+      if (tx) items.push({ hash: keyHex(tx.key), height, index, ...outcome(code), transaction: transactionToJson(tx) });
     }
   }
   return { items, next: null };

@@ -1,6 +1,6 @@
 /** Transactions: taking them in, and saying what became of them. */
 import Type from 'typebox';
-import { fromHex, toHex } from '../../bytes.ts';
+import { fromHex, keyHex } from '../../bytes.ts';
 import { jsonString } from '../../chain/json.ts';
 import type { Json } from '../../chain/modules/types.ts';
 import type { Transaction } from '../../chain/tx.ts';
@@ -180,7 +180,7 @@ function signedElsewhere(node: NodeApi, refused: ChainApi, tx: Transaction): Nod
     if (!api.crypto.verify(message, signature, publicKey)) continue;
     const { chainId: asked } = refused.genesis.chain;
     return new NodeError('WRONG_CHAIN', `signed for ${chainId}, but sent to ${asked}`, {
-      data: { hash: toHex(tx.id), signed_for: chainId, sent_to: asked },
+      data: { hash: keyHex(tx.key), signed_for: chainId, sent_to: asked },
       hint: `send it with chain_id=${chainId}`,
     });
   }
@@ -191,7 +191,7 @@ function signedElsewhere(node: NodeApi, refused: ChainApi, tx: Transaction): Nod
 function accepted(code: number, status: TransactionStatus, tx: Transaction): Answer {
   const body: TransactionStatus =
     status.status === 'unknown' ? { ...status, status: 'pending', code: null, code_name: null, reason: null } : status;
-  return fresh(body, code, { location: `/rpc/transactions/${toHex(tx.id)}` });
+  return fresh(body, code, { location: `/rpc/transactions/${keyHex(tx.key)}` });
 }
 
 function rejectionError(api: ChainApi, tx: Transaction): NodeError {
