@@ -22,8 +22,16 @@ export const ZERO_HASH: Hash = new Uint8Array(32);
 /** Node's own, 60 times faster at hex than plain JavaScript; a page has none. */
 const NodeBuffer = (globalThis as { readonly Buffer?: typeof Buffer }).Buffer;
 
+/** Hashes, keys and signatures: a small array that native code looks at is moved out of the heap, unless it is copied. */
+const SMALL_BYTES = 64;
+const small = NodeBuffer?.alloc(SMALL_BYTES);
+
 export function toHex(bytes: Uint8Array): string {
-  if (!NodeBuffer) return bytesToHex(bytes);
+  if (!NodeBuffer || !small) return bytesToHex(bytes);
+  if (bytes.length <= SMALL_BYTES) {
+    small.set(bytes);
+    return small.toString('hex', 0, bytes.length);
+  }
   return NodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
 }
 

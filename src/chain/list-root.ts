@@ -99,10 +99,12 @@ function levels(hasher: Hasher, items: Uint8Array): Uint8Array[] {
   if (items.length === 0) return [];
   let level = items;
   const all = [level];
-  while (level.length > 32) {
+  // One buffer for all of them: the upper ones are small, and small arrays are dear to native code.
+  const rest = new Uint8Array(items.length + 32 * Math.ceil(Math.log2(items.length)));
+  for (let used = 0; level.length > 32; used += level.length) {
     const pairs = Math.floor(level.length / 64);
     const odd = level.length % 64;
-    const next = new Uint8Array(pairs * 32 + odd);
+    const next = rest.subarray(used, used + pairs * 32 + odd);
     hasher.hashPairs(level.subarray(0, pairs * 64), next.subarray(0, pairs * 32));
     if (odd) next.set(level.subarray(pairs * 64), pairs * 32);
     level = next;

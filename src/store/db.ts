@@ -42,6 +42,20 @@ const ITERATOR_CHUNK = 1_000;
 /** A range that holds nothing. */
 const NO_KEYS = [Uint8Array.of(0xff, 0xfe), Uint8Array.of(0xff, 0xff)] as const;
 
+/**
+ * The binding reads a key before it returns. It moves a small array out of the heap for that, which takes twice as long as
+ * the rest of a put, and again when that is freed: so keys are copied into one array of each length that stays.
+ */
+const LASTING_BYTES = 64;
+const lastingKeys: (Uint8Array | undefined)[] = [];
+
+function lasting(key: Uint8Array): Uint8Array {
+  if (key.length > LASTING_BYTES) return key;
+  const same = (lastingKeys[key.length] ??= new Uint8Array(key.length));
+  same.set(key);
+  return same;
+}
+
 export class Database {
   readonly folder: string;
   readonly #level: ByteLevel;
@@ -74,7 +88,7 @@ export class Database {
   getSealed(key: Uint8Array, snapshot?: Snapshot): Uint8Array | undefined {
     let value: Uint8Array | undefined;
     try {
-      value = this.#level.getSync(key, snapshot === undefined ? {} : { snapshot });
+      value = this.#level.getSync(lasting(key), snapshot === undefined ? {} : { snapshot });
     } catch (error) {
       throw databaseError(error, 'read the database', this.folder);
     }
@@ -87,8 +101,8 @@ export class Database {
     const batch = this.#level.batch();
     try {
       fill({
-        put: (key, value) => batch.put(key, this.#sealerOf(key).seal(key, value)),
-        del: (key) => batch.del(key),
+        put: (key, value) => batch.put(lasting(key), this.#sealerOf(key).seal(key, value)),
+        del: (key) => batch.del(lasting(key)),
       });
     } catch (error) {
       await batch.close();
