@@ -133,7 +133,7 @@ export class RangeExecution {
         const { height, timeMs } = block.header;
         tip = { height, blockId, timeMs, state, tree, version };
       } catch (error) {
-        named = disagreement(block, error);
+        named = isOwnFailure(error) ? toNodeError(error) : disagreement(block, error);
         break;
       }
     }

@@ -105,6 +105,8 @@ export class Pipeline<T> {
       const next = this.#arrived.get(steps.height() + 1);
       if (next?.step === 'checked') {
         this.#arrived.delete(next.from);
+        // It makes room for one more, which is verified while this one is executed.
+        this.#checkAhead();
         await this.#take(next);
       } else if (this.#flights.size + this.#checks.size > 0) {
         await this.#await();

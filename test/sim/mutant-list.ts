@@ -340,12 +340,18 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: 'src/engine/ledger.ts',
-        from: 'applied = await inTurns(applySteps(this.rules, tip, block, verified), clock);',
-        to: `const seenRound = done.length > 0 ? undefined : this.store.head()?.certificate.round;
-        Object.assign(globalThis, { seenRound });
-        const applying = inTurns(applySteps(this.rules, tip, block, verified), clock);
+        from: 'const run = new RangeExecution(this.rules, this.#tip, verified, clock);',
+        to: `const seenRound = this.store.head()?.certificate.round;
+    const run = Object.assign(new RangeExecution(this.rules, this.#tip, verified, clock), { seenRound });`,
+      },
+      {
+        file: 'src/engine/range-execution.ts',
+        from: 'this.#add({ executed: await inTurns(steps, this.#clock), certificate });',
+        to: `const { seenRound } = this as unknown as { seenRound?: number };
+        Object.assign(globalThis, { seenRound: this.#done.length > 0 ? undefined : seenRound });
+        const executing = inTurns(steps, this.#clock);
         Object.assign(globalThis, { seenRound: undefined });
-        applied = await applying;`,
+        this.#add({ executed: await executing, certificate });`,
       },
       {
         file: 'src/chain/modules/validators.ts',
