@@ -33,8 +33,8 @@ export interface VerifyPoolOptions {
   /** Threads; by default two where two more cores are left for the rest of the node, else one. */
   readonly workers?: number;
   /**
-   * Bounds of what waits or is in work for one chain; urgent batches and others count apart, so that neither can shut
-   * out the other.
+   * Bounds of what waits or is in work for one chain; urgent batches, those in the background and others count apart, so that
+   * none can shut out another.
    */
   readonly maxPendingChecks?: number;
   readonly maxPendingBytes?: number;
@@ -216,7 +216,7 @@ class WorkerPool implements VerifyPool {
     try {
       this.#fillThreads();
     } catch (error) {
-      if (this.#threads.length === 0) this.#failAll(error);
+      if (this.#threads.every(({ isSpare }) => isSpare)) this.#failAll(error);
     }
     while (this.#sendRound());
   }
@@ -262,8 +262,9 @@ class WorkerPool implements VerifyPool {
 
   #start(isSpare: boolean): void {
     const thread = new VerifyThread(this.#spawn(), isSpare, {
-      answered: (_, job, answers) => {
+      answered: (answering, job, answers) => {
         this.#answered(job, answers);
+        if (answering.isSpare) this.#watch(answering);
       },
       ended: (ended, error) => {
         this.#died(ended, error);
@@ -281,15 +282,13 @@ class WorkerPool implements VerifyPool {
     }
     this.#metrics.checks.inc({ thread: 'worker' }, at);
     this.#dispatch();
-    this.#watchSpare();
     this.#signalDrained();
   }
 
   /** Ends the spare thread when nothing came for it in a while. */
-  #watchSpare(): void {
+  #watch(spare: VerifyThread): void {
     clearTimeout(this.#spareTimer);
-    const spare = this.#threads.find(({ isSpare, jobs }) => isSpare && jobs.length === 0);
-    if (!spare) return;
+    if (spare.jobs.length > 0) return;
     this.#spareTimer = setTimeout(() => {
       if (spare.jobs.length > 0) return;
       this.#threads = this.#threads.filter((other) => other !== spare);

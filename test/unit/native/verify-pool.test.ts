@@ -146,11 +146,39 @@ describe('verify pool', () => {
     assert.deepEqual(await Promise.all([few, other]), [validity(100), validity(100)]);
   });
 
+  it('ends that thread although transactions keep coming', async () => {
+    let ended = 0;
+    const spawn = (): Worker => spawnVerifyWorker().once('exit', () => ended++);
+    const pool = open({ workers: 1, inlineIdleChecks: 0, spawn, spareIdleMs: 100 });
+    assert.deepEqual(await pool.verifyBatch(checksOf(1000), { background: true }), validity(1000));
+    const isOver = async (): Promise<boolean> => {
+      await pool.verifyBatch(checksOf(10));
+      return ended > 0;
+    };
+    assert.ok(await waitUntil(isOver, 10_000, 1));
+    assert.equal(ended, 1);
+    assert.deepEqual(await pool.verifyBatch(checksOf(1000), { background: true }), validity(1000));
+  });
+
+  it('fails what waits when only that thread is left and the system gives no other', async () => {
+    const workers: Worker[] = [];
+    const spawn = (): Worker => {
+      if (workers.length >= 2) throw new Error('no more threads');
+      workers.push(workers.length === 0 ? silentWorker() : spawnVerifyWorker());
+      return workers.at(-1) ?? assert.fail();
+    };
+    const pool = open({ workers: 1, inlineIdleChecks: 0, spawn });
+    const transactions = pool.verifyBatch(checksOf(100));
+    assert.deepEqual(await pool.verifyBatch(checksOf(1000), { background: true }), validity(1000));
+    await workers[0]?.terminate();
+    await assert.rejects(transactions, code('INTERNAL'));
+  });
+
   it('serves transactions and what is in the background in turn, and bounds them apart', async () => {
-    const pool = open({ workers: 1, inlineIdleChecks: 0, maxPendingChecks: 500 });
+    const pool = open({ workers: 1, inlineIdleChecks: 0, maxPendingChecks: 300 });
     const order: string[] = [];
     const all = [false, true].map((background) =>
-      pool.verifyBatch(checksOf(500), { background }).then(() => order.push('long')),
+      pool.verifyBatch(checksOf(300), { background }).then(() => order.push('long')),
     );
     await assert.rejects(pool.verifyBatch(checksOf(1), { background: true }), code('POOL_FULL'));
     const short = [false, true].map((background) =>
