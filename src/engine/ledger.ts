@@ -168,19 +168,20 @@ export class Ledger {
   ): Promise<{ readonly applied: readonly ExecutedBlock[]; readonly fault: NodeError | null }> {
     const run = new RangeExecution(this.rules, this.#tip, verified, clock);
     let fault: NodeError | null = null;
+    let version: TreeVersion;
     try {
       for (const segment of range.after(this.#tip.height).segments()) {
         fault = (await this.#unproven(run.parent, segment, verifyCertificate)) ?? (await run.run(segment));
         if (fault !== null) break;
       }
-      const version = run.finish();
+      version = run.finish();
       await this.store.commit(run.done.map(({ executed, certificate }) => committed(executed, certificate, guard)));
-      const last = run.done.at(-1);
-      if (last) this.#advance(last.executed, version);
     } catch (error) {
       run.release();
       throw error;
     }
+    const last = run.done.at(-1);
+    if (last) this.#advance(last.executed, version);
     return { applied: run.done.map(({ executed }) => executed), fault };
   }
 

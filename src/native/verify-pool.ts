@@ -1,7 +1,7 @@
 /**
  * Signature verification on worker threads. Large batches are cut and small ones joined into jobs; urgent batches are
- * sent first, and background ones have a thread to themselves while there are any; a thread that dies is replaced and its
- * jobs are tried once more.
+ * sent first, and there is one more thread while many wait in the background; a thread that dies is replaced and its jobs are
+ * tried once more.
  */
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
@@ -271,6 +271,8 @@ class WorkerPool implements VerifyPool {
       },
     });
     this.#threads.push(thread);
+    // It may find that others took everything.
+    if (isSpare) this.#watch(thread);
   }
 
   #answered({ spans }: Job, answers: Uint8Array): void {

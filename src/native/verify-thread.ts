@@ -29,13 +29,15 @@ export class VerifyThread {
   constructor(worker: Worker, isSpare: boolean, events: ThreadEvents) {
     this.#worker = worker;
     this.isSpare = isSpare;
+    let isOver = false;
     worker.on('message', (answers: Uint8Array) => {
+      // Its jobs were taken back.
+      if (isOver) return;
       const job = this.#jobs.shift();
       if (this.#jobs.length === 0) worker.unref();
       if (job) events.answered(this, job, answers);
     });
     // `error` comes first when the thread threw, `exit` always.
-    let isOver = false;
     const over = (error?: unknown): void => {
       if (isOver) return;
       isOver = true;

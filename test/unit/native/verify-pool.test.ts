@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { SignatureCheck } from '../../../src/chain/crypto/types.ts';
@@ -241,6 +241,23 @@ describe('verify pool', () => {
     const pool = open({ spawn: () => (++started === 1 ? dyingWorker() : spawnVerifyWorker()) });
     assert.deepEqual(await pool.verifyBatch(checksOf(500)), validity(500));
     assert.equal(started, 2);
+  });
+
+  it('takes nothing more from a worker that threw: its jobs are with another', async () => {
+    const workers: (EventEmitter & { sent: number })[] = [];
+    const spawn = (): Worker => {
+      const worker = Object.assign(new EventEmitter(), { sent: 0, ref: () => 0, unref: () => 0, terminate: () => 0 });
+      workers.push(worker);
+      return Object.assign(worker, { postMessage: () => worker.sent++ }) as unknown as Worker;
+    };
+    const pool = open({ workers: 1, spawn });
+    const answers = pool.verifyBatch(checksOf(128));
+    const good = (): Uint8Array => new Uint8Array(64).fill(1);
+    workers[0]?.emit('error', new Error('out of memory'));
+    workers[0]?.emit('message', good());
+    for (let i = 0; i < 2; i++) workers[1]?.emit('message', good());
+    assert.deepEqual(await answers, Array(128).fill(true));
+    assert.deepEqual([workers[1]?.sent, pool.pendingChecks], [2, 0]);
   });
 
   it('replaces a worker ended from outside in the middle of its work', async () => {
