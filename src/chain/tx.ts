@@ -81,7 +81,12 @@ export function signTransaction(
   signer: Signer,
   fields: Omit<TxFields, 'version' | 'sender'>,
 ): Transaction {
-  const whole: TxFields = { ...fields, version: TX_VERSION, sender: signer.publicKey };
+  // One by one: a transaction has them, too, but not all as properties of its own.
+  const { type, nonce, feeUait, validUntilHeight, payload } = fields;
+  const whole: TxFields = {
+    ...{ version: TX_VERSION, type, sender: signer.publicKey },
+    ...{ nonce, feeUait, validUntilHeight, payload },
+  };
   return assembleTransaction(hasher, whole, signer.sign(txSignBytes(chain, whole)));
 }
 
