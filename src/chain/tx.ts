@@ -83,10 +83,8 @@ export function signTransaction(
 ): Transaction {
   // One by one: a transaction has them, too, but not all as properties of its own.
   const { type, nonce, feeUait, validUntilHeight, payload } = fields;
-  const whole: TxFields = {
-    ...{ version: TX_VERSION, type, sender: signer.publicKey },
-    ...{ nonce, feeUait, validUntilHeight, payload },
-  };
+  const sender = signer.publicKey;
+  const whole: TxFields = { version: TX_VERSION, type, sender, nonce, feeUait, validUntilHeight, payload };
   return assembleTransaction(hasher, whole, signer.sign(txSignBytes(chain, whole)));
 }
 
