@@ -145,9 +145,13 @@ export class Mempool {
     return this.#judgeAlone(tx, view, account) ?? this.#noRoom(tx) ?? this.#beyondDepth(tx, depth);
   }
 
-  /** More wait than a block of so many holds, and this one pays a tenth more than the last that it would hold. */
-  outbidsBlock(tx: Transaction, blockTxs: number): boolean {
-    if (this.#ready <= blockTxs) return false;
+  /**
+   * More wait than a block of so many holds, and this one pays a tenth more than the last that it would hold.
+   *
+   * @param coming transactions that soon wait, too; what they pay is not known
+   */
+  outbidsBlock(tx: Transaction, blockTxs: number, coming = 0): boolean {
+    if (this.#ready + coming <= blockTxs) return false;
     const rate = this.#blockMargin.rate(blockTxs, this.#ready, () => this.#rates());
     return outbids(tx.feeUait / tx.bytes.length, rate);
   }

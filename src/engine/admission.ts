@@ -51,6 +51,12 @@ const EXPRESS_QUOTA = { capacity: 64, refillPerSecond: 128 };
  * verified again before the others.
  */
 const AWAITED_TXS = 512;
+/**
+ * And one with room is built only when they are in the pool, unless that takes longer: what left the other nodes just before a
+ * block is due is being verified then. With four nodes near what they take, an eighth of all waited for one block more.
+ */
+const SETTLE_MS = 100;
+const SETTLE_SHARE = 0.2;
 /** Transactions of the last run that are verified at once: far below what the verifier lets wait. */
 const RESTORE_BATCH = 1_024;
 
@@ -85,6 +91,8 @@ export class TxAdmission {
   #coming = 0;
   /** All that are on their way into the pool, while their signatures are checked; the verifier bounds them. */
   readonly #checking = new Map<string, Checking>();
+  /** Until what they bring is pending or refused. */
+  readonly #submissions = new Set<Promise<unknown>>();
   #network: ChainNetwork | null = null;
   #batch: Transaction[] = [];
   #batchBytes = 0;
@@ -190,7 +198,13 @@ export class TxAdmission {
    * @param origin clients' transactions are journalled and gossiped; a peer's are relayed by gossip itself
    * @returns for each transaction null, or why it is not pending
    */
-  async submit(txs: readonly Transaction[], origin: Origin): Promise<(Refusal | null)[]> {
+  submit(txs: readonly Transaction[], origin: Origin): Promise<(Refusal | null)[]> {
+    const submission = this.#submit(txs, origin).finally(() => this.#submissions.delete(submission));
+    this.#submissions.add(submission);
+    return submission;
+  }
+
+  async #submit(txs: readonly Transaction[], origin: Origin): Promise<(Refusal | null)[]> {
     const { pool } = this.#modules;
     const results = this.#check(txs, origin);
     const open = txs.flatMap((tx, i) => (results[i] === null ? [{ tx, i }] : []));
@@ -241,6 +255,20 @@ export class TxAdmission {
     const verdicts = await this.#verify(unseen);
     if (verdicts.every((verdict) => verdict === null)) return 'OK';
     return verdicts.some((verdict) => verdict?.code === 'BAD_SIGNATURE') ? 'BAD_SIGNATURE' : 'REFUSED';
+  }
+
+  /** Until what is being verified for the pool is in it, where the next block of this node has room for it and it takes not long. */
+  async settle(): Promise<void> {
+    const { pool, clock, ledger } = this.#modules;
+    const isMuch = this.#checking.size > AWAITED_TXS;
+    if (this.#submissions.size === 0 || isMuch || pool.ready >= this.capacity.blockTxs) return;
+    const mostMs = Math.min(SETTLE_MS, SETTLE_SHARE * ledger.rules.params.minBlockIntervalMs);
+    let cancel = (): void => undefined;
+    const over = new Promise<void>((resolve) => {
+      cancel = clock.after(mostMs, resolve);
+    });
+    await Promise.race([over, Promise.allSettled(this.#submissions)]);
+    cancel();
   }
 
   /** One that is pending, or will be if its signature is good. @param key of its id */
@@ -362,7 +390,7 @@ export class TxAdmission {
   #isExpress(txs: readonly Transaction[]): boolean {
     const { pool, clock } = this.#modules;
     if (txs.length === 0 || txs.length > EXPRESS_TXS) return false;
-    if (!txs.every((tx) => pool.outbidsBlock(tx, this.capacity.blockTxs))) return false;
+    if (!txs.every((tx) => pool.outbidsBlock(tx, this.capacity.blockTxs, this.#checking.size))) return false;
     return this.#express.take(txs.length, clock.monotonic());
   }
 

@@ -28,10 +28,17 @@ export const LEAST_DEPTH = 3_072;
  * one to begin and then for that time, and the rest of the interval is left for verifying and passing on what comes.
  */
 const BUSY_SHARE = 0.6;
+/**
+ * Less of it in a crowd, that is while more than half of what may wait does: what was let in meanwhile is verified beside the
+ * blocks, so that large ones are soon slow ones, and who pays more than the others waits for them, too.
+ */
+const CROWD_BUSY_SHARE = 0.4;
+const CROWD_DEPTHS = 0.5;
 /** Or twice what the distance between the validators costs each block, where that is longer. */
 const DISTANCES = 2;
 /** Nor more than so many times what the largest of the last ones held: a single quick one proves little on a busy machine. */
 const GROWTH = 1.5;
+const CROWD_GROWTH = 1.1;
 /**
  * What a block takes shows late what is too much: first those are used up that were verified before. After two in a row
  * that took so many times their share of the interval, the next ones hold this part of the last, and then only so much more
@@ -70,8 +77,8 @@ export interface CommittedBlock {
   readonly nowMs: number;
   /** Monotonic. */
   readonly atMs: number;
-  /** Whether the next block can begin at once: other blocks wait for transactions. */
-  readonly isMoreWaiting: boolean;
+  /** Transactions that the next block could hold: with some it can begin at once, without it waits for them. */
+  readonly waiting: number;
   /** In which it was decided; null when that was not seen. */
   readonly round: number | null;
 }
@@ -88,6 +95,7 @@ export class Capacity {
   /** Transactions that a block may hold since two took too long. */
   #careful = Infinity;
   #wasOverrun = false;
+  #isCrowd = false;
   /** Blocks since some were left waiting. */
   #calm = 0;
   readonly #telling: Timed[] = [];
@@ -110,10 +118,11 @@ export class Capacity {
     this.#begunAtMs ??= atMs;
   }
 
-  onCommitted({ txs, timeMs, nowMs, atMs, isMoreWaiting, round }: CommittedBlock): void {
+  onCommitted({ txs, timeMs, nowMs, atMs, waiting, round }: CommittedBlock): void {
     // What its header says holds the time of building, but two clocks; what was seen here is the least that it took. A
     // proposer that began late had too much to do before: that counts too.
     const ms = Math.max(1, nowMs - Math.min(timeMs, this.#dueMs), atMs - (this.#begunAtMs ?? atMs));
+    const isMoreWaiting = waiting > 0;
     this.#begunAtMs = null;
     this.#dueMs = isMoreWaiting ? Math.max(nowMs, timeMs + this.#intervalMs) : Infinity;
     const gapMs = this.#waitingSinceMs === null ? 0 : atMs - this.#waitingSinceMs;
@@ -123,6 +132,7 @@ export class Capacity {
     if (txs >= TELLING_TXS) keep(this.#telling, { txs, ms }, BLOCKS);
     if (txs <= DISTANCE_TXS || ms < this.#distanceMs) keep(this.#distancesMs, ms, DISTANCE_BLOCKS);
     if (round === 0) keep(this.#tookMs, ms, BLOCKS);
+    this.#isCrowd = waiting > CROWD_DEPTHS * this.depth;
   }
 
   /** Transactions a second, while some wait. */
@@ -139,13 +149,14 @@ export class Capacity {
   /** Transactions for the next block of this node: it grows from block to block, because small ones are slow for what they hold. */
   get blockTxs(): number {
     const largest = Math.max(0, ...this.#gaps.slice(-BLOCKS).map(({ txs }) => txs));
-    const wanted = Math.min(pace(this.#telling) * this.#budgetMs, GROWTH * largest, this.#careful);
+    const grown = (this.#isCrowd ? CROWD_GROWTH : GROWTH) * largest;
+    const wanted = Math.min(pace(this.#telling) * this.#budgetMs, grown, this.#careful);
     return Math.max(LEAST_BLOCK, Math.floor(wanted));
   }
 
   /** What a block may take until it is final. */
   get #budgetMs(): number {
-    return Math.max(BUSY_SHARE * this.#intervalMs, DISTANCES * this.#distanceMs);
+    return Math.max((this.#isCrowd ? CROWD_BUSY_SHARE : BUSY_SHARE) * this.#intervalMs, DISTANCES * this.#distanceMs);
   }
 
   get #distanceMs(): number {

@@ -432,7 +432,7 @@ export class Engine {
       timeMs: header.timeMs,
       nowMs: clock.now(),
       atMs: clock.monotonic(),
-      isMoreWaiting: pool.ready > 0,
+      waiting: pool.ready,
       round,
     });
   }

@@ -51,6 +51,7 @@ export class SigningEffects {
     const { maxBlockTxs, maxBlockBytes } = rules.params;
     // Others would have to ask for what still waits here for company.
     admission.flush();
+    await admission.settle();
     const proposal = {
       timeMs,
       proposer: validator.publicKey,

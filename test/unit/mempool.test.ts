@@ -216,6 +216,7 @@ describe('mempool', () => {
     assert.equal(p.outbidsBlock(one('x', 2 * least), 2), false);
     assert.equal(p.outbidsBlock(one('x', 3 * least), 2), true);
     assert.equal(p.outbidsBlock(one('x', 9 * least), 3), false);
+    assert.equal(p.outbidsBlock(one('x', 9 * least), 3, 1), true, 'with one more coming');
     p.onCommitted([one('s0', least)], view);
     assert.equal(p.outbidsBlock(one('x', 9 * least), 2), false, 'room again');
   });

@@ -28,20 +28,25 @@ class Chain {
 
   /** With more waiting after each. */
   busy(blocks: Blocks): this {
-    return this.#blocks(blocks, true);
+    return this.#blocks(blocks, () => 1);
+  }
+
+  /** With just more than half of what may wait. */
+  crowded(blocks: Blocks): this {
+    return this.#blocks(blocks, () => this.capacity.depth / 2 + 1);
   }
 
   idle(blocks: Blocks): this {
-    return this.#blocks(blocks, false);
+    return this.#blocks(blocks, () => 0);
   }
 
-  #blocks({ count, txs, gapMs, tookMs = gapMs, seenMs = tookMs, round = 0 }: Blocks, isMoreWaiting: boolean): this {
+  #blocks({ count, txs, gapMs, tookMs = gapMs, seenMs = tookMs, round = 0 }: Blocks, waiting: () => number): this {
     for (let i = 0; i < count; i++) {
       const atMs = (this.#nowMs += gapMs);
       this.capacity.onBegun(atMs - seenMs);
       this.capacity.onBegun(atMs);
       const nowMs = atMs + this.#aheadMs;
-      this.capacity.onCommitted({ txs, timeMs: atMs - tookMs, nowMs, atMs, isMoreWaiting, round });
+      this.capacity.onCommitted({ txs, timeMs: atMs - tookMs, nowMs, atMs, waiting: waiting(), round });
     }
     return this;
   }
@@ -77,6 +82,14 @@ describe('capacity', () => {
     const chain = new Chain().busy({ count: 4, txs: 500, gapMs: 500, tookMs: 100 });
     assert.equal(chain.capacity.blockTxs, 750);
     assert.equal(chain.busy({ count: 1, txs: 750, gapMs: 500, tookMs: 110 }).capacity.blockTxs, 1_125);
+  });
+
+  it('in a crowd it holds what is final within four tenths, grows by a tenth, and is free again when less waits', () => {
+    const chain = new Chain().crowded({ count: 5, txs: 1_000, gapMs: 500, tookMs: 250 });
+    assert.equal(chain.capacity.blockTxs, 800);
+    const quick = new Chain().crowded({ count: 5, txs: 1_000, gapMs: 500, tookMs: 100 });
+    assert.equal(quick.capacity.blockTxs, 1_100);
+    assert.equal(quick.busy({ count: 1, txs: 1_000, gapMs: 500, tookMs: 100 }).capacity.blockTxs, 1_500);
   });
 
   it('blocks of a few transactions say nothing of what one takes', () => {

@@ -34,6 +34,39 @@ describe('pace of blocks', () => {
     assert.equal(node.chain.engine.machine.step, 'idle');
   });
 
+  /** One transaction is pending and its block due, while another's signature is being checked. */
+  async function dueWhileVerifying(): Promise<{ readonly proposed: () => number[]; readonly verified: () => void }> {
+    await node.start();
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    node.verifier.gate = promise;
+    const coming = makeTransfer(node.genesis, { from: 'account-2', to: 'account-1', nonce: 0 });
+    void node.chain.admission.submit([coming], 'peer');
+    node.verifier.gate = Promise.resolve();
+    await send(0);
+    await node.advance(LINGER_MS);
+    const verified = (): void => {
+      resolve(undefined);
+    };
+    return { proposed: () => node.network.of('proposal').map(({ txIds }) => txIds.length), verified };
+  }
+
+  it('a block waits for what is being verified meanwhile, and holds it', async () => {
+    const { proposed, verified } = await dueWhileVerifying();
+    assert.deepEqual(proposed(), []);
+    verified();
+    await settle();
+    assert.deepEqual(proposed(), [2]);
+  });
+
+  it('bound: but no longer than 100 ms', async () => {
+    const { proposed, verified } = await dueWhileVerifying();
+    await node.advance(99);
+    assert.deepEqual(proposed(), []);
+    await node.advance(1);
+    assert.deepEqual(proposed(), [1]);
+    verified();
+  });
+
   it('a lone transaction waits a moment for company', async () => {
     await node.start();
     await send(0);
