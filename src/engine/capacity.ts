@@ -32,7 +32,7 @@ const BUSY_SHARE = 0.6;
  * Less of it in a crowd, that is while more than half of what may wait does: what was let in meanwhile is verified beside the
  * blocks, so that large ones are soon slow ones, and who pays more than the others waits for them, too.
  */
-const CROWD_BUSY_SHARE = 0.4;
+const CROWD_BUSY_SHARE = 0.5;
 const CROWD_DEPTHS = 0.5;
 /** Or twice what the distance between the validators costs each block, where that is longer. */
 const DISTANCES = 2;
