@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { NICENESS } from '../../../src/store/background-thread.ts';
-import { openDatabase } from '../../../src/store/db.ts';
+import { openDatabase, spreadBytes } from '../../../src/store/db.ts';
 import { inFolder } from './fixtures.ts';
 
 const prioritiesOfWorkers = (): number[] =>
@@ -23,5 +23,10 @@ describe('background thread of the databases', () => {
       [own + NICENESS],
     );
     assert.ok(priorities.length > 1);
+  });
+
+  it('merges files of 3 to 5 MiB, of another size for each database', () => {
+    const mib = 1024 * 1024;
+    assert.deepEqual([0, 0.5, 1].map(spreadBytes), [3 * mib, 4 * mib, 5 * mib]);
   });
 });
