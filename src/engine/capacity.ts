@@ -29,11 +29,12 @@ export const LEAST_DEPTH = 3_072;
  */
 const BUSY_SHARE = 0.6;
 /**
- * Less of it in a crowd, that is while more than half of what may wait does: what was let in meanwhile is verified beside the
- * blocks, so that large ones are soon slow ones, and who pays more than the others waits for them, too.
+ * Less of it in a crowd, which begins when three quarters of what may wait do, and ends below a half: what was let in meanwhile
+ * is verified beside the blocks, so that large ones are soon slow ones, and who pays more than the others waits for them, too.
  */
-const CROWD_BUSY_SHARE = 0.5;
-const CROWD_DEPTHS = 0.5;
+const CROWD_BUSY_SHARE = 0.4;
+const CROWD_FROM = 0.75;
+const CROWD_UNTIL = 0.5;
 /** Or twice what the distance between the validators costs each block, where that is longer. */
 const DISTANCES = 2;
 /** Nor more than so many times what the largest of the last ones held: a single quick one proves little on a busy machine. */
@@ -132,7 +133,7 @@ export class Capacity {
     if (txs >= TELLING_TXS) keep(this.#telling, { txs, ms }, BLOCKS);
     if (txs <= DISTANCE_TXS || ms < this.#distanceMs) keep(this.#distancesMs, ms, DISTANCE_BLOCKS);
     if (round === 0) keep(this.#tookMs, ms, BLOCKS);
-    this.#isCrowd = waiting > CROWD_DEPTHS * this.depth;
+    this.#isCrowd = waiting > (this.#isCrowd ? CROWD_UNTIL : CROWD_FROM) * this.depth;
   }
 
   /** Transactions a second, while some wait. */

@@ -31,9 +31,9 @@ class Chain {
     return this.#blocks(blocks, () => 1);
   }
 
-  /** With just more than half of what may wait. */
-  crowded(blocks: Blocks): this {
-    return this.#blocks(blocks, () => this.capacity.depth / 2 + 1);
+  /** With such a part of what may wait, and one more. */
+  crowded(part: number, blocks: Blocks): this {
+    return this.#blocks(blocks, () => part * this.capacity.depth + 1);
   }
 
   idle(blocks: Blocks): this {
@@ -84,12 +84,15 @@ describe('capacity', () => {
     assert.equal(chain.busy({ count: 1, txs: 750, gapMs: 500, tookMs: 110 }).capacity.blockTxs, 1_125);
   });
 
-  it('in a crowd it holds what is final within half the interval, grows by a tenth, and is free again when less waits', () => {
-    const chain = new Chain().crowded({ count: 5, txs: 1_000, gapMs: 500, tookMs: 250 });
-    assert.equal(chain.capacity.blockTxs, 1_000);
-    const quick = new Chain().crowded({ count: 5, txs: 1_000, gapMs: 500, tookMs: 100 });
-    assert.equal(quick.capacity.blockTxs, 1_100);
-    assert.equal(quick.busy({ count: 1, txs: 1_000, gapMs: 500, tookMs: 100 }).capacity.blockTxs, 1_500);
+  it('in a crowd it holds what is final within four tenths and grows by a tenth, until less than half of what may waits', () => {
+    const slow = { count: 5, txs: 1_000, gapMs: 500, tookMs: 250 };
+    assert.equal(new Chain().crowded(0.7, slow).capacity.blockTxs, 1_200);
+    const chain = new Chain().crowded(0.75, slow);
+    assert.equal(chain.capacity.blockTxs, 800);
+    assert.equal(chain.crowded(0.5, slow).capacity.blockTxs, 800);
+    assert.equal(chain.crowded(0.4, slow).capacity.blockTxs, 1_200);
+    const quick = { count: 5, txs: 1_000, gapMs: 500, tookMs: 100 };
+    assert.equal(new Chain().crowded(0.75, quick).capacity.blockTxs, 1_100);
   });
 
   it('blocks of a few transactions say nothing of what one takes', () => {
