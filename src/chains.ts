@@ -73,6 +73,8 @@ export interface ChainModules {
   readonly joinDocument?: () => Promise<JsonObject>;
   /** Sealed inputs of jobs; absent: in memory. */
   readonly blobs?: BlobShelf;
+  /** How many chains run on this node, this one included; one where it is not said. */
+  readonly chains?: () => number;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: MetricsRegister;
@@ -168,6 +170,7 @@ class ChainRuntime implements RunningChain {
       verifier,
       clock,
       metrics,
+      chains: modules.chains,
       onPending: () => {
         this.engine.poke();
       },

@@ -157,7 +157,7 @@ function createChains(
   markets: ClientMarkets,
   faucets: WeakMap<RunningChain, FaucetApi>,
 ): ChainSet {
-  return new ChainSet(config.chains, {
+  const chains: ChainSet = new ChainSet(config.chains, {
     exists: (chainId) => existsSync(chainFolderOf(folder.home, chainId).genesisFile),
     open: async (chainId, onFatal) =>
       openNodeChain({
@@ -167,6 +167,7 @@ function createChains(
         log: chainLogger(log, chainId),
         metrics: chainRegister(metrics, chainId),
         verifier: verifyPool.share(chainId),
+        chains: () => chains.running,
         onFatal,
       }),
     join: ({ genesis, handlers }) => host.addChain({ chain: genesis.chain, handlers }),
@@ -185,6 +186,7 @@ function createChains(
     onClosed: (chainId) => metrics.forget('chain', chainId),
     log,
   });
+  return chains;
 }
 
 async function startMiner(

@@ -76,6 +76,10 @@ export class ChainSet {
     return [...this.#slots.values()];
   }
 
+  get running(): number {
+    return this.list().filter(({ state }) => state === 'running').length;
+  }
+
   /** Asked for by people who name no chain: the first of the configuration, whatever its state. */
   get defaultChainId(): string {
     return this.list()[0]?.chainId ?? '';

@@ -78,6 +78,8 @@ export interface AdmissionModules {
   readonly verifier: BatchVerifier;
   readonly clock: Clock;
   readonly metrics: MetricsRegister;
+  /** How many chains run on this node; one where it is not said. */
+  readonly chains?: (() => number) | undefined;
   /** Called after transactions became pending. */
   readonly onPending: () => void;
 }
@@ -113,7 +115,7 @@ export class TxAdmission {
 
   constructor(modules: AdmissionModules) {
     this.#modules = modules;
-    this.capacity = new Capacity(modules.ledger.rules.params.minBlockIntervalMs);
+    this.capacity = new Capacity(modules.ledger.rules.params.minBlockIntervalMs, modules.chains);
     this.#express = new TokenBucket(EXPRESS_QUOTA, modules.clock.monotonic());
     modules.metrics.gauge({
       name: 'aitbc_mempool_depth_limit',

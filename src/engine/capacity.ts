@@ -25,7 +25,8 @@ const WAIT_INTERVALS = 3;
 export const LEAST_DEPTH = 3_072;
 /**
  * From being built until it is final a block takes this share of the interval at most: what comes meanwhile waits for the next
- * one to begin and then for that time, and the rest of the interval is left for verifying and passing on what comes.
+ * one to begin and then for that time, and the rest of the interval is left for verifying and passing on what comes. Chains of
+ * one node part it among them: blocks of a full one that took all of it had those of a quiet one wait three times as long.
  */
 const BUSY_SHARE = 0.6;
 /**
@@ -91,6 +92,7 @@ interface Timed {
 
 export class Capacity {
   readonly #intervalMs: number;
+  readonly #chains: () => number;
   /** The last blocks, with the time until each since the one before was final or transactions came. */
   readonly #gaps: Timed[] = [];
   /** Transactions that a block may hold since two took too long. */
@@ -110,8 +112,10 @@ export class Capacity {
   /** When the next one was first seen here. */
   #begunAtMs: number | null = null;
 
-  constructor(intervalMs: number) {
+  /** @param chains that run on this node, this one included */
+  constructor(intervalMs: number, chains: () => number = () => 1) {
     this.#intervalMs = intervalMs;
+    this.#chains = chains;
   }
 
   /** A block for the next height is built here, or was proposed by another. @param atMs monotonic */
@@ -157,7 +161,8 @@ export class Capacity {
 
   /** What a block may take until it is final. */
   get #budgetMs(): number {
-    return Math.max((this.#isCrowd ? CROWD_BUSY_SHARE : BUSY_SHARE) * this.#intervalMs, DISTANCES * this.#distanceMs);
+    const share = (this.#isCrowd ? CROWD_BUSY_SHARE : BUSY_SHARE) / Math.max(1, this.#chains());
+    return Math.max(share * this.#intervalMs, DISTANCES * this.#distanceMs);
   }
 
   get #distanceMs(): number {

@@ -41,13 +41,15 @@ export interface ChainParts {
   readonly log: Logger;
   readonly metrics: MetricsRegister;
   readonly verifier: BatchVerifier;
+  /** How many chains run on this node. */
+  readonly chains: () => number;
   /** The chain cannot go on. */
   readonly onFatal: (error: NodeError) => void;
 }
 
 /** @throws NodeError that says what is wrong with genesis, database, key or guard; then nothing stays open */
 export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
-  const { folder, chainId, config, log, metrics, verifier, onFatal } = parts;
+  const { folder, chainId, config, log, metrics, verifier, chains, onFatal } = parts;
   const { genesis, genesisJson } = await readGenesis(folder, chainId);
   const store = await openStore(parts, genesis);
   try {
@@ -86,6 +88,7 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
         joining: joining(parts, joinFolder),
         joinDocument,
         blobs,
+        chains,
         clock: systemClock,
         log,
         metrics,

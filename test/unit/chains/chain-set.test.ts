@@ -134,6 +134,7 @@ describe('the chains of a node', () => {
     const closed = bench.set.get('a').open?.closed;
     bench.fatal.get('a')?.(full);
     assert.deepEqual(bench.states, ['a failed STORAGE', 'b running']);
+    assert.equal(bench.set.running, 1);
     await waitFor('the failed one to be closed', () => bench.acts.includes('closed a'));
     assert.equal(closed?.aborted, true);
     assert.equal(bench.set.get('a').open, null);
@@ -142,6 +143,7 @@ describe('the chains of a node', () => {
     await bench.set.start('a');
     assert.deepEqual(bench.states, ['a running', 'b running']);
     assert.equal(bench.set.get('a').open?.closed.aborted, false);
+    assert.equal(bench.set.running, 2);
   });
 
   it('stay when the last one fails: its operator may start it again', async () => {

@@ -21,8 +21,8 @@ class Chain {
   readonly #aheadMs: number;
   #nowMs = 0;
 
-  constructor({ intervalMs = 500, aheadMs = 0 } = {}) {
-    this.capacity = new Capacity(intervalMs);
+  constructor({ intervalMs = 500, aheadMs = 0, chains = 1 } = {}) {
+    this.capacity = new Capacity(intervalMs, () => chains);
     this.#aheadMs = aheadMs;
   }
 
@@ -82,6 +82,13 @@ describe('capacity', () => {
     const chain = new Chain().busy({ count: 4, txs: 500, gapMs: 500, tookMs: 100 });
     assert.equal(chain.capacity.blockTxs, 750);
     assert.equal(chain.busy({ count: 1, txs: 750, gapMs: 500, tookMs: 110 }).capacity.blockTxs, 1_125);
+  });
+
+  it('which the chains of a node part among them', () => {
+    const blocks = { count: 5, txs: 2_000, gapMs: 500, tookMs: 300 };
+    assert.equal(new Chain({ chains: 2 }).busy(blocks).capacity.blockTxs, 1_000);
+    assert.equal(new Chain({ chains: 16 }).busy(blocks).capacity.blockTxs, LEAST_BLOCK);
+    assert.equal(new Chain({ chains: 0 }).busy(blocks).capacity.blockTxs, 2_000, 'while it is being started');
   });
 
   it('in a crowd it holds what is final within four tenths and grows by a tenth, until less than half of what may waits', () => {

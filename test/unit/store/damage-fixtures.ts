@@ -166,6 +166,7 @@ export async function askEverything(home: Home, truth: Truth | null): Promise<An
       log: nopLogger,
       metrics: nopRegister,
       verifier: new InlineVerifier(),
+      chains: () => 1,
       onFatal: (error) => damages.push(error),
     });
     try {
