@@ -85,10 +85,10 @@ describe('capacity', () => {
   });
 
   it('which the chains of a node part among them', () => {
-    const blocks = { count: 5, txs: 2_000, gapMs: 500, tookMs: 300 };
-    assert.equal(new Chain({ chains: 2 }).busy(blocks).capacity.blockTxs, 1_000);
+    const blocks = { count: 5, txs: 2_000, gapMs: 500, tookMs: 200 };
+    assert.equal(new Chain({ chains: 2 }).busy(blocks).capacity.blockTxs, 1_500);
     assert.equal(new Chain({ chains: 16 }).busy(blocks).capacity.blockTxs, LEAST_BLOCK);
-    assert.equal(new Chain({ chains: 0 }).busy(blocks).capacity.blockTxs, 2_000, 'while it is being started');
+    assert.equal(new Chain({ chains: 0 }).busy(blocks).capacity.blockTxs, 3_000, 'while it is being started');
   });
 
   it('in a crowd it holds what is final within four tenths and grows by a tenth, until less than half of what may waits', () => {
