@@ -47,13 +47,14 @@ const MAX_OWN = 4_096;
 const EXPRESS_TXS = 4;
 const EXPRESS_QUOTA = { capacity: 64, refillPerSecond: 128 };
 /**
- * A block waits for transactions that are being verified for the pool while so few are; of more, those that it holds are
+ * A proposed block waits for transactions that are being verified for the pool while so few are; of more, those that it holds are
  * verified again before the others.
  */
 const AWAITED_TXS = 512;
 /**
  * And one with room is built only when they are in the pool, unless that takes longer: what left the other nodes just before a
- * block is due is being verified then. With four nodes near what they take, an eighth of all waited for one block more.
+ * block is due is being verified then. With four nodes near what they take, an eighth of all waited for one block more; and where
+ * verification lags, more are being verified than wait, so that a block without them leaves the next ones too much.
  */
 const SETTLE_MS = 100;
 const SETTLE_SHARE = 0.2;
@@ -262,8 +263,7 @@ export class TxAdmission {
   /** Until what is being verified for the pool is in it, where the next block of this node has room for it and it takes not long. */
   async settle(): Promise<void> {
     const { pool, clock, ledger } = this.#modules;
-    const isMuch = this.#checking.size > AWAITED_TXS;
-    if (this.#submissions.size === 0 || isMuch || pool.ready >= this.capacity.blockTxs) return;
+    if (this.#submissions.size === 0 || pool.ready >= this.capacity.blockTxs) return;
     const mostMs = Math.min(SETTLE_MS, SETTLE_SHARE * ledger.rules.params.minBlockIntervalMs);
     let cancel = (): void => undefined;
     const over = new Promise<void>((resolve) => {

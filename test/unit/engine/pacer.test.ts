@@ -34,13 +34,15 @@ describe('pace of blocks', () => {
     assert.equal(node.chain.engine.machine.step, 'idle');
   });
 
-  /** One transaction is pending and its block due, while another's signature is being checked. */
-  async function dueWhileVerifying(): Promise<{ readonly proposed: () => number[]; readonly verified: () => void }> {
+  /** One transaction is pending and its block due, while signatures of others are being checked. */
+  async function dueWhileVerifying(others = 1): Promise<{ readonly proposed: () => number[]; readonly verified: () => void }> {
     await node.start();
     const { promise, resolve } = Promise.withResolvers<undefined>();
     node.verifier.gate = promise;
-    const coming = makeTransfer(node.genesis, { from: 'account-2', to: 'account-1', nonce: 0 });
-    void node.chain.admission.submit([coming], 'peer');
+    const coming = [...Array(others).keys()].map((i) =>
+      makeTransfer(node.genesis, { from: `account-${1 + (i % 3)}`, to: 'account-0', nonce: Math.floor(i / 3) }),
+    );
+    void node.chain.admission.submit(coming, 'peer');
     node.verifier.gate = Promise.resolve();
     await send(0);
     await node.advance(LINGER_MS);
@@ -56,6 +58,14 @@ describe('pace of blocks', () => {
     verified();
     await settle();
     assert.deepEqual(proposed(), [2]);
+  });
+
+  it('however much that is: it holds as many as it may, and the rest does not wait behind a block without them', async () => {
+    const { proposed, verified } = await dueWhileVerifying(LEAST_BLOCK + 100);
+    assert.deepEqual(proposed(), []);
+    verified();
+    await settle();
+    assert.deepEqual(proposed(), [LEAST_BLOCK]);
   });
 
   it('bound: but no longer than 100 ms', async () => {
