@@ -31,7 +31,7 @@ import type { Resumption, Validator } from './validator.ts';
 export const MAX_QUEUE = 8192;
 /** A lone transaction on an idle chain waits so long for company. */
 const LINGER_MS = 10;
-/** While a height lasts: own votes are published again and a peer is asked for what is missing. */
+/** When a height has lasted so long, and then as often: own votes are published again and a peer is asked for what is missing. */
 const REPAIR_MS = 500;
 /** A check that could not be made, e.g. because too many wait, is tried again. */
 const RETRY_MS = 100;
@@ -53,7 +53,8 @@ export class Engine {
   #machine: MachineState;
   #running: Promise<void> | null = null;
   #stopped = false;
-  #cancelRepair: (() => void) | null = null;
+  /** Of the height in work. */
+  #isRepairArmed = false;
   #attempt = 0;
   /** Of this height; what peers that lack them are given. */
   readonly proposals = new Proposals();
@@ -164,7 +165,6 @@ export class Engine {
   #halt(): void {
     this.#stopped = true;
     this.#timers.cancelAll();
-    this.#cancelRepair?.();
     this.#modules.bodies.clear();
     for (const event of this.#queue.splice(0)) if ('done' in event) event.done(STOPPED);
   }
@@ -314,6 +314,7 @@ export class Engine {
     const { ledger, bodies, gate, metrics } = this.#modules;
     const height = ledger.tip.height + 1;
     this.#timers.cancelAll();
+    this.#isRepairArmed = false;
     this.#pacer.reset();
     this.#judging.clear();
     this.#unbuilt = null;
@@ -452,8 +453,10 @@ export class Engine {
   // Repair
 
   #armRepair(): void {
-    this.#cancelRepair ??= this.#modules.clock.after(REPAIR_MS, () => {
-      this.#cancelRepair = null;
+    if (this.#isRepairArmed) return;
+    this.#isRepairArmed = true;
+    this.#timers.after(REPAIR_MS, () => {
+      this.#isRepairArmed = false;
       this.#enqueue({ type: 'repair' });
     });
   }

@@ -125,6 +125,31 @@ describe('a validator', () => {
     assert.deepEqual(brief(node.ownVotes()), ['prevote 0 block']);
   });
 
+  it('says its votes again and asks for what it lacks after half a second of one height, not of two', async () => {
+    node = new NodeUnderTest({ powers: [1, 1, 1, 1], self, params: { min_block_interval_ms: 200 } });
+    const asked = (): number => node.network.asked.filter(({ method }) => method === 'votes').length;
+    const repeated = (): number => node.network.of('vote').filter(({ attempt }) => attempt > 0).length;
+    node.network.scripts.set('peer', { votes: () => ({ votes: [], proposals: [] }) });
+    await node.start();
+    await node.advance(5_000);
+    const before = asked();
+    const { blockId } = await proposeBlock();
+    await node.advance(300);
+    for (const type of ['prevote', 'precommit'] as const) {
+      await node.hear(others.slice(0, 2).map((i) => node.vote(i, type, 0, blockId)));
+    }
+    assert.equal(node.chain.ledger.tip.height, 1);
+    await node.hear([node.vote(others[0] ?? 0, 'prevote', 0, null, 2)]);
+    await node.advance(300);
+    assert.notEqual(node.chain.engine.machine.step, 'idle');
+    assert.deepEqual([asked() - before, repeated()], [0, 0]);
+    await node.advance(500);
+    assert.equal(asked() - before, 1);
+    await node.advance(500);
+    assert.equal(asked() - before, 2);
+    assert.ok(repeated() > 0);
+  });
+
   it('signs nothing from the moment the gate closes', async () => {
     await node.start();
     const first = await proposeBlock();
