@@ -49,9 +49,10 @@ export class SigningEffects {
     const timeMs = Math.max(clock.now(), earliestTimeMs(rules, tip));
     const atMs = clock.monotonic();
     const { maxBlockTxs, maxBlockBytes } = rules.params;
-    // Others would have to ask for what still waits here for company.
+    // Others would have to ask for what still waits here for company, before and after.
     admission.flush();
     await admission.settle();
+    admission.flush();
     const proposal = {
       timeMs,
       proposer: validator.publicKey,

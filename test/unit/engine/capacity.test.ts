@@ -100,7 +100,11 @@ describe('capacity', () => {
     assert.equal(chain.crowded(0.4, slow).capacity.blockTxs, 1_200);
     const quick = { count: 5, txs: 1_000, gapMs: 500, tookMs: 100 };
     assert.equal(new Chain().crowded(0.75, quick).capacity.blockTxs, 1_100);
-    assert.equal(new Chain({ chains: 2 }).crowded(0.75, { ...slow, tookMs: 150 }).capacity.blockTxs, 1_000, 'as without a crowd');
+    assert.equal(
+      new Chain({ chains: 2 }).crowded(0.75, { ...slow, tookMs: 150 }).capacity.blockTxs,
+      1_000,
+      'as without a crowd',
+    );
   });
 
   it('blocks of a few transactions say nothing of what one takes', () => {

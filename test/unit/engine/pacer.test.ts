@@ -35,14 +35,16 @@ describe('pace of blocks', () => {
   });
 
   /** One transaction is pending and its block due, while signatures of others are being checked. */
-  async function dueWhileVerifying(others = 1): Promise<{ readonly proposed: () => number[]; readonly verified: () => void }> {
+  async function dueWhileVerifying(
+    others = 1,
+  ): Promise<{ readonly proposed: () => number[]; readonly verified: () => void }> {
     await node.start();
     const { promise, resolve } = Promise.withResolvers<undefined>();
     node.verifier.gate = promise;
     const coming = [...Array(others).keys()].map((i) =>
       makeTransfer(node.genesis, { from: `account-${1 + (i % 3)}`, to: 'account-0', nonce: Math.floor(i / 3) }),
     );
-    void node.chain.admission.submit(coming, 'peer');
+    void node.chain.admission.submit(coming, 'client');
     node.verifier.gate = Promise.resolve();
     await send(0);
     await node.advance(LINGER_MS);
@@ -58,6 +60,11 @@ describe('pace of blocks', () => {
     verified();
     await settle();
     assert.deepEqual(proposed(), [2]);
+    // Nobody has to ask for it.
+    const topics = node.network.published
+      .map(({ topic }) => topic)
+      .filter((topic) => topic === 'tx' || topic === 'proposal');
+    assert.deepEqual(topics, ['tx', 'tx', 'proposal']);
   });
 
   it('however much that is: it holds as many as it may, and the rest does not wait behind a block without them', async () => {
