@@ -33,7 +33,7 @@ export const STOP_MS = 10_000;
 const POLL_MS = 20;
 
 /** As in the launcher's first line, bin/aitbc.mjs. */
-const V8_FLAGS = ['--max-semi-space-size=4'];
+const V8_FLAGS = ['--max-semi-space-size=4', '--initial-old-space-size=256'];
 
 /**
  * Starts the node's program in a session of its own, so that a Ctrl-C at the terminal reaches the launcher only.
