@@ -40,6 +40,26 @@ class Chain {
     return this.#blocks(blocks, () => 0);
   }
 
+  /**
+   * From a crowd on, blocks as large as they may be, which take `baseMs` and `msATx` for each transaction, while so many come.
+   *
+   * @returns blocks until each holds all that wait; Infinity when that is not within a hundred
+   */
+  drain({ ratePerS, baseMs, msATx }: { ratePerS: number; baseMs: number; msATx: number }): number {
+    let waiting = this.capacity.depth;
+    for (let block = 1; block <= 100; block++) {
+      const txs = Math.min(Math.floor(waiting), this.capacity.blockTxs);
+      const tookMs = baseMs + msATx * txs;
+      const gapMs = Math.max(500, tookMs);
+      waiting = Math.min(this.capacity.depth, waiting - txs + (ratePerS * tookMs) / 1_000);
+      const left = waiting;
+      this.#blocks({ count: 1, txs, gapMs, tookMs }, () => left);
+      waiting += (ratePerS * (gapMs - tookMs)) / 1_000;
+      if (waiting <= this.capacity.blockTxs) return block;
+    }
+    return Infinity;
+  }
+
   #blocks({ count, txs, gapMs, tookMs = gapMs, seenMs = tookMs, round = 0 }: Blocks, waiting: () => number): this {
     for (let i = 0; i < count; i++) {
       const atMs = (this.#nowMs += gapMs);
@@ -105,6 +125,14 @@ describe('capacity', () => {
       1_000,
       'as without a crowd',
     );
+  });
+
+  it('a crowd ends in a while when no more comes than its blocks take, on a node of several chains, too', () => {
+    // Blocks that take the share of a crowd hold 1,416, those that take half of the calm share 1,000.
+    const costs = { baseMs: 30, msATx: 0.12 };
+    assert.ok(new Chain().drain({ ...costs, ratePerS: 2_300 }) <= 40);
+    assert.ok(new Chain({ chains: 2 }).drain({ ...costs, ratePerS: 1_300 }) <= 40);
+    assert.equal(new Chain({ chains: 2 }).drain({ ...costs, ratePerS: 2_500 }), Infinity);
   });
 
   it('blocks of a few transactions say nothing of what one takes', () => {
