@@ -25,14 +25,18 @@ const WAIT_INTERVALS = 3;
 export const LEAST_DEPTH = 3_072;
 /**
  * From being built until it is final a block takes this share of the interval at most: what comes meanwhile waits for the next
- * one to begin and then for that time, and the rest of the interval is left for verifying and passing on what comes. Chains of
- * one node part it among them: blocks of a full one that took all of it had those of a quiet one wait three times as long.
+ * one to begin and then for that time, and the rest of the interval is left for verifying and passing on what comes.
  */
 const BUSY_SHARE = 0.6;
 /**
+ * Chains of one node part less of it among them, whether the others have blocks or not: a block of a quiet one that meets a
+ * large one of a full chain waits at each of its steps on each of its nodes. So a chain takes beside others what it would if
+ * all were full, not all that is left over.
+ */
+const SHARED_BUSY_SHARE = 0.2;
+/**
  * Less of it in a crowd, which begins when three quarters of what may wait do, and ends below a half: what was let in meanwhile
  * is verified beside the blocks, so that large ones are soon slow ones, and who pays more than the others waits for them, too.
- * Not parted: with two chains that left 512 to a block, and a crowd that had begun at 1,500 a second did not end.
  */
 const CROWD_BUSY_SHARE = 0.4;
 const CROWD_FROM = 0.75;
@@ -162,8 +166,9 @@ export class Capacity {
 
   /** What a block may take until it is final. */
   get #budgetMs(): number {
-    const calm = BUSY_SHARE / Math.max(1, this.#chains());
-    const share = this.#isCrowd ? Math.min(CROWD_BUSY_SHARE, calm) : calm;
+    const chains = this.#chains();
+    const alone = this.#isCrowd ? CROWD_BUSY_SHARE : BUSY_SHARE;
+    const share = chains > 1 ? SHARED_BUSY_SHARE / chains : alone;
     return Math.max(share * this.#intervalMs, DISTANCES * this.#distanceMs);
   }
 
