@@ -36,7 +36,8 @@ const POLL_MS = 20;
 const V8_FLAGS = ['--max-semi-space-size=4', '--initial-old-space-size=256'];
 
 /**
- * Starts the node's program in a session of its own, so that a Ctrl-C at the terminal reaches the launcher only.
+ * Starts the node's program where a Ctrl-C at the terminal does not reach it: in the session of a launcher that has its own,
+ * else in a new one.
  *
  * @param launcher the process with whose end the node ends; undefined leaves it running
  */
@@ -59,7 +60,7 @@ export function startNode(
       program,
       [...inside, ...V8_FLAGS, '--import', CHILD_PRELOAD, NODE_PROGRAM, 'start', '--home', node.home],
       {
-        detached: true,
+        detached: process.env[CHILD_ENV.ownSession] === undefined,
         stdio: ['ignore', log, log],
         env: { ...childEnvironment(layout, launcher), ...orderEnvironment(orders) },
       },

@@ -7,7 +7,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { getPriority, setPriority } from 'node:os';
 
-/** Added to the priority of the process, as verification adds it. */
+/** Added to the priority of the process: more than for verification, because blocks wait for that. */
 export const NICENESS = 10;
 const LEAST_PRIORITY = 19;
 const TASKS = '/proc/self/task';

@@ -9,6 +9,7 @@ import { REPOSITORY } from '../../testnet/layout.ts';
 import type { Manifest } from '../../testnet/manifest.ts';
 import { freePorts, HOST } from '../../testnet/ports.ts';
 import { processId } from '../../testnet/processes.ts';
+import { sessionOf } from '../util/child-processes.ts';
 import type { Finished } from './support.ts';
 import { aitbc, get, head, height, testnet, until } from './support.ts';
 
@@ -207,12 +208,19 @@ describe('npm run testnet', function () {
     assert.equal((await run('--down')).code, 0);
   });
 
-  it('in the foreground ends all nodes on Ctrl-C', async () => {
+  it('in the foreground ends all nodes on Ctrl-C, which reaches none of them: they share the session of their launcher', async () => {
     const { child, ready } = foreground(dataDir);
     await ready;
     const { nodes } = manifest();
+    assert.ok(child.pid !== undefined);
+    if (process.platform === 'linux') {
+      const sessions = await Promise.all(nodes.map(({ pid }) => sessionOf(pid ?? 0)));
+      assert.equal(new Set(sessions).size, 1);
+      assert.notEqual(sessions[0], await sessionOf(child.pid));
+    }
     const exited = once(child, 'exit');
-    child.kill('SIGINT');
+    // As the terminal does: to all of the group in front.
+    process.kill(-child.pid, 'SIGINT');
     const [code] = await exited;
     assert.equal(code, 0);
     for (const { pid } of nodes) assert.ok(pid !== null && !processId(pid));
@@ -249,8 +257,10 @@ function foreground(dataDir: string): {
   ready: Promise<unknown>;
   output: () => string;
 } {
-  const child = spawn(process.execPath, [join(REPOSITORY, 'testnet', 'main.ts'), '--data', dataDir, '--nodes', '3'], {
+  const program = [join(REPOSITORY, 'testnet', 'session.ts'), join(REPOSITORY, 'testnet', 'main.ts')];
+  const child = spawn(process.execPath, [...program, '--data', dataDir, '--nodes', '3'], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
   });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (part: string) => {

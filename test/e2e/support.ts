@@ -214,7 +214,7 @@ export function aitbc(...args: string[]): Promise<Finished> {
 }
 
 export function testnet(...args: string[]): Promise<Finished> {
-  return runProgram('testnet/main.ts', args);
+  return runProgram('testnet/session.ts', ['testnet/main.ts', ...args]);
 }
 
 export interface Flow {
