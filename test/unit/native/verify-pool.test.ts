@@ -204,7 +204,7 @@ describe('verify pool', () => {
     const pool = open({ workers: 1 });
     await pool.verifyBatch(checksOf(100));
     const { main = 0, verify } = Object.fromEntries(niceness());
-    assert.equal(verify, Math.min(19, main + 10));
+    assert.equal(verify, Math.min(19, main + 4));
   });
 
   it('bounds each chain by itself', async () => {
