@@ -2,6 +2,7 @@
  * Loaded into every node process before the program itself (`node --import`): ends the node when the launcher it
  * belongs to is gone, keeps its log file bounded, and leaves its exit code where the launcher finds it. For tests it sets
  * the clock ahead, and has processes killed at their writes: nothing in the program itself knows of that.
+ * Into a launcher, too, that session.ts starts, which ends with that process likewise.
  */
 import { writeFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
