@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { BLOCKED_PORTS } from '../src/config/blocked-ports.ts';
 import { NodeError } from '../src/errors.ts';
 
 export interface NodePorts {
@@ -15,7 +16,8 @@ export const HOST = '127.0.0.1';
 /** Ports between the nodes of a cluster with a base port. */
 const STRIDE = 10;
 const PORTS_A_NODE = 3;
-const LOWEST_FREE = 10_000;
+/** Above all that `fetch`, and with it whatever asks a node, refuses to dial. */
+const LOWEST_FREE = Math.max(...BLOCKED_PORTS) + 1;
 const HIGHEST_PORT = 65_535;
 
 /** Node `index` (from 1) of a cluster with a base port: P2P, then RPC, then metrics. @throws NodeError USAGE */
@@ -26,7 +28,14 @@ export function portsFromBase(basePort: number, index: number): NodePorts {
       hint: `choose a base port from 1024 to ${HIGHEST_PORT - STRIDE * index}`,
     });
   }
-  return { p2p, rpc: p2p + 1, metrics: p2p + 2 };
+  const ports = { p2p, rpc: p2p + 1, metrics: p2p + 2 };
+  const refused = [ports.rpc, ports.metrics].find((port) => BLOCKED_PORTS.has(port));
+  if (refused !== undefined) {
+    throw new NodeError('USAGE', `--base-port ${basePort} gives node ${index} port ${refused}, which fetch refuses`, {
+      hint: `choose a base port from ${LOWEST_FREE} up`,
+    });
+  }
+  return ports;
 }
 
 /** Three ports that nobody listens on. @throws NodeError PORT_IN_USE when none is found */

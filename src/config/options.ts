@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { MAX_CHAINS } from '../../protocols/hello.ts';
 import { NodeError } from '../errors.ts';
 import { parseLevelSpec } from '../log-level.ts';
+import { BLOCKED_PORTS } from './blocked-ports.ts';
 
 export interface HostPort {
   readonly host: string;
@@ -101,7 +102,7 @@ export const OPTIONS = {
     kind: 'text',
     value: '127.0.0.1:8006',
     help: 'Where HTTP is served. Loopback: put a reverse proxy in front before the world may reach it.',
-    check: hostPort,
+    check: dialableHostPort,
   },
   'rpc.hosts': {
     kind: 'list',
@@ -402,6 +403,13 @@ function absolutePath(path: string): string | null {
 function hostPort(text: string): string | null {
   const { host, port } = splitHostPort(text);
   return host !== '' && port >= 0 && port <= 65_535 ? null : 'HOST:PORT, e.g. 127.0.0.1:8006 or [::1]:8006';
+}
+
+function dialableHostPort(text: string): string | null {
+  const { port } = splitHostPort(text);
+  return BLOCKED_PORTS.has(port)
+    ? `on a port that clients dial: browsers and fetch refuse port ${port}`
+    : hostPort(text);
 }
 
 function splitHostPort(text: string): HostPort {

@@ -13,7 +13,7 @@ describe('config show', () => {
     home = makeFolder();
     mkdirSync(join(home, 'identity'));
     writeFileSync(join(home, 'identity', 'store_key'), `${'5e'.repeat(32)}\n`, { mode: 0o600 });
-    writeFileSync(join(home, 'config.toml'), 'name = "n1"\n[rpc]\nlisten = "127.0.0.1:1"\n');
+    writeFileSync(join(home, 'config.toml'), 'name = "n1"\n[rpc]\nlisten = "127.0.0.1:4"\n');
   });
 
   afterEach(() => {
@@ -32,7 +32,7 @@ describe('config show', () => {
       words.stdout.split('\n').find((text) => text.startsWith(`${option} =`)) ?? '';
     assert.match(line('name'), /^name = "n2" +# env AITBC_NAME$/);
     assert.match(line('log.level'), /^log\.level = "debug" +# env AITBC_LOG_LEVEL$/);
-    assert.match(line('rpc.listen'), /^rpc\.listen = "127\.0\.0\.1:1" +# file .*config\.toml$/);
+    assert.match(line('rpc.listen'), /^rpc\.listen = "127\.0\.0\.1:4" +# file .*config\.toml$/);
     assert.match(line('consensus.sign'), /^consensus\.sign = false +# flag$/);
     assert.match(line('mempool.journal'), /^mempool\.journal = true +# default$/);
     const settings = json.json.settings as { option: string; value: unknown; origin: string; source: string | null }[];

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { MAX_CHAINS } from '../../../protocols/hello.ts';
 import { loadConfig, renderConfigToml, resolveSettings, envName } from '../../../src/config.ts';
+import { BLOCKED_PORTS } from '../../../src/config/blocked-ports.ts';
 import { homeLayout, resolveHome } from '../../../src/config/home.ts';
 import { OPTIONS } from '../../../src/config/options.ts';
 import { NodeError } from '../../../src/errors.ts';
@@ -32,7 +33,7 @@ describe('node options', () => {
   });
 
   it('take a flag before the environment, that before the file, that before the default', () => {
-    const fileText = 'name = "file"\n[rpc]\nlisten = "127.0.0.1:1"\n[mempool]\nmax_txs = 7\n[log]\nlevel = "warn"\n';
+    const fileText = 'name = "file"\n[rpc]\nlisten = "127.0.0.1:4"\n[mempool]\nmax_txs = 7\n[log]\nlevel = "warn"\n';
     const env = { AITBC_RPC_LISTEN: '127.0.0.1:2', AITBC_MEMPOOL_MAX_TXS: '8', PATH: '/bin', AITBC_HOME: '/x' };
     const config = loadConfig({ fileText, env, flags: { 'rpc.listen': '[::1]:3', name: undefined } });
     assert.deepEqual(config.rpc.listen, { host: '::1', port: 3 });
@@ -42,7 +43,7 @@ describe('node options', () => {
   });
 
   it('tell where each value came from', () => {
-    const fileText = 'name = "file"\n[rpc]\nlisten = "127.0.0.1:1"\n[mempool]\nmax_txs = 7\n';
+    const fileText = 'name = "file"\n[rpc]\nlisten = "127.0.0.1:4"\n[mempool]\nmax_txs = 7\n';
     const env = { AITBC_RPC_LISTEN: '127.0.0.1:2', AITBC_MEMPOOL_MAX_TXS: '8' };
     const settings = resolveSettings({ fileText, env, flags: { 'rpc.listen': '[::1]:3' } });
     assert.deepEqual(
@@ -89,6 +90,7 @@ describe('node options', () => {
     ['[rpc]\nlisten = 8006', 'rpc.listen'],
     ['[rpc]\nlisten = "8006"', 'rpc.listen'],
     ['[rpc]\nlisten = "127.0.0.1:70000"', 'rpc.listen'],
+    ['[rpc]\nlisten = "127.0.0.1:10080"', 'rpc.listen'],
     ['[rpc]\ncors_origins = ["https://app.example/"]', 'rpc.cors_origins'],
     ['[rpc]\ncors_origins = ["app.example"]', 'rpc.cors_origins'],
     ['[rpc]\ncors_origins = ["null"]', 'rpc.cors_origins'],
@@ -119,6 +121,17 @@ describe('node options', () => {
       );
     });
   }
+
+  it('refuse those ports for the API that fetch does', async () => {
+    for (const port of BLOCKED_PORTS) {
+      // Refused before anything is dialled.
+      const refusal = await fetch(`http://127.0.0.1:${port}/`).then(
+        () => 'answered',
+        (error: unknown) => (error as { cause?: Error }).cause?.message,
+      );
+      assert.equal(refusal, 'bad port', `port ${port}`);
+    }
+  });
 
   it('take one chain or a list of them, at most as many as a handshake names', () => {
     const ids = (count: number): string[] => Array.from({ length: count }, (_, i) => `net-${i}`);

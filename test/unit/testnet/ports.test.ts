@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { BLOCKED_PORTS } from '../../../src/config/blocked-ports.ts';
 import { isNodeError } from '../../../src/errors.ts';
 import { freePorts, HOST, isFree, portsFromBase, requireFree } from '../../../testnet/ports.ts';
 
@@ -14,12 +15,21 @@ describe('testnet ports', () => {
     );
   });
 
+  it('are none that fetch refuses to dial', () => {
+    assert.throws(
+      () => portsFromBase(10_069, 2),
+      (error) => isNodeError(error) && error.code === 'USAGE' && error.message.includes('10080'),
+    );
+    assert.deepEqual(portsFromBase(10_069, 1), { p2p: 10_069, rpc: 10_070, metrics: 10_071 });
+  });
+
   it('are free, distinct and not among those taken', async () => {
     const taken = new Set<number>();
     for (let i = 0; i < 5; i++) {
       const ports = Object.values(await freePorts(taken)) as number[];
       for (const port of ports) {
         assert.ok(!taken.has(port));
+        assert.ok(port > Math.max(...BLOCKED_PORTS));
         taken.add(port);
       }
     }
