@@ -31,6 +31,8 @@ import { createEngineMetrics } from './engine/metrics.ts';
 import { Pruner } from './engine/pruner.ts';
 import { Presence } from './engine/presence.ts';
 import { Recall } from './engine/recall.ts';
+import type { Way } from './engine/right-of-way.ts';
+import { RightOfWay } from './engine/right-of-way.ts';
 import { SigningGate } from './engine/signing-gate.ts';
 import { Validator } from './engine/validator.ts';
 import { isNodeError, NodeError, toNodeError } from './errors.ts';
@@ -75,6 +77,8 @@ export interface ChainModules {
   readonly blobs?: BlobShelf;
   /** How many chains run on this node, this one included; one where it is not said. */
   readonly chains?: () => number;
+  /** Among them; absent where there is one. */
+  readonly way?: Way;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: MetricsRegister;
@@ -206,6 +210,7 @@ class ChainRuntime implements RunningChain {
         validator,
         verifyCertificate: (set, certificate) => certificates.verify(set, certificate),
         clock,
+        way: modules.way ?? new RightOfWay(clock).share(),
         log: log.child('consensus'),
         metrics: createEngineMetrics(metrics),
         onCommit: (applied) => {

@@ -8,6 +8,7 @@ import type { RunningChain } from './chains.ts';
 import { ChainSet } from './chains/chain-set.ts';
 import { systemClock } from './clock.ts';
 import type { NodeConfig } from './config.ts';
+import { RightOfWay } from './engine/right-of-way.ts';
 import type { NodeError } from './errors.ts';
 import { toNodeError } from './errors.ts';
 import type { Logger } from './log.ts';
@@ -157,6 +158,7 @@ function createChains(
   markets: ClientMarkets,
   faucets: WeakMap<RunningChain, FaucetApi>,
 ): ChainSet {
+  const rightOfWay = new RightOfWay(systemClock);
   const chains: ChainSet = new ChainSet(config.chains, {
     exists: (chainId) => existsSync(chainFolderOf(folder.home, chainId).genesisFile),
     open: async (chainId, onFatal) =>
@@ -168,6 +170,7 @@ function createChains(
         metrics: chainRegister(metrics, chainId),
         verifier: verifyPool.share(chainId),
         chains: () => chains.running,
+        way: rightOfWay.share(),
         onFatal,
       }),
     join: ({ genesis, handlers }) => host.addChain({ chain: genesis.chain, handlers }),

@@ -132,7 +132,9 @@ export function* buildSteps(rules: ChainRules, tip: Tip, proposal: BlockProposal
     bytes += tx.bytes.length;
     if (txs.push(tx) % STEP_TXS === 0) yield;
   }
+  yield;
   const { changes, receipts } = finishRun(run);
+  yield;
   const version = forkTree(rules.crypto, tip.tree, tip.version, changes);
   const sets = getSets(tip.state);
   const header: Header = {
@@ -243,6 +245,7 @@ export function* applySteps(
 ): Steps<AppliedBlock> {
   const { header } = block;
   const executed = yield* executeSteps(rules, tip, block, blockId(rules.crypto, header), verified);
+  yield;
   const version = forkTree(rules.crypto, tip.tree, tip.version, executed.changes);
   if (equalBytes(header.stateRoot, version.root)) return { ...executed, version };
   tip.tree.release(version);
@@ -275,6 +278,7 @@ export function* executeSteps(
     runTransaction(run, tx, account);
     if (++done % STEP_TXS === 0) yield;
   }
+  yield;
   const { changes, receipts } = finishRun(run);
   const found = receiptsRoot(rules.crypto, receipts);
   if (!equalBytes(header.receiptsRoot, found)) {

@@ -88,6 +88,8 @@ export interface CommittedBlock {
   readonly waiting: number;
   /** In which it was decided; null when that was not seen. */
   readonly round: number | null;
+  /** That work on it rested here for other chains. */
+  readonly restedMs: number;
 }
 
 interface Timed {
@@ -128,10 +130,11 @@ export class Capacity {
     this.#begunAtMs ??= atMs;
   }
 
-  onCommitted({ txs, timeMs, nowMs, atMs, waiting, round }: CommittedBlock): void {
+  onCommitted({ txs, timeMs, nowMs, atMs, waiting, round, restedMs }: CommittedBlock): void {
     // What its header says holds the time of building, but two clocks; what was seen here is the least that it took. A
     // proposer that began late had too much to do before: that counts too.
-    const ms = Math.max(1, nowMs - Math.min(timeMs, this.#dueMs), atMs - (this.#begunAtMs ?? atMs));
+    const wholeMs = Math.max(1, nowMs - Math.min(timeMs, this.#dueMs), atMs - (this.#begunAtMs ?? atMs));
+    const ms = Math.max(1, wholeMs - restedMs);
     const isMoreWaiting = waiting > 0;
     this.#begunAtMs = null;
     this.#dueMs = isMoreWaiting ? Math.max(nowMs, timeMs + this.#intervalMs) : Infinity;
@@ -141,7 +144,7 @@ export class Capacity {
     this.#takeCare(txs, ms, isMoreWaiting);
     if (txs >= TELLING_TXS) keep(this.#telling, { txs, ms }, BLOCKS);
     if (txs <= DISTANCE_TXS || ms < this.#distanceMs) keep(this.#distancesMs, ms, DISTANCE_BLOCKS);
-    if (round === 0) keep(this.#tookMs, ms, BLOCKS);
+    if (round === 0) keep(this.#tookMs, wholeMs, BLOCKS);
     this.#isCrowd = waiting > (this.#isCrowd ? CROWD_UNTIL : CROWD_FROM) * this.depth;
   }
 

@@ -118,8 +118,9 @@ export class Engine {
   proposal(message: ProposalMessage, from: string, timely: boolean): void {
     const { proposal } = message;
     if (proposal.height !== this.#machine.height) return;
-    const { admission, clock } = this.#modules;
+    const { admission, clock, way } = this.#modules;
     admission.capacity.onBegun(clock.monotonic());
+    way.begin(message.txIds.length);
     const isWanted = this.proposals.wants(proposal.blockId);
     const heard = { message, from, timely };
     if (this.proposals.add(heard)) this.#judging.keepBody(heard);
@@ -166,6 +167,7 @@ export class Engine {
     this.#stopped = true;
     this.#timers.cancelAll();
     this.#modules.bodies.clear();
+    this.#modules.way.end();
     for (const event of this.#queue.splice(0)) if ('done' in event) event.done(STOPPED);
   }
 
@@ -311,7 +313,8 @@ export class Engine {
 
   /** Begins the height after the tip; `known` are messages of it heard already. */
   async #begin(known: readonly Input[]): Promise<void> {
-    const { ledger, bodies, gate, metrics } = this.#modules;
+    const { ledger, bodies, gate, metrics, way } = this.#modules;
+    way.end();
     const height = ledger.tip.height + 1;
     this.#timers.cancelAll();
     this.#isRepairArmed = false;
@@ -348,9 +351,10 @@ export class Engine {
   }
 
   async #commit(blockId: Hash, certificate: Certificate): Promise<void> {
-    const { ledger, validator } = this.#modules;
+    const { ledger, validator, way } = this.#modules;
     // Its execution was dropped for newer candidates: take the way of a block that came with its certificate.
     if (!ledger.candidate(blockId)) return this.#importLater(blockId, certificate);
+    await way.give();
     const applied = await ledger.commit(blockId, certificate, validator?.guardMark ?? null);
     this.#modules.metrics.commitRound.observe(certificate.round);
     await this.#advance([applied], certificate.round);
@@ -388,9 +392,9 @@ export class Engine {
   }
 
   async #import(range: LinkedRange): Promise<ImportResult> {
-    const { ledger, admission, validator, verifyCertificate, gate, clock } = this.#modules;
+    const { ledger, admission, validator, verifyCertificate, gate, way } = this.#modules;
     const mark = validator?.guardMark ?? null;
-    const { applied, fault } = await ledger.import(range, admission.verified, verifyCertificate, mark, clock);
+    const { applied, fault } = await ledger.import(range, admission.verified, verifyCertificate, mark, way);
     if (applied.length > 0) await this.#advance(applied);
     // A quorum's word, not one proposer's: its certificate was verified.
     if (fault?.code === 'UPGRADE_NEEDED') gate.set('upgrade-needed', fault.message);
@@ -424,7 +428,7 @@ export class Engine {
 
   /** Ranges that were fetched tell nothing of the time that a block takes. */
   #observe(applied: readonly ExecutedBlock[], round: number | null): void {
-    const { pool, admission, clock } = this.#modules;
+    const { pool, admission, clock, way } = this.#modules;
     const [only] = applied;
     if (!only || applied.length > 1) return;
     const { header, txs } = only.block;
@@ -435,6 +439,7 @@ export class Engine {
       atMs: clock.monotonic(),
       waiting: pool.ready,
       round,
+      restedMs: way.restedMs,
     });
   }
 

@@ -4,7 +4,6 @@
  */
 import type { Hash } from '../bytes.ts';
 import { bytesKey, equalBytes, toHex } from '../bytes.ts';
-import type { Clock } from '../clock.ts';
 import type { Input } from '../consensus/types.ts';
 import { toNodeError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -15,6 +14,7 @@ import { isOwnFailure } from './own-failure.ts';
 import type { EngineEvent } from './modules.ts';
 import type { HeardProposal, Proposals } from './proposals.ts';
 import { bodyOf } from './proposals.ts';
+import type { Way } from './right-of-way.ts';
 import type { SigningGate } from './signing-gate.ts';
 import type { Timers } from './timers.ts';
 
@@ -31,7 +31,7 @@ export interface JudgingModules {
   readonly log: Logger;
   readonly proposals: Proposals;
   readonly timers: Timers;
-  readonly clock: Clock;
+  readonly way: Way;
   /** Values that must not be dropped for newer ones. */
   readonly isHeld: (blockId: Hash) => boolean;
   /** Of the machine. */
@@ -92,10 +92,10 @@ export class Judging {
 
   /** Executes a block of this height. @throws NodeError what is not the block's fault */
   async execute({ height, blockId, block, timely }: Prepared): Promise<Input> {
-    const { ledger, admission, clock, log } = this.#modules;
+    const { ledger, admission, way, log } = this.#modules;
     let valid = false;
     try {
-      if (block) valid = equalBytes((await ledger.execute(block, admission.verified, clock)).blockId, blockId);
+      if (block) valid = equalBytes((await ledger.execute(block, admission.verified, way)).blockId, blockId);
     } catch (error) {
       if (isOwnFailure(error) || toNodeError(error).code === 'INTERNAL') throw error;
       log.warn('proposed block is invalid', { error, height, blockId: toHex(blockId) });

@@ -28,11 +28,11 @@ import { StateTree } from '../chain/tree.ts';
 import type { ValidatorSet } from '../chain/validator-set.ts';
 import { validatorSetHash } from '../chain/validator-set.ts';
 import type { Certificate } from '../chain/votes.ts';
-import type { Clock } from '../clock.ts';
 import { NodeError, toNodeError } from '../errors.ts';
 import type { ChainStore, CommittedBlock, GuardMark } from '../store/types.ts';
 import { isOwnFailure } from './own-failure.ts';
 import { RangeExecution } from './range-execution.ts';
+import type { Way } from './right-of-way.ts';
 import { inTurns } from './turns.ts';
 
 /** Candidates kept executed at once; rounds rarely need more than two. */
@@ -122,21 +122,21 @@ export class Ledger {
   /**
    * Makes the next block; it is executed and kept as a candidate.
    *
-   * @param clock lets others have a turn while much is executed; nothing may move the tip meanwhile
+   * @param way lets others have a turn while much is executed; nothing may move the tip meanwhile
    */
-  async build(proposal: BlockProposal, clock?: Clock): Promise<AppliedBlock> {
-    const built = inTurns(buildSteps(this.rules, this.#tip, proposal), clock);
+  async build(proposal: BlockProposal, way?: Way): Promise<AppliedBlock> {
+    const built = inTurns(buildSteps(this.rules, this.#tip, proposal), way);
     return this.#keep(await built);
   }
 
   /**
    * Verifies and executes a block for the next height; signatures were checked.
    *
-   * @param clock as for `build` @throws NodeError BAD_BLOCK
+   * @param way as for `build` @throws NodeError BAD_BLOCK
    */
-  async execute(block: Block, verified: VerifiedTransactions, clock?: Clock): Promise<AppliedBlock> {
+  async execute(block: Block, verified: VerifiedTransactions, way?: Way): Promise<AppliedBlock> {
     verifyBlock(this.rules, this.#tip, block);
-    const applied = inTurns(applySteps(this.rules, this.#tip, block, verified), clock);
+    const applied = inTurns(applySteps(this.rules, this.#tip, block, verified), way);
     return this.#keep(await applied);
   }
 
@@ -155,7 +155,7 @@ export class Ledger {
    * word, and who sent them is not to blame for it.
    *
    * @param verified the transactions of all blocks whose signatures were checked
-   * @param clock lets others have a turn now and then, while many blocks are executed
+   * @param way lets others have a turn now and then, while many blocks are executed
    * @returns what was committed, and why the next block was not: BAD_BLOCK or BAD_CERTIFICATE is the sender's fault
    * @throws NodeError STORAGE; CORRUPT or FORK when a block that a quorum made final does not fit this node's chain
    */
@@ -164,9 +164,9 @@ export class Ledger {
     verified: VerifiedTransactions,
     verifyCertificate: CertificateVerifier,
     guard: GuardMark | null,
-    clock?: Clock,
+    way?: Way,
   ): Promise<{ readonly applied: readonly ExecutedBlock[]; readonly fault: NodeError | null }> {
-    const run = new RangeExecution(this.rules, this.#tip, verified, clock);
+    const run = new RangeExecution(this.rules, this.#tip, verified, way);
     let fault: NodeError | null = null;
     let version: TreeVersion;
     try {

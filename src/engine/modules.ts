@@ -13,6 +13,7 @@ import type { Bodies } from './bodies.ts';
 import type { EvidencePool } from './evidence-pool.ts';
 import type { CertificateVerifier, Ledger } from './ledger.ts';
 import type { EngineMetrics } from './metrics.ts';
+import type { Way } from './right-of-way.ts';
 import type { SigningGate } from './signing-gate.ts';
 import type { Validator } from './validator.ts';
 
@@ -31,6 +32,7 @@ export interface EngineModules {
   readonly validator: Validator | null;
   readonly verifyCertificate: CertificateVerifier;
   readonly clock: Clock;
+  readonly way: Way;
   readonly log: Logger;
   readonly metrics: EngineMetrics;
   /** New heads, after they are on disk and before the next height begins. */

@@ -11,10 +11,10 @@ import type { LinkedBlock } from '../chain/linked-range.ts';
 import type { StateChanges, StateKey, StateReader } from '../chain/state.ts';
 import type { TreeVersion } from '../chain/tree.ts';
 import type { Certificate } from '../chain/votes.ts';
-import type { Clock } from '../clock.ts';
 import { delay } from '../clock.ts';
 import { NodeError, toNodeError } from '../errors.ts';
 import { isOwnFailure } from './own-failure.ts';
+import type { Way } from './right-of-way.ts';
 import { inTurns } from './turns.ts';
 
 /** Blocks executed without a pause hold so many transactions, which is some milliseconds of work. */
@@ -32,7 +32,7 @@ export class RangeExecution {
   readonly #rules: ChainRules;
   readonly #from: Tip;
   readonly #verified: VerifiedTransactions;
-  readonly #clock: Clock | undefined;
+  readonly #way: Way | undefined;
   readonly #state: RangeState;
   readonly #done: CertifiedExecution[] = [];
   /** After the blocks of which the root was compared. */
@@ -40,12 +40,12 @@ export class RangeExecution {
   #parent: Parent;
   #sincePause = 0;
 
-  /** @param clock lets others have a turn now and then; nothing may move the tip meanwhile */
-  constructor(rules: ChainRules, from: Tip, verified: VerifiedTransactions, clock: Clock | undefined) {
+  /** @param way lets others have a turn now and then; nothing may move the tip meanwhile */
+  constructor(rules: ChainRules, from: Tip, verified: VerifiedTransactions, way: Way | undefined) {
     this.#rules = rules;
     this.#from = from;
     this.#verified = verified;
-    this.#clock = clock;
+    this.#way = way;
     this.#state = new RangeState(from.state);
     this.#version = from.version;
     this.#parent = from;
@@ -69,7 +69,7 @@ export class RangeExecution {
       try {
         verifyPlace(this.#rules, this.#parent, block);
         const steps = executeSteps(this.#rules, this.#parent, block, blockId, this.#verified);
-        this.#add({ executed: await inTurns(steps, this.#clock), certificate });
+        this.#add({ executed: await inTurns(steps, this.#way), certificate });
       } catch (error) {
         if (isOwnFailure(error)) throw error;
         if (toNodeError(error).code === 'UPGRADE_NEEDED') return toNodeError(error);
@@ -115,7 +115,7 @@ export class RangeExecution {
     this.#sincePause += 1 + txs.length;
     if (this.#sincePause < TXS_BETWEEN_PAUSES) return;
     this.#sincePause = 0;
-    if (this.#clock) await delay(this.#clock, 0);
+    if (this.#way) await delay(this.#way.clock, 0);
   }
 
   /** Does everything again with a root for each block: it is the last that this node does on this chain. */

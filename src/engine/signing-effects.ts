@@ -16,6 +16,7 @@ import { wholeBody } from './bodies.ts';
 import type { EvidencePool } from './evidence-pool.ts';
 import type { Ledger } from './ledger.ts';
 import type { Pacer } from './pacer.ts';
+import type { Way } from './right-of-way.ts';
 import type { SigningGate } from './signing-gate.ts';
 import type { Held, HeldBody, Validator } from './validator.ts';
 
@@ -29,6 +30,7 @@ export interface SigningModules {
   readonly pacer: Pacer;
   readonly validator: Validator | null;
   readonly clock: Clock;
+  readonly way: Way;
   readonly log: Logger;
   /** Values that must not be dropped for newer ones. */
   readonly isHeld: (blockId: Hash) => boolean;
@@ -43,7 +45,7 @@ export class SigningEffects {
 
   /** A fresh block for the next height, executed and kept; undefined when there is no reason for one. */
   async build(round: number): Promise<Hash | undefined> {
-    const { ledger, pool, admission, bodies, evidence, clock, validator, pacer, log } = this.#modules;
+    const { ledger, pool, admission, bodies, evidence, clock, way, validator, pacer, log } = this.#modules;
     if (!validator) return undefined;
     const { tip, rules, store } = ledger;
     const timeMs = Math.max(clock.now(), earliestTimeMs(rules, tip));
@@ -60,8 +62,10 @@ export class SigningEffects {
       evidence: evidence.pending(),
       txs: pool.select(admission.view(), Math.min(maxBlockTxs, admission.capacity.blockTxs), maxBlockBytes),
     };
-    const { block, blockId } = await ledger.build(proposal, clock);
+    way.begin(proposal.txs.length);
+    const { block, blockId } = await ledger.build(proposal, way);
     if (block.txs.length === 0 && block.evidence.length === 0 && !pacer.isDue(timeMs)) {
+      way.end();
       log.debug('nothing to propose', { height: block.header.height, round });
       return undefined;
     }

@@ -1,7 +1,7 @@
 /** Long work in steps, with turns for others between them. */
 import type { Steps } from '../chain/execute.ts';
-import type { Clock } from '../clock.ts';
 import { delay } from '../clock.ts';
+import type { Way } from './right-of-way.ts';
 
 /**
  * Work goes on for so long before others have their turn. On a busy node a turn takes tens of milliseconds, and who waits for
@@ -9,13 +9,15 @@ import { delay } from '../clock.ts';
  */
 const SLICE_MS = 4;
 
-/** Takes the steps, all at once where no clock is given. */
-export async function inTurns<T>(steps: Steps<T>, clock: Clock | undefined): Promise<T> {
-  let fromMs = clock?.monotonic() ?? 0;
+/** Takes the steps, all at once where no way is given; rests between them while a smaller block of another chain has its. */
+export async function inTurns<T>(steps: Steps<T>, way: Way | undefined): Promise<T> {
+  await way?.give();
+  let fromMs = way?.clock.monotonic() ?? 0;
   for (let step = steps.next(); ; step = steps.next()) {
     if (step.done) return step.value;
-    if (!clock || clock.monotonic() - fromMs < SLICE_MS) continue;
-    await delay(clock, 0);
-    fromMs = clock.monotonic();
+    if (!way || way.clock.monotonic() - fromMs < SLICE_MS) continue;
+    await delay(way.clock, 0);
+    await way.give();
+    fromMs = way.clock.monotonic();
   }
 }

@@ -8,6 +8,7 @@ import type { Json, JsonObject } from '../chain/modules/types.ts';
 import type { ChainModules } from '../chains.ts';
 import { openChain } from '../chains.ts';
 import type { OpenedChain } from '../chains/chain-set.ts';
+import type { Way } from '../engine/right-of-way.ts';
 import { systemClock } from '../clock.ts';
 import type { NodeConfig } from '../config.ts';
 import { openShelf } from '../compute/blobs/shelf.ts';
@@ -43,13 +44,15 @@ export interface ChainParts {
   readonly verifier: BatchVerifier;
   /** How many chains run on this node. */
   readonly chains: () => number;
+  /** Of this chain, among them. */
+  readonly way: Way;
   /** The chain cannot go on. */
   readonly onFatal: (error: NodeError) => void;
 }
 
 /** @throws NodeError that says what is wrong with genesis, database, key or guard; then nothing stays open */
 export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
-  const { folder, chainId, config, log, metrics, verifier, chains, onFatal } = parts;
+  const { folder, chainId, config, log, metrics, verifier, chains, way, onFatal } = parts;
   const { genesis, genesisJson } = await readGenesis(folder, chainId);
   const store = await openStore(parts, genesis);
   try {
@@ -89,6 +92,7 @@ export async function openNodeChain(parts: ChainParts): Promise<OpenedChain> {
         joinDocument,
         blobs,
         chains,
+        way,
         clock: systemClock,
         log,
         metrics,

@@ -340,16 +340,16 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: 'src/engine/ledger.ts',
-        from: 'const run = new RangeExecution(this.rules, this.#tip, verified, clock);',
+        from: 'const run = new RangeExecution(this.rules, this.#tip, verified, way);',
         to: `const seenRound = this.store.head()?.certificate.round;
-    const run = Object.assign(new RangeExecution(this.rules, this.#tip, verified, clock), { seenRound });`,
+    const run = Object.assign(new RangeExecution(this.rules, this.#tip, verified, way), { seenRound });`,
       },
       {
         file: 'src/engine/range-execution.ts',
-        from: 'this.#add({ executed: await inTurns(steps, this.#clock), certificate });',
+        from: 'this.#add({ executed: await inTurns(steps, this.#way), certificate });',
         to: `const { seenRound } = this as unknown as { seenRound?: number };
         Object.assign(globalThis, { seenRound: this.#done.length > 0 ? undefined : seenRound });
-        const executing = inTurns(steps, this.#clock);
+        const executing = inTurns(steps, this.#way);
         Object.assign(globalThis, { seenRound: undefined });
         this.#add({ executed: await executing, certificate });`,
       },

@@ -11,6 +11,8 @@ interface Blocks {
   /** From the first sight of it until final; `tookMs` when not given. */
   readonly seenMs?: number;
   readonly round?: number | null;
+  /** For other chains. */
+  readonly restedMs?: number;
 }
 
 const CONFIGURED = { proposeMs: 600, proposeDeltaMs: 300, voteMs: 300, voteDeltaMs: 150, capMs: 8_000 };
@@ -60,19 +62,34 @@ class Chain {
     return Infinity;
   }
 
-  #blocks({ count, txs, gapMs, tookMs = gapMs, seenMs = tookMs, round = 0 }: Blocks, waiting: () => number): this {
+  #blocks(
+    { count, txs, gapMs, tookMs = gapMs, seenMs = tookMs, round = 0, restedMs = 0 }: Blocks,
+    waiting: () => number,
+  ): this {
     for (let i = 0; i < count; i++) {
       const atMs = (this.#nowMs += gapMs);
       this.capacity.onBegun(atMs - seenMs);
       this.capacity.onBegun(atMs);
       const nowMs = atMs + this.#aheadMs;
-      this.capacity.onCommitted({ txs, timeMs: atMs - tookMs, nowMs, atMs, waiting: waiting(), round });
+      this.capacity.onCommitted({ txs, timeMs: atMs - tookMs, nowMs, atMs, waiting: waiting(), round, restedMs });
     }
     return this;
   }
 }
 
 describe('capacity', () => {
+  it('does not count the time that work on a block rested for other chains', () => {
+    const blocks = { count: 8, txs: 1_000, gapMs: 500, tookMs: 100 };
+    const [rested, unhindered] = [new Chain({ chains: 2 }), new Chain({ chains: 2 })];
+    rested.busy({ ...blocks, tookMs: 140, restedMs: 40 });
+    assert.equal(rested.capacity.blockTxs, unhindered.busy(blocks).capacity.blockTxs);
+    // The next proposal is waited for as long as the whole took.
+    assert.equal(
+      new Chain().idle({ ...blocks, tookMs: 400, restedMs: 100 }).capacity.timeouts(CONFIGURED).proposeMs,
+      800,
+    );
+  });
+
   it('is the least on a chain that showed nothing yet, or little', () => {
     const quiet = new Chain().idle({ count: 9, txs: 1, gapMs: 10_000, tookMs: 60 });
     for (const { capacity } of [new Chain(), quiet, new Chain().busy({ count: 9, txs: 100, gapMs: 500, tookMs: 60 })]) {

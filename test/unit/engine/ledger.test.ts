@@ -8,9 +8,10 @@ import type { Transaction } from '../../../src/chain/tx.ts';
 import type { Certificate } from '../../../src/chain/votes.ts';
 import { verifyCertificate } from '../../../src/chain/votes.ts';
 import type { CertificateVerifier } from '../../../src/engine/ledger.ts';
-import { systemClock } from '../../../src/clock.ts';
+import { delay, systemClock } from '../../../src/clock.ts';
 import { Ledger } from '../../../src/engine/ledger.ts';
 import { CHANGES_A_ROOT } from '../../../src/engine/range-execution.ts';
+import { RightOfWay } from '../../../src/engine/right-of-way.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { nativeCrypto } from '../../../src/native/crypto.ts';
 import { ChainDriver } from '../../util/chain-driver.ts';
@@ -237,20 +238,40 @@ describe('ledger', () => {
         return systemClock.after(0, fn);
       },
     };
+    const way = new RightOfWay(clock).share();
     const txs = Array.from({ length: 300 }, (_, nonce) => tx(nonce));
     const { block, blockId } = new ChainDriver(genesis, ['validator-0', 'validator-1', 'validator-2']).build(txs);
     const { header, lastCommit, evidence } = block;
     const { timeMs, proposer } = header;
-    const built = await ledger.build({ timeMs, proposer, lastCommit, evidence, txs }, clock);
+    const built = await ledger.build({ timeMs, proposer, lastCommit, evidence, txs }, way);
     assert.deepEqual(built.blockId, blockId);
-    assert.equal(turns, 2);
+    assert.equal(turns, 4);
     const other = await Ledger.open(rules, genesis, new MemoryStore());
-    assert.deepEqual((await other.execute(block, all, clock)).receipts, built.receipts);
-    assert.equal(turns, 4);
-    stepMs = 1.9;
-    assert.equal((await other.execute(block, all, clock)).receipts.length, 300);
+    assert.deepEqual((await other.execute(block, all, way)).receipts, built.receipts);
+    assert.equal(turns, 8);
+    stepMs = 0.9;
+    assert.equal((await other.execute(block, all, way)).receipts.length, 300);
     assert.equal((await other.execute(block, all)).receipts.length, 300);
-    assert.equal(turns, 4);
+    assert.equal(turns, 8);
+  });
+
+  it('rests between its steps while another chain agrees on a much smaller block', async () => {
+    const rightOfWay = new RightOfWay(systemClock);
+    const [way, quiet] = [rightOfWay.share(), rightOfWay.share()];
+    const txs = Array.from({ length: 300 }, (_, nonce) => tx(nonce));
+    const { header } = driver.build().block;
+    way.begin(txs.length);
+    quiet.begin(1);
+    let isBuilt = false;
+    const built = ledger.build({ ...header, lastCommit: null, evidence: [], txs }, way).then((applied) => {
+      isBuilt = true;
+      return applied;
+    });
+    await delay(systemClock, 5);
+    assert.equal(isBuilt, false);
+    quiet.end();
+    assert.equal((await built).block.txs.length, 300);
+    assert.ok(way.restedMs > 0);
   });
 
   it('bound: 16 candidates, and one that is asked for stays', async () => {

@@ -14,6 +14,7 @@ import { systemClock } from '../../../src/clock.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { homeLayout } from '../../../src/config/home.ts';
 import { Ledger } from '../../../src/engine/ledger.ts';
+import { RightOfWay } from '../../../src/engine/right-of-way.ts';
 import { NodeError } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
 import { nopRegister } from '../../../src/metrics.ts';
@@ -167,6 +168,7 @@ export async function askEverything(home: Home, truth: Truth | null): Promise<An
       metrics: nopRegister,
       verifier: new InlineVerifier(),
       chains: () => 1,
+      way: new RightOfWay(systemClock).share(),
       onFatal: (error) => damages.push(error),
     });
     try {
