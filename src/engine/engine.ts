@@ -137,7 +137,10 @@ export class Engine {
 
   /** The pool, the evidence or the due work changed: is there a reason for a block now? */
   poke(): void {
-    if (this.#machine.step === 'idle' || this.#unbuilt === this.#machine.round) this.#pacer.schedule(LINGER_MS);
+    const isIdle = this.#machine.step === 'idle';
+    if (isIdle || this.#unbuilt === this.#machine.round) this.#pacer.schedule(LINGER_MS);
+    const { pool, way } = this.#modules;
+    if (isIdle && this.#pacer.isNear(LINGER_MS)) way.begin(pool.ready);
   }
 
   /** The signing gate changed: begin the height anew with what is known of it. */

@@ -42,6 +42,12 @@ export class Pacer {
     return work.now || (work.atMs !== null && timeMs >= work.atMs);
   }
 
+  /** The interval since the parent is over within so many ms. */
+  isNear(ms: number): boolean {
+    const { ledger, clock } = this.#modules;
+    return earliestTimeMs(ledger.rules, ledger.tip) <= clock.now() + ms;
+  }
+
   hasReason(): boolean {
     const { pool, admission, evidence, clock } = this.#modules;
     return evidence.size > 0 || this.isDue(clock.now()) || pool.hasExecutable(admission.view());

@@ -1,7 +1,7 @@
 /**
  * Who goes first on a node of several chains. Their agreement shares one thread, so a block of one transaction that meets one
  * of hundreds would wait at each of its steps, on each of its nodes. So work on a block rests, between two of its steps, while
- * another chain agrees on one that holds far fewer: that takes some milliseconds, and the large one is hardly later.
+ * another chain agrees on one that holds far fewer, or is about to: that takes some milliseconds, and the large one is hardly later.
  */
 import type { Clock } from '../clock.ts';
 
@@ -13,7 +13,7 @@ export const HOLD_MS = 50;
 export const MOST_REST_MS = 100;
 
 interface Hold {
-  readonly txs: number;
+  txs: number;
   readonly untilMs: number;
   readonly over: Promise<void>;
   readonly end: () => void;
@@ -45,9 +45,16 @@ export class Way {
     this.#holds = holds;
   }
 
-  /** Agreement on a block begins. The first one of a height counts, so that a proposer cannot hold the others up with many. */
+  /**
+   * A block of so many transactions comes, or more, where it is said again: from then on others rest for it. The time counts
+   * from the first one of a height, so that no proposer can hold the others up with many.
+   */
   begin(txs: number): void {
-    if (this.#holds.has(this)) return;
+    const known = this.#holds.get(this);
+    if (known) {
+      known.txs = Math.max(known.txs, txs);
+      return;
+    }
     const { promise: over, resolve: end } = Promise.withResolvers<void>();
     this.#holds.set(this, { txs, untilMs: this.clock.monotonic() + HOLD_MS, over, end });
   }

@@ -10,6 +10,7 @@ import type { Certificate, Vote } from '../../../src/chain/votes.ts';
 import { proposalSignBytes } from '../../../src/chain/votes.ts';
 import type { ChainModules, RunningChain } from '../../../src/chains.ts';
 import { openChain } from '../../../src/chains.ts';
+import { RightOfWay } from '../../../src/engine/right-of-way.ts';
 import type { NodeError } from '../../../src/errors.ts';
 import { nopLogger } from '../../../src/log.ts';
 import { DEFAULT_MEMPOOL_LIMITS } from '../../../src/mempool.ts';
@@ -71,6 +72,8 @@ export class NodeUnderTest {
   /** The chain as the other validators know it. */
   readonly driver: ChainDriver;
   readonly clock: ManualClock = withTurns(manualClock());
+  /** Among this chain and others of the same node. */
+  readonly rightOfWay = new RightOfWay(this.clock);
   readonly verifier = new InlineVerifier();
   readonly network = new ScriptedNetwork();
   readonly store = new MemoryStore();
@@ -119,6 +122,7 @@ export class NodeUnderTest {
         signing,
         snapshots,
         joining: this.#options.joining ?? null,
+        way: this.rightOfWay.share(),
         clock,
         log: nopLogger,
         metrics: nopRegister,

@@ -54,6 +54,27 @@ describe('pace of blocks', () => {
     return { proposed: () => node.network.of('proposal').map(({ txIds }) => txIds.length), verified };
   }
 
+  it('other chains of the node rest for a block from its first transaction until it is final, not while the interval lasts', async () => {
+    await node.start();
+    const other = node.rightOfWay.share();
+    other.begin(500);
+    let given = 0;
+    const gives = async (): Promise<boolean> => {
+      const before = given;
+      void other.give().then(() => given++);
+      await settle();
+      return given > before;
+    };
+    assert.ok(await gives());
+    await send(0);
+    assert.equal(await gives(), false);
+    await node.advance(LINGER_MS);
+    assert.equal(height(), 1);
+    assert.equal(given, 2);
+    await send(1);
+    assert.ok(await gives());
+  });
+
   it('a block waits for what is being verified meanwhile, and holds it', async () => {
     const { proposed, verified } = await dueWhileVerifying();
     assert.deepEqual(proposed(), []);

@@ -1,50 +1,18 @@
 import assert from 'node:assert/strict';
 import { HOLD_MS, MOST_REST_MS, RightOfWay, TIMES_LARGER } from '../../../src/engine/right-of-way.ts';
 import type { Way } from '../../../src/engine/right-of-way.ts';
-import type { Clock } from '../../../src/clock.ts';
-
-/** Goes on when it is told. */
-class HandClock implements Clock {
-  readonly #alarms = new Set<{ readonly atMs: number; readonly run: () => void }>();
-  #nowMs = 0;
-
-  now(): number {
-    return this.#nowMs;
-  }
-
-  monotonic(): number {
-    return this.#nowMs;
-  }
-
-  after(ms: number, run: () => void): () => void {
-    const alarm = { atMs: this.#nowMs + ms, run };
-    this.#alarms.add(alarm);
-    return () => this.#alarms.delete(alarm);
-  }
-
-  advance(ms: number): void {
-    this.#nowMs += ms;
-    for (const alarm of this.#alarms) {
-      if (alarm.atMs > this.#nowMs) continue;
-      this.#alarms.delete(alarm);
-      alarm.run();
-    }
-  }
-
-  get alarms(): number {
-    return this.#alarms.size;
-  }
-}
+import type { ManualClock } from '../../net/manual-clock.ts';
+import { manualClock } from '../../net/manual-clock.ts';
 
 describe('right of way', () => {
-  let clock: HandClock;
+  let clock: ManualClock;
   let rightOfWay: RightOfWay;
   let large: Way;
   let small: Way;
   let given = 0;
 
   beforeEach(() => {
-    clock = new HandClock();
+    clock = manualClock();
     rightOfWay = new RightOfWay(clock);
     [large, small] = [rightOfWay.share(), rightOfWay.share()];
     given = 0;
@@ -80,7 +48,7 @@ describe('right of way', () => {
     await settled();
     assert.equal(given, 2);
     assert.equal(large.restedMs, 20);
-    assert.equal(clock.alarms, 0);
+    assert.equal(clock.pending, 0);
     large.end();
     assert.equal(large.restedMs, 0);
   });
@@ -90,6 +58,14 @@ describe('right of way', () => {
     small.begin(10);
     assert.ok(await gives(large));
     assert.ok(await gives(small));
+  });
+
+  it('is what the block that comes of it holds: what waited was fewer', async () => {
+    large.begin(500);
+    small.begin(1);
+    small.begin(499);
+    small.begin(2);
+    assert.ok(await gives(large));
   });
 
   it('is before a range that was fetched, which is no block of agreement', async () => {
