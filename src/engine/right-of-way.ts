@@ -71,6 +71,11 @@ export class Way {
     return this.#restedMs;
   }
 
+  /** Another chain agrees on a much smaller block. */
+  get mustGive(): boolean {
+    return this.#first() !== undefined;
+  }
+
   /** Resolves when no other chain agrees on a much smaller block. What is no block of agreement, as a range that was fetched, is the largest. */
   async give(): Promise<void> {
     for (let hold = this.#first(); hold; hold = this.#first()) {

@@ -9,9 +9,12 @@ import type { Way } from './right-of-way.ts';
  */
 const SLICE_MS = 4;
 
-/** Takes the steps, all at once where no way is given; rests between them while a smaller block of another chain has its. */
+/**
+ * Takes the steps, all at once where no way is given; rests before and between them while a smaller block of another chain has
+ * its. Where none has, the first is taken at once.
+ */
 export async function inTurns<T>(steps: Steps<T>, way: Way | undefined): Promise<T> {
-  await way?.give();
+  if (way?.mustGive) await way.give();
   let fromMs = way?.clock.monotonic() ?? 0;
   for (let step = steps.next(); ; step = steps.next()) {
     if (step.done) return step.value;
