@@ -26,12 +26,13 @@ export class TextOutput {
   async push(text: string): Promise<TextEnd | null> {
     this.#held += text;
     const stopAt = this.#firstStop();
-    if (stopAt !== null) {
+    const sure = this.#held.length - this.#undecided();
+    // One that began before it may be about to end: then that one is where the text stops.
+    if (stopAt !== null && stopAt <= sure) {
       const last = this.#held.slice(0, stopAt);
       this.#held = '';
       return (await this.#send(last)) ?? 'stop';
     }
-    const sure = this.#held.length - this.#undecided();
     const decided = this.#held.slice(0, sure);
     this.#held = this.#held.slice(sure);
     return this.#send(decided);
@@ -39,9 +40,10 @@ export class TextOutput {
 
   /** Hands over what was held back. */
   async end(): Promise<TextEnd | null> {
-    const last = this.#held;
+    const stopAt = this.#firstStop();
+    const last = this.#held.slice(0, stopAt ?? undefined);
     this.#held = '';
-    return this.#send(last);
+    return (await this.#send(last)) ?? (stopAt === null ? null : 'stop');
   }
 
   #firstStop(): number | null {

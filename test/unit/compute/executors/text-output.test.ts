@@ -34,6 +34,9 @@ describe('text on its way out', () => {
       sizes: [4],
     });
     assert.equal((await write(['aab'], ['ab'])).text, 'a');
+    const long = ['b', 'abc'];
+    assert.deepEqual([(await write(['ab', 'c'], long)).text, (await write(['ab', 'd'], long)).text], ['', 'a']);
+    assert.deepEqual(await write(['ab'], long), { text: 'a', end: 'stop', sizes: [1] });
     assert.deepEqual(await write(['a', 'a', 'tw'], ['two']), { text: 'aatw', end: null, sizes: [1, 1, 2] });
   });
 
